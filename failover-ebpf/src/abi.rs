@@ -1,0 +1,310 @@
+//! What the kernel and user space share: map names, keys, values and their versions.
+//!
+//! Every structure is `repr(C)`, made of `u32`, `u64` and byte arrays with explicit padding, and zero means "unset": an
+//! array map never reads as missing. Each map value has one writer, named beside the map. Times are nanoseconds of
+//! `CLOCK_MONOTONIC` (`bpf_ktime_get_ns`), except where a name says otherwise.
+
+/// Version of everything in this file. Pinned objects live in a directory of this version, so that a daemon never
+/// reads maps of another shape.
+pub const ABI_VERSION: u32 = 1;
+
+/// Names of the programs in the object.
+pub mod program {
+    /// The data plane: one program for every role.
+    pub const FAILOVER: &str = "failover";
+    /// An empty program (`XDP_PASS`): the far ends of the lab's veth pairs carry it, and costs are compared with it.
+    pub const PASS: &str = "xdp_pass";
+}
+
+/// Names of the maps, as the object declares them and as they are pinned.
+pub mod map {
+    /// `Array<Settings>`, one entry. Writer: user space.
+    pub const SETTINGS: &str = "SETTINGS";
+    /// `HashMap<u32 ifindex, Nic>`. Writer: user space.
+    pub const NICS: &str = "NICS";
+    /// `HashMap<u32 discriminator, u32>`: discriminators that this host's reflector answers to. Writer: user space.
+    pub const DISCRIMINATORS: &str = "DISCRIMINATORS";
+    /// `HashMap<Ip, u32>`: initiators that are answered, unless [`super::settings::ANY_INITIATOR`]. Writer: user space.
+    pub const INITIATORS: &str = "INITIATORS";
+    /// `LruHashMap<Watcher, WatcherState>`: who asks the reflector, and how fast. Writer: the program.
+    pub const WATCHERS: &str = "WATCHERS";
+    /// `Array<Session>` by session number. Writer: user space.
+    pub const SESSIONS: &str = "SESSIONS";
+    /// `Array<SessionTx>` by session number, mappable. Writer: the heartbeat thread.
+    pub const SESSION_TX: &str = "SESSION_TX";
+    /// `Array<SessionRx>` by session number, mappable. Writer: the program.
+    pub const SESSION_RX: &str = "SESSION_RX";
+    /// `HashMap<Ip, Held>`: the takeover map, the truth about what this host holds. Writer: user space.
+    pub const ADDRESSES: &str = "ADDRESSES";
+    /// `PerCpuArray<Traffic>` by [`super::Held::slot`]. Writer: the program.
+    pub const TRAFFIC: &str = "TRAFFIC";
+    /// `DevMapHash<u32 ifindex>`: NICs that frames may be redirected onto. Writer: user space.
+    pub const REDIRECT: &str = "REDIRECT";
+    /// `PerCpuArray<u64>` by `verdict::Verdict`. Writer: the program.
+    pub const COUNTERS: &str = "COUNTERS";
+    /// `Array<u64>` by [`super::Rare`]: when the last message of that kind was logged. Writer: the program.
+    pub const RARE: &str = "RARE";
+
+    /// All maps that are pinned.
+    pub const PINNED: [&str; 13] = [
+        SETTINGS, NICS, DISCRIMINATORS, INITIATORS, WATCHERS, SESSIONS, SESSION_TX, SESSION_RX, ADDRESSES, TRAFFIC,
+        REDIRECT, COUNTERS, RARE,
+    ];
+}
+
+/// Managed NICs, at most.
+pub const MAX_NICS: u32 = 64;
+/// Session numbers run from 1 to this, exclusive; 0 is never a session.
+pub const MAX_SESSIONS: u32 = 4096;
+/// Addresses that can be held at once.
+pub const MAX_ADDRESSES: u32 = 16_384;
+/// Discriminators of the reflector.
+pub const MAX_DISCRIMINATORS: u32 = 64;
+/// Entries of the list of allowed initiators.
+pub const MAX_INITIATORS: u32 = 4096;
+/// Watchers that are remembered; the least recently seen goes first.
+pub const MAX_WATCHERS: u32 = 4096;
+
+/// An IP address as map key: IPv6, or IPv4-mapped IPv6 (RFC 4291 2.5.5.2).
+pub type Ip = [u8; 16];
+
+/// The key of an IPv4 address.
+#[inline(always)]
+pub const fn ipv4_key(a: [u8; 4]) -> Ip {
+    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a[0], a[1], a[2], a[3]]
+}
+
+/// Flags of [`Settings::flags`].
+pub mod settings {
+    /// User space has written the settings.
+    pub const CONFIGURED: u32 = 1;
+    /// This host answers S-BFD requests.
+    pub const REFLECT: u32 = 1 << 1;
+    /// Every initiator is answered; otherwise only those in the map of initiators.
+    pub const ANY_INITIATOR: u32 = 1 << 2;
+    /// At least one held address is forwarded, so return traffic has to be looked for.
+    pub const FORWARDING: u32 = 1 << 3;
+}
+
+/// What the program needs to know about this host as a whole.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// [`settings`] flags.
+    pub flags: u32,
+    /// UDP source port of our S-BFD requests, so that replies are known by their destination port; 0: none.
+    pub sbfd_source_port: u32,
+    /// Required Min RX Interval that the reflector states, microseconds (RFC 7880 7.2.3).
+    pub min_rx_us: u32,
+    /// Explicit padding.
+    pub reserved: u32,
+}
+
+/// A managed NIC.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Nic {
+    /// The NIC's MAC address.
+    pub mac: [u8; 6],
+    /// Explicit padding.
+    pub reserved: [u8; 2],
+    /// Largest IP packet that it sends, octets.
+    pub mtu: u32,
+}
+
+/// Key of the map of watchers.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Watcher {
+    /// The initiator.
+    pub initiator: Ip,
+    /// The address that it asks.
+    pub asked: Ip,
+}
+
+/// What the reflector remembers of a watcher.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WatcherState {
+    /// Theoretical arrival time of the rate limiter (GCRA).
+    pub tat_ns: u64,
+    /// When it was last answered.
+    pub answered_ns: u64,
+    /// Requests answered.
+    pub answered: u64,
+    /// Requests refused because they came faster than the reflector's Required Min RX Interval.
+    pub refused: u64,
+}
+
+/// Kinds of [`Session::kind`].
+pub mod session {
+    /// Not in use.
+    pub const UNSET: u32 = 0;
+    /// S-BFD (RFC 7880, 7881).
+    pub const SBFD: u32 = 1;
+    /// ICMP echo (RFC 792).
+    pub const ICMP: u32 = 2;
+}
+
+/// Requests in flight that a session can tell apart.
+pub const RING: usize = 64;
+
+/// A heartbeat session, as its replies are checked.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Session {
+    /// One of [`session`].
+    pub kind: u32,
+    /// S-BFD: the reflector's discriminator, which is the reply's My Discriminator.
+    pub remote_discriminator: u32,
+    /// The host that is watched.
+    pub remote: Ip,
+    /// The address that requests are sent from.
+    pub local: Ip,
+    /// A reply that takes longer is late.
+    pub timeout_ns: u64,
+    /// ICMP: the first eight octets of the payload.
+    pub cookie: u64,
+}
+
+/// What the heartbeat thread tells the program about a session.
+///
+/// `sent_ns` is written before `last_sequence`, and both before the request is sent.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionTx {
+    /// Gaps that began before this are not measured: an outage is no jitter.
+    pub measure_from_ns: u64,
+    /// Sequence of the latest request, 0 to 65535.
+    pub last_sequence: u32,
+    /// 1 once a request has been sent.
+    pub started: u32,
+    /// When the request with a sequence was sent, by `sequence % RING`; 0: not sent.
+    pub sent_ns: [u64; RING],
+}
+
+/// Buckets of the RTT histogram; see `measure::bucket`.
+pub const BUCKETS: usize = 192;
+
+/// What the program has measured of a session.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionRx {
+    /// Valid replies, late ones included.
+    pub received: u64,
+    /// Valid replies that took longer than the timeout.
+    pub late: u64,
+    /// When the latest valid reply arrived.
+    pub last_ns: u64,
+    /// Shortest round trip; 0: none yet.
+    pub rtt_min_ns: u64,
+    /// Longest round trip.
+    pub rtt_max_ns: u64,
+    /// Longest time between two valid replies.
+    pub max_gap_ns: u64,
+    /// Sequence of the latest valid reply.
+    pub last_sequence: u32,
+    /// Explicit padding.
+    pub reserved: u32,
+    /// [`answered_mark`] of the request that each slot's reply answered, by `sequence % RING`.
+    pub answered: [u32; RING],
+    /// Round trips by `measure::bucket`.
+    pub histogram: [u64; BUCKETS],
+}
+
+/// What [`SessionRx::answered`] holds for an answered sequence: never 0, so an empty slot answers nothing.
+#[inline(always)]
+pub const fn answered_mark(sequence: u16) -> u32 {
+    sequence as u32 | 1 << 16
+}
+
+/// My Discriminator of a request: the session's number above, the sequence below, so that the echoed value names both.
+#[inline(always)]
+pub const fn discriminator(session: u16, sequence: u16) -> u32 {
+    (session as u32) << 16 | sequence as u32
+}
+
+/// Session number and sequence of a discriminator made by [`discriminator`].
+#[inline(always)]
+pub const fn split_discriminator(discriminator: u32) -> (u16, u16) {
+    ((discriminator >> 16) as u16, discriminator as u16)
+}
+
+/// Modes of [`Held::mode`].
+pub mod held {
+    /// The kernel of this host has the address.
+    pub const LOCAL: u32 = 1;
+    /// Packets are sent on to another host.
+    pub const FORWARD: u32 = 2;
+    /// The address goes back: packets are turned round to the source.
+    pub const DRAIN: u32 = 3;
+}
+
+/// A taken-over address.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// One of [`held`].
+    pub mode: u32,
+    /// The chosen NIC (ifindex): ARP is answered here and nowhere else.
+    pub nic: u32,
+    /// The NIC that `forward` and `drain` send frames out of (ifindex).
+    pub out: u32,
+    /// Largest IP packet that `out` sends, octets.
+    pub out_mtu: u32,
+    /// Index into the traffic counters.
+    pub slot: u32,
+    /// Prefix length of the address as the configuration has it.
+    pub prefix: u32,
+    /// MAC of the chosen NIC: the answer to ARP.
+    pub nic_mac: [u8; 6],
+    /// MAC of `out`: the Ethernet source of frames sent out.
+    pub out_mac: [u8; 6],
+    /// Ethernet destination of frames sent out: the standby server's (`forward`) or the source's (`drain`).
+    pub next_hop: [u8; 6],
+    /// The source's MAC, for failback.
+    pub source_mac: [u8; 6],
+    /// When the address was taken over, `CLOCK_REALTIME`.
+    pub taken_at_unix_ns: u64,
+}
+
+/// Traffic of one held address.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Packets for the address.
+    pub packets: u64,
+    /// Octets of them, from the Ethernet header on.
+    pub bytes: u64,
+}
+
+/// Kinds of rare messages, each logged at most once a second.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rare {
+    /// Another host claims a held address.
+    Conflict = 0,
+    /// A request for a discriminator that is not ours.
+    UnknownDiscriminator = 1,
+    /// A request from an initiator that is not allowed.
+    InitiatorRefused = 2,
+    /// A frame could not be redirected.
+    RedirectFailed = 3,
+}
+
+/// Number of kinds in [`Rare`].
+pub const RARE_KINDS: u32 = 4;
+
+const _: () = {
+    assert!(size_of::<Settings>() == 16);
+    assert!(size_of::<Nic>() == 12);
+    assert!(size_of::<Watcher>() == 32);
+    assert!(size_of::<WatcherState>() == 32);
+    assert!(size_of::<Session>() == 56);
+    assert!(size_of::<SessionTx>() == 16 + 8 * RING);
+    assert!(size_of::<SessionRx>() == 56 + 4 * RING + 8 * BUCKETS);
+    assert!(size_of::<Held>() == 56);
+    assert!(size_of::<Traffic>() == 16);
+    assert!(MAX_SESSIONS <= 1 << 16);
+    assert!(RING.is_power_of_two() && RING <= 1 << 15);
+};

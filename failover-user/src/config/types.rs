@@ -1,0 +1,152 @@
+//! Checked configuration. Keys, defaults and ranges are documented here, where they are defined.
+
+use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
+
+/// A whole configuration file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// `[daemon]`
+    pub daemon: Daemon,
+    /// `[[source]]`, in the file's order. Names are unique.
+    pub sources: Vec<Source>,
+    /// `[reflector]`: this host answers heartbeats.
+    pub reflector: Option<Reflector>,
+}
+
+/// `[daemon]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Daemon {
+    /// `socket`: the control socket. Default [`DEFAULT_SOCKET`]. The command line's `--socket` overrides it.
+    pub socket: PathBuf,
+    /// `xdp`: how programs are attached. Default `auto`.
+    pub xdp: XdpMode,
+}
+
+/// Default of `daemon.socket`.
+pub const DEFAULT_SOCKET: &str = "/run/failover/control.sock";
+
+/// `xdp = "native" | "generic" | "auto"`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum XdpMode {
+    /// In the driver, or fail.
+    Native,
+    /// In the kernel's generic hook.
+    Generic,
+    /// Native if the driver can, generic otherwise, with one warning that says why.
+    Auto,
+}
+
+/// `[[source]]`: a host that is watched and stood in for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// `name`: letters, digits, `-`, `_` and `.`; at most 64.
+    pub name: String,
+    /// `probe`. Default `sbfd`.
+    pub probe: Probe,
+    /// `interval` between two requests, 50 us to 60 s. Default 10 ms. A request that has no answer by the time the
+    /// next one is due is a miss.
+    pub interval: Duration,
+    /// `misses` in a row that make a verdict, 1 to 255. Default 3.
+    pub misses: u32,
+    /// `on_failure`. Default `ask`.
+    pub on_failure: OnFailure,
+    /// `trigger`. Default `all`.
+    pub trigger: Trigger,
+    /// `failback`. Default `manual`.
+    pub failback: Failback,
+    /// `failback_after`: how long the source must have been healthy before an automatic failback. Default 60 s.
+    pub failback_after: Duration,
+    /// `announce_every`: how often held addresses are announced again. Default 60 s.
+    pub announce_every: Duration,
+    /// `[[source.path]]`, one per NIC of the source; at least one.
+    pub paths: Vec<Path>,
+}
+
+/// `probe`: what a heartbeat is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// `sbfd`: S-BFD (RFC 7880), answered by the XDP program on the source.
+    Sbfd,
+    /// `icmp`: ICMP echo, for a source without our software.
+    Icmp,
+}
+
+/// `on_failure`: what a verdict leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// `automatic`: take over at once.
+    Automatic,
+    /// `ask`: wait for `failover approve` or `failover decline`.
+    Ask,
+}
+
+/// `trigger`: which failed paths make a failed unit, and what a unit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// `any`: the source fails as a whole as soon as one path has failed.
+    Any,
+    /// `all`: the source fails as a whole when every path has failed.
+    All,
+    /// `path`: each path fails, and is taken over, for itself.
+    Path,
+}
+
+/// `failback`: how the source gets its addresses back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failback {
+    /// `manual`: by `failover failback`.
+    Manual,
+    /// `automatic`: once the source has been healthy for `failback_after`.
+    Automatic,
+}
+
+/// `[[source.path]]`: one NIC of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Path {
+    /// `monitor`: the address that heartbeats go to.
+    pub monitor: Ipv4Addr,
+    /// `discriminator` of the source's reflector. Default: `monitor` as a number.
+    pub discriminator: u32,
+    /// `nic`: heartbeats leave here. Default: `target_nic`.
+    pub nic: String,
+    /// `target_nic`: the addresses are taken here.
+    pub target_nic: String,
+    /// `addresses`: at least one. No address appears twice in a file.
+    pub addresses: Vec<Address>,
+}
+
+/// One entry of `addresses`: `"10.0.0.10/24"` or a table `{ ip, target_nic, deliver }`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// `ip`, the part before the slash.
+    pub ip: Ipv4Addr,
+    /// The part behind the slash, 1 to 32: the subnet that the address lives in.
+    pub prefix: u8,
+    /// The NIC that takes this address: the entry's own `target_nic` or the path's.
+    pub target_nic: String,
+    /// `deliver`. Default `local`.
+    pub deliver: Deliver,
+}
+
+/// `deliver`: where packets for a held address end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deliver {
+    /// `"local"`: on this host.
+    Local,
+    /// `{ forward = "10.0.5.20" }`: on a standby server on a directly connected network, which has the address on a
+    /// NIC that does not answer ARP for it (a loopback), and this host as its gateway.
+    Forward(Ipv4Addr),
+}
+
+/// `[reflector]`: the source's side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reflector {
+    /// `nics` that answer heartbeats; at least one.
+    pub nics: Vec<String>,
+    /// `initiators` that are answered; empty: any.
+    pub initiators: Vec<Ipv4Addr>,
+    /// `discriminator`, an IPv4 address or a number. Default: each IPv4 address of `nics`, as a number.
+    pub discriminator: Option<u32>,
+    /// `min_rx`: faster requests than this are refused (RFC 7880 7.2.3). Default 50 us.
+    pub min_rx: Duration,
+}

@@ -1,0 +1,280 @@
+//! What goes over the control socket.
+//!
+//! A client writes one line, a [`Request`] in JSON. The daemon answers with one line, a [`Reply`]. After
+//! [`Request::Events`] with `follow`, more lines follow, an [`Event`] each, until either side closes. A connection takes
+//! any number of requests, one after the other.
+
+use serde::{Deserialize, Serialize};
+
+use crate::policy::State;
+
+/// Version of this protocol, in every [`Status`].
+pub const VERSION: u32 = 1;
+
+/// Longest request line, octets.
+pub const MAX_REQUEST: usize = 64 * 1024;
+
+/// What a client asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// Everything that `failover status` shows.
+    Status {
+        /// Only this source.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<String>,
+    },
+    /// Past events, oldest first.
+    Events {
+        /// Go on with new ones as they happen.
+        #[serde(default)]
+        follow: bool,
+    },
+    /// Take a source (or one path of it) over now.
+    Takeover {
+        /// Name of the source.
+        source: String,
+        /// Index of the path, with `trigger = "path"`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path: Option<usize>,
+        /// The source may be healthy: a planned switchover.
+        #[serde(default)]
+        even_if_healthy: bool,
+    },
+    /// Give a source its addresses back. Answered when the addresses are off the NICs.
+    Failback {
+        /// Name of the source.
+        source: String,
+        /// Send no more heartbeats to it afterwards.
+        #[serde(default)]
+        stop_monitoring: bool,
+    },
+    /// Yes to the prompt of a source in `awaiting-approval`.
+    Approve {
+        /// Name of the source.
+        source: String,
+    },
+    /// No to it.
+    Decline {
+        /// Name of the source.
+        source: String,
+    },
+    /// End the daemon.
+    Stop {
+        /// Give everything back first; otherwise the data plane stays as it is for the next process.
+        #[serde(default)]
+        release: bool,
+    },
+}
+
+/// What the daemon answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reply {
+    /// Answer to `status`.
+    Status(Box<Status>),
+    /// Answer to `events`: those kept so far.
+    Events(Vec<Event>),
+    /// Done, with one sentence for the administrator.
+    Done(String),
+    /// Not done.
+    Error(Failure),
+}
+
+/// Why a request was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What kind of failure, for scripts.
+    pub kind: FailureKind,
+    /// One line, what to do about it included.
+    pub message: String,
+}
+
+/// Kinds of [`Failure`], and with them the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKind {
+    /// The request could not be read, or names something unknown. Exit code 2.
+    BadRequest,
+    /// The state does not allow it. Exit code 4.
+    Refused,
+    /// It was tried and failed. Exit code 1.
+    Failed,
+}
+
+/// One line of `failover events`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// When, RFC 3339 with nanoseconds, UTC.
+    pub at: String,
+    /// Which source, if one.
+    pub source: Option<String>,
+    /// What: `transition`, `verdict`, `takeover`, `failback`, `announced`, `nic`, `started`, `stopping`, `error`.
+    pub event: String,
+    /// The event's own fields.
+    #[serde(flatten)]
+    pub fields: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Everything that `failover status --json` prints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Version of the daemon.
+    pub daemon: String,
+    /// Process id of the daemon.
+    pub pid: u32,
+    /// When the daemon started, RFC 3339.
+    pub started: String,
+    /// How the heartbeat thread is scheduled: `deadline`, `fifo` or `normal`.
+    pub scheduling: String,
+    /// Managed NICs.
+    pub nics: Vec<NicStatus>,
+    /// Sources, in the order of the configuration.
+    pub sources: Vec<SourceStatus>,
+    /// This host's reflector, if it has one.
+    pub reflector: Option<ReflectorStatus>,
+    /// The program's verdicts by name, those that are not zero.
+    pub counters: std::collections::BTreeMap<String, u64>,
+}
+
+/// A managed NIC.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NicStatus {
+    /// Its name.
+    pub name: String,
+    /// `native`, `generic`, or `none` while it is absent.
+    pub xdp_mode: String,
+    /// Whether it has carrier.
+    pub carrier: bool,
+}
+
+/// A source.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SourceStatus {
+    /// Its name.
+    pub name: String,
+    /// Its state; with `trigger = "path"` that of the worst path.
+    pub state: State,
+    /// Since when, RFC 3339.
+    pub since: String,
+    /// Why, in a few words.
+    pub cause: String,
+    /// `false` after `failback --stop-monitoring`.
+    pub monitored: bool,
+    /// `automatic` or `ask`.
+    pub on_failure: String,
+    /// Interval between heartbeats.
+    pub interval_ns: u64,
+    /// Misses in a row that make a verdict.
+    pub misses: u32,
+    /// Its paths.
+    pub paths: Vec<PathStatus>,
+    /// The latest takeover, if there was one.
+    pub last_takeover: Option<TakeoverStatus>,
+}
+
+/// A path.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PathStatus {
+    /// Where heartbeats go.
+    pub monitor: String,
+    /// The NIC that they leave by.
+    pub nic: String,
+    /// Where addresses are taken by default.
+    pub target_nic: String,
+    /// With `trigger = "path"` the path's own state, otherwise its source's.
+    pub state: State,
+    /// How heartbeats fare: `unknown`, `up`, `missing`, `down`, `isolated`.
+    pub heartbeat: crate::policy::PathState,
+    /// MAC of the source, if it is known.
+    pub mac: Option<String>,
+    /// Requests sent.
+    pub sent: u64,
+    /// Valid replies.
+    pub received: u64,
+    /// Replies after their timeout.
+    pub late: u64,
+    /// Requests without a reply in time.
+    pub missed: u64,
+    /// Unanswered requests in a row, now.
+    pub consecutive_missed: u32,
+    /// Round-trip times, nanoseconds; 0 while nothing was measured.
+    pub rtt_ns: RttStatus,
+    /// Longest time between two replies, nanoseconds.
+    pub max_gap_ns: u64,
+    /// How often one miss more would have been a verdict.
+    pub near_misses: u64,
+    /// The addresses.
+    pub addresses: Vec<AddressStatus>,
+}
+
+/// Round-trip times measured in the kernel, nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RttStatus {
+    /// Shortest.
+    pub min: u64,
+    /// Median.
+    pub p50: u64,
+    /// 99th percentile.
+    pub p99: u64,
+    /// Longest.
+    pub max: u64,
+}
+
+/// An address of a path.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AddressStatus {
+    /// With its prefix length.
+    pub ip: String,
+    /// The NIC that takes it.
+    pub nic: String,
+    /// `local` or `forward IP`.
+    pub deliver: String,
+    /// Whether this host holds it.
+    pub held: bool,
+    /// Packets for it since it was taken.
+    pub packets: u64,
+    /// Octets of them.
+    pub bytes: u64,
+}
+
+/// A takeover.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TakeoverStatus {
+    /// When it was complete, RFC 3339.
+    pub at: String,
+    /// From the last valid reply to the verdict; 0 if there was no verdict.
+    pub detect_ns: u64,
+    /// From the decision to the last announcement.
+    pub takeover_ns: u64,
+    /// Why.
+    pub cause: crate::policy::Cause,
+}
+
+/// The reflector.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReflectorStatus {
+    /// Discriminators that it answers to.
+    pub discriminators: Vec<String>,
+    /// Required Min RX Interval, microseconds.
+    pub min_rx_us: u32,
+    /// Who asks.
+    pub watchers: Vec<WatcherStatus>,
+}
+
+/// Somebody who watches this host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WatcherStatus {
+    /// Its address.
+    pub initiator: String,
+    /// The address that it asks.
+    pub asked: String,
+    /// Nanoseconds since it was last answered.
+    pub answered_ago_ns: u64,
+    /// Requests answered.
+    pub answered: u64,
+    /// Requests refused for their rate.
+    pub refused: u64,
+}

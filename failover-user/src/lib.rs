@@ -1,0 +1,5 @@
+//! The failover daemon and its command line.
+
+pub mod config;
+pub mod control;
+pub mod policy;

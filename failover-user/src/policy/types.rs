@@ -1,0 +1,204 @@
+//! What goes into the policy and what comes out.
+
+use serde::{Deserialize, Serialize};
+
+/// Nanoseconds of the monotonic clock.
+pub type Now = u64;
+
+/// A path, by its place in the configuration: source, then path within it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PathId {
+    /// Index into `Config::sources`.
+    pub source: usize,
+    /// Index into `Source::paths`.
+    pub path: usize,
+}
+
+/// What fails over together: a whole source, or one path of it (`trigger = "path"`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct UnitId {
+    /// Index into `Config::sources`.
+    pub source: usize,
+    /// `None`: every path of the source.
+    pub path: Option<usize>,
+}
+
+/// State of a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// No answer yet, and no verdict can be given before the first one.
+    Unknown,
+    /// It answers.
+    Healthy,
+    /// At least one request is unanswered, or one path of several has failed.
+    Suspect,
+    /// The verdict stands, and nothing is being done about it: the administrator declined, or a takeover failed.
+    Failed,
+    /// The verdict stands; `failover approve` or `decline` decides.
+    AwaitingApproval,
+    /// Addresses are being assumed.
+    TakingOver,
+    /// This host holds the addresses.
+    TakenOver,
+    /// The addresses are going back.
+    FailingBack,
+    /// Our own link is down: nothing can be said about the source.
+    Isolated,
+}
+
+/// How one path stands, as the heartbeat thread sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PathState {
+    /// Never answered.
+    Unknown,
+    /// The latest judged request was answered.
+    Up,
+    /// Unanswered requests, fewer than `misses`.
+    Missing,
+    /// The verdict: `misses` in a row.
+    Down,
+    /// Our own NIC is down or gone.
+    Isolated,
+}
+
+/// Why something was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// The source missed its heartbeats.
+    Verdict,
+    /// An administrator approved.
+    Approved,
+    /// An administrator asked for it.
+    Operator,
+    /// The source has been healthy for `failback_after`.
+    SourceHealthy,
+    /// Found in the takeover map when the daemon started.
+    Adopted,
+    /// The daemon was told to give everything back.
+    Release,
+}
+
+/// An administrator's command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Command {
+    /// Take over now, whatever the state of the source.
+    Takeover,
+    /// Give the addresses back.
+    Failback,
+    /// Yes to the prompt.
+    Approve,
+    /// No to the prompt.
+    Decline,
+    /// Give the addresses back because the daemon stops with `--release`.
+    Release,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "input", rename_all = "kebab-case")]
+pub enum Input {
+    /// A path changed its state, or counts another miss.
+    Path {
+        /// Which.
+        path: PathId,
+        /// Its new state.
+        state: PathState,
+        /// Unanswered requests in a row.
+        missed: u32,
+    },
+    /// The heartbeat thread took a unit over by itself when the verdict stood, or carried out [`Action::TakeOver`].
+    TakeoverDone {
+        /// Which.
+        unit: UnitId,
+        /// Why.
+        cause: Cause,
+        /// Addresses that are held now; 0 with an error: nothing is.
+        held: usize,
+        /// The first error, if any address could not be taken.
+        error: Option<String>,
+    },
+    /// [`Action::Drain`], [`Action::RemoveAddresses`] or [`Action::Forget`] was carried out.
+    StepDone {
+        /// Which.
+        unit: UnitId,
+        /// The error, if it failed. Failback goes on all the same: half a failback is worse.
+        error: Option<String>,
+    },
+    /// The takeover map held addresses of this unit when the daemon started.
+    Adopted {
+        /// Which.
+        unit: UnitId,
+        /// Whether they were already draining.
+        draining: bool,
+    },
+    /// An administrator's command.
+    Command {
+        /// For which unit.
+        unit: UnitId,
+        /// What.
+        command: Command,
+    },
+    /// Time has passed.
+    Clock,
+}
+
+/// What is to be done. Each result comes back as an input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "kebab-case")]
+pub enum Action {
+    /// The heartbeat thread may (or may no longer) take the unit over by itself when the verdict stands.
+    Arm {
+        /// Which.
+        unit: UnitId,
+        /// Whether it may.
+        armed: bool,
+    },
+    /// Take the unit over now. Answered by [`Input::TakeoverDone`].
+    TakeOver {
+        /// Which.
+        unit: UnitId,
+        /// Why.
+        cause: Cause,
+    },
+    /// Failback with the source answering: announce the source's MAC and turn packets round to it.
+    /// Answered by [`Input::StepDone`].
+    Drain {
+        /// Which.
+        unit: UnitId,
+    },
+    /// Remove the addresses from the NICs. Answered by [`Input::StepDone`].
+    RemoveAddresses {
+        /// Which.
+        unit: UnitId,
+    },
+    /// Delete the entries of the takeover map. Answered by [`Input::StepDone`].
+    Forget {
+        /// Which.
+        unit: UnitId,
+    },
+    /// Announce the held addresses again.
+    Announce {
+        /// Which.
+        unit: UnitId,
+    },
+    /// Tell whoever listens that a unit changed its state.
+    Transition {
+        /// Which.
+        unit: UnitId,
+        /// From.
+        from: State,
+        /// To.
+        to: State,
+        /// Why, in the words of `status`.
+        cause: String,
+    },
+}
+
+/// A command that the state does not allow; the text says why and what to do instead.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(pub String);

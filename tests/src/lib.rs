@@ -1,0 +1,1 @@
+//! The lab in which the program and the daemon are tried on real packets.
