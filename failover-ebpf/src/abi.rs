@@ -47,8 +47,19 @@ pub mod map {
 
     /// All maps that are pinned.
     pub const PINNED: [&str; 13] = [
-        SETTINGS, NICS, DISCRIMINATORS, INITIATORS, WATCHERS, SESSIONS, SESSION_TX, SESSION_RX, ADDRESSES, TRAFFIC,
-        REDIRECT, COUNTERS, RARE,
+        SETTINGS,
+        NICS,
+        DISCRIMINATORS,
+        INITIATORS,
+        WATCHERS,
+        SESSIONS,
+        SESSION_TX,
+        SESSION_RX,
+        ADDRESSES,
+        TRAFFIC,
+        REDIRECT,
+        COUNTERS,
+        RARE,
     ];
 }
 
@@ -60,6 +71,8 @@ pub const MAX_SESSIONS: u32 = 4096;
 pub const MAX_ADDRESSES: u32 = 16_384;
 /// Discriminators of the reflector.
 pub const MAX_DISCRIMINATORS: u32 = 64;
+/// Room for counters. More than there are verdicts, so that a new verdict does not change the map's shape.
+pub const MAX_COUNTERS: u32 = 128;
 /// Entries of the list of allowed initiators.
 pub const MAX_INITIATORS: u32 = 4096;
 /// Watchers that are remembered; the least recently seen goes first.
@@ -71,7 +84,9 @@ pub type Ip = [u8; 16];
 /// The key of an IPv4 address.
 #[inline(always)]
 pub const fn ipv4_key(a: [u8; 4]) -> Ip {
-    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a[0], a[1], a[2], a[3]]
+    [
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a[0], a[1], a[2], a[3],
+    ]
 }
 
 /// Flags of [`Settings::flags`].

@@ -1,5 +1,21 @@
 //! The data plane's decisions, without packet access: everything here compiles and is tested on the host, and the
 //! program in `main.rs` is a thin shell around it.
+//!
+//! A frame's way: [`classify`] says what it is; [`heartbeat`] parses heartbeats; then [`reflect`] (a request for our
+//! reflector), [`measure`] (a reply to one of our sessions), [`arp`] (ARP about a held address) or [`steer`] (a packet
+//! for one) decides. Every way ends in one [`verdict::Verdict`], which has an action and a counter.
 #![no_std]
 
+#[cfg(test)]
+extern crate std;
+
 pub mod abi;
+pub mod arp;
+pub mod checksum;
+pub mod classify;
+pub mod heartbeat;
+pub mod measure;
+pub mod reflect;
+pub mod steer;
+pub mod verdict;
+pub mod wire;

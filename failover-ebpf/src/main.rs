@@ -1,10 +1,37 @@
+//! The data plane: one XDP program for every role. Read `failover`, then `prog::process`, then the stage that it names.
 #![no_std]
 #![no_main]
-#[aya_ebpf::macros::xdp(frags)]
-pub fn xdp_pass(_ctx: aya_ebpf::programs::XdpContext) -> u32 { aya_ebpf::bindings::xdp_action::XDP_PASS }
+
+mod prog;
+
+use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
+use failover_ebpf::verdict::Action;
+
+/// Answers and measures heartbeats, answers ARP for held addresses and steers their packets.
+#[xdp(frags)]
+fn failover(ctx: XdpContext) -> u32 {
+    let verdict = prog::process(&ctx);
+    prog::count(verdict);
+    match verdict.action() {
+        Action::Pass => xdp_action::XDP_PASS,
+        Action::Drop => xdp_action::XDP_DROP,
+        Action::Transmit => xdp_action::XDP_TX,
+        Action::Redirect => xdp_action::XDP_REDIRECT,
+    }
+}
+
+/// Does nothing: the far ends of veth pairs need a program before they take redirected frames, and costs are compared
+/// with it.
+#[xdp(frags)]
+fn xdp_pass(_ctx: XdpContext) -> u32 {
+    xdp_action::XDP_PASS
+}
 
 #[panic_handler]
-fn panic(_info: &core::panic::PanicInfo<'_>) -> ! { loop {} }
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    // The verifier refuses a program that could get here.
+    loop {}
+}
 
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]

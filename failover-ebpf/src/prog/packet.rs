@@ -1,0 +1,72 @@
+//! The only access to packet memory.
+
+use aya_ebpf::{EbpfContext as _, helpers::generated::bpf_xdp_get_buff_len, programs::XdpContext};
+use failover_ebpf::wire::{Frame, Header};
+
+/// Headers never reach farther: Ethernet, an IPv4 header with all its options, UDP and BFD.
+const REACH: usize = 256;
+
+/// Octets that are known to start at an even address, as the headers of an Ethernet frame do, so that they are moved in
+/// halfwords rather than one by one.
+#[repr(C, align(2))]
+struct Halfwords<const N: usize>([u8; N]);
+
+/// A received frame.
+pub(super) struct Packet<'a> {
+    ctx: &'a XdpContext,
+}
+
+impl<'a> Packet<'a> {
+    #[inline(always)]
+    pub(super) fn new(ctx: &'a XdpContext) -> Self {
+        Self { ctx }
+    }
+
+    /// The kernel's view of it, for log lines.
+    #[inline(always)]
+    pub(super) fn ctx(&self) -> &'a XdpContext {
+        self.ctx
+    }
+
+    /// Index of the NIC that it came in by.
+    #[inline(always)]
+    pub(super) fn ingress(&self) -> u32 {
+        self.ctx.ingress_ifindex() as u32
+    }
+
+    /// Its length, octets, fragments included.
+    #[inline(always)]
+    pub(super) fn len(&self) -> u64 {
+        // SAFETY: the context is the one that the kernel gave to the program.
+        unsafe { bpf_xdp_get_buff_len(self.ctx.as_ptr().cast()) }
+    }
+
+    /// Headers at the start of the frame, to be read and rewritten where they lie.
+    #[inline(always)]
+    pub(super) fn headers<T: Header>(&mut self) -> Option<&mut T> {
+        let at = self.at::<T>(0)?;
+        // SAFETY: `at` is inside the frame and even; any octets are a `T`; the borrow of `self` keeps this the only
+        // reference.
+        Some(unsafe { &mut *at })
+    }
+
+    /// A pointer to a `T` that lies inside the frame.
+    #[inline(always)]
+    fn at<T>(&self, offset: usize) -> Option<*mut T> {
+        let at = self.ctx.data() + offset;
+        if offset > REACH || at + size_of::<T>() > self.ctx.data_end() {
+            return None;
+        }
+        Some(at as *mut T)
+    }
+}
+
+impl Frame for Packet<'_> {
+    #[inline(always)]
+    fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        const { assert!(N % 2 == 0) };
+        let at = self.at::<Halfwords<N>>(offset)?;
+        // SAFETY: `at` is inside the frame and even.
+        Some(unsafe { (*at).0 })
+    }
+}

@@ -1,0 +1,115 @@
+//! Requests for our reflector.
+
+use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::XdpContext};
+use aya_log_ebpf::warn;
+use failover_ebpf::{
+    abi::{Rare, Settings, Watcher, WatcherState, ipv4_key, settings},
+    heartbeat::{self, Control},
+    reflect,
+    verdict::Verdict,
+};
+
+use super::{maps, packet::Packet, rare, settle};
+
+/// Answers a request, or says why not.
+#[inline(never)]
+pub(super) fn answer(ctx: &XdpContext, own: &Settings) -> Verdict {
+    settle(try_answer(&mut Packet::new(ctx), own))
+}
+
+#[inline(always)]
+fn try_answer(packet: &mut Packet<'_>, own: &Settings) -> Result<Verdict, Verdict> {
+    let (ctx, ingress) = (packet.ctx(), packet.ingress());
+    let frame: &mut Control = packet.headers().ok_or(Verdict::RequestTruncated)?;
+    frame.check(&heartbeat::REQUEST)?;
+    to_us(frame, ingress)?;
+    reflect::check(frame)?;
+    known(ctx, frame)?;
+    allowed(ctx, own, frame)?;
+    in_time(own, frame)?;
+    reflect::reply(frame, own.min_rx_us);
+    Ok(Verdict::RequestAnswered)
+}
+
+/// A switch floods what it does not know.
+#[inline(always)]
+fn to_us(request: &Control, ingress: u32) -> Result<(), Verdict> {
+    // SAFETY: nobody removes an entry while it is read; user space replaces entries as a whole.
+    match unsafe { maps::NICS.get(ingress) } {
+        Some(nic) if nic.mac == request.eth.dst() => Ok(()),
+        _ => Err(Verdict::PassOtherHost),
+    }
+}
+
+#[inline(always)]
+fn known(ctx: &XdpContext, request: &Control) -> Result<(), Verdict> {
+    let asked = request.bfd.your_discriminator();
+    if maps::DISCRIMINATORS.get_ptr(asked).is_some() {
+        return Ok(());
+    }
+    if rare::due(Rare::UnknownDiscriminator) {
+        warn!(
+            ctx,
+            "{:i} asks for discriminator {:i}, which is not ours",
+            request.ip.src(),
+            asked
+        );
+    }
+    Err(Verdict::RequestUnknownDiscriminator)
+}
+
+#[inline(always)]
+fn allowed(ctx: &XdpContext, own: &Settings, request: &Control) -> Result<(), Verdict> {
+    if own.flags & settings::ANY_INITIATOR != 0
+        || maps::INITIATORS
+            .get_ptr(ipv4_key(request.ip.src()))
+            .is_some()
+    {
+        return Ok(());
+    }
+    if rare::due(Rare::InitiatorRefused) {
+        warn!(
+            ctx,
+            "{:i} is not among the initiators that are answered",
+            request.ip.src()
+        );
+    }
+    Err(Verdict::RequestInitiatorRefused)
+}
+
+/// Keeps an initiator to the reflector's Required Min RX Interval, and remembers it.
+#[inline(always)]
+fn in_time(own: &Settings, request: &Control) -> Result<(), Verdict> {
+    let watcher = Watcher {
+        initiator: ipv4_key(request.ip.src()),
+        asked: ipv4_key(request.ip.dst()),
+    };
+    // SAFETY: the helper has no preconditions.
+    let now = unsafe { bpf_ktime_get_ns() };
+    let interval = own.min_rx_us as u64 * 1000;
+    let Some(state) = maps::WATCHERS.get_ptr_mut(watcher) else {
+        let state = WatcherState {
+            tat_ns: now + interval,
+            answered_ns: now,
+            answered: 1,
+            refused: 0,
+        };
+        // A full map gives up its oldest entry; without memory the watcher is answered and not remembered.
+        let _ = maps::WATCHERS.insert(watcher, state, 0);
+        return Ok(());
+    };
+    // SAFETY: the pointer is to an entry of the map. Two CPUs may both admit a request of one initiator: one more than its rate.
+    let state = unsafe { &mut *state };
+    match reflect::admit(state.tat_ns, now, interval) {
+        Some(theoretical) => {
+            state.tat_ns = theoretical;
+            state.answered_ns = now;
+            state.answered += 1;
+            Ok(())
+        }
+        None => {
+            state.refused += 1;
+            Err(Verdict::RequestTooFast)
+        }
+    }
+}

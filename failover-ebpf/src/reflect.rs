@@ -1,0 +1,117 @@
+//! The reflector: a request, checked and turned into its reply (RFC 7880 7.2, RFC 7881 4).
+
+use crate::{checksum, heartbeat::Control, verdict::Verdict, wire::bfd::SBFD_PORT};
+
+/// Requests that may come at once before the rate is held against an initiator: a scheduler that was late sends what it
+/// owes, and two sessions of one initiator may coincide.
+pub const BURST: u64 = 8;
+
+/// Checks what the packet itself can say, in the order of cost.
+#[inline(always)]
+pub fn check(request: &Control) -> Result<(), Verdict> {
+    // RFC 7881 4: a packet whose source port is 7784 MUST be discarded.
+    if request.udp.src() == SBFD_PORT {
+        return Err(Verdict::RequestFromReflector);
+    }
+    let bfd = &request.bfd;
+    if bfd.version() != 1 {
+        return Err(Verdict::RequestBadVersion);
+    }
+    // RFC 5880 6.8.6: detect multiplier 0, the M bit and My Discriminator 0 MUST be discarded.
+    if bfd.detect_mult() == 0 || bfd.multipoint() || bfd.my_discriminator() == 0 {
+        return Err(Verdict::RequestMalformed);
+    }
+    // RFC 7880 7.2.3: D clear MUST be discarded, which also breaks the loop of appendix A.
+    if !bfd.demand() {
+        return Err(Verdict::RequestNotDemand);
+    }
+    if bfd.authentication() {
+        return Err(Verdict::RequestAuthentication);
+    }
+    Ok(())
+}
+
+/// Whether a request that arrives at `now` keeps to one per `interval` on average, and the theoretical arrival time to
+/// remember (GCRA). All nanoseconds.
+#[inline(always)]
+pub const fn admit(theoretical: u64, now: u64, interval: u64) -> Option<u64> {
+    let theoretical = if theoretical > now { theoretical } else { now };
+    if theoretical - now > BURST * interval {
+        return None;
+    }
+    Some(theoretical + interval)
+}
+
+/// Turns a request into its reply: everything swapped, D clear, state Up, our Required Min RX, TTL 255. Checksums follow
+/// incrementally.
+#[inline(always)]
+pub fn reply(frame: &mut Control, min_rx_us: u32) {
+    let before = (
+        frame.bfd.first_word(),
+        frame.bfd.required_min_rx(),
+        frame.bfd.required_min_echo_rx(),
+    );
+    frame.bfd.reflect(min_rx_us);
+    // Ports, addresses and discriminators only change places, which a sum does not see.
+    let sum = match frame.udp.checksum() {
+        0 => 0,
+        sum => {
+            let sum = checksum::update(sum, before.0, frame.bfd.first_word());
+            let sum = checksum::update32(sum, before.1, frame.bfd.required_min_rx());
+            match checksum::update32(sum, before.2, frame.bfd.required_min_echo_rx()) {
+                // RFC 768: a computed 0 is sent as all ones, as 0 means "none".
+                0 => 0xffff,
+                sum => sum,
+            }
+        }
+    };
+    frame.udp.turn_round(sum);
+    frame.ip.turn_round();
+    frame.ip.set_ttl(255);
+    let (dst, src) = (frame.eth.src(), frame.eth.dst());
+    frame.eth.readdress(dst, src);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    #[test]
+    fn requests_at_the_agreed_rate_are_admitted() {
+        let mut theoretical = 0;
+
+        for n in 0..1000 {
+            theoretical = admit(theoretical, n * MS, MS).expect("on time");
+        }
+    }
+
+    #[test]
+    fn a_burst_is_admitted_and_then_the_rate_holds() {
+        let mut theoretical = 0;
+        let mut admitted = 0;
+
+        while let Some(next) = admit(theoretical, 5 * MS, MS) {
+            theoretical = next;
+            admitted += 1;
+        }
+
+        assert_eq!(admitted, BURST + 1);
+        assert_eq!(admit(theoretical, 5 * MS + MS / 2, MS), None);
+        assert!(admit(theoretical, 6 * MS, MS).is_some());
+    }
+
+    #[test]
+    fn a_pause_earns_no_more_than_the_burst() {
+        let mut theoretical = admit(0, 0, MS).expect("first");
+        let mut admitted = 0;
+
+        while let Some(next) = admit(theoretical, 3600 * 1000 * MS, MS) {
+            theoretical = next;
+            admitted += 1;
+        }
+
+        assert_eq!(admitted, BURST + 1);
+    }
+}

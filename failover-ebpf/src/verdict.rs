@@ -1,0 +1,170 @@
+//! Where a frame's way through the program ends: an action and a counter with a name that an operator understands.
+
+/// What the program returns to the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// To this host's network stack, as if the program were not there.
+    Pass,
+    /// Nowhere.
+    Drop,
+    /// Out of the NIC that it came in by.
+    Transmit,
+    /// Out of another NIC.
+    Redirect,
+}
+
+macro_rules! verdicts {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal => $action:ident,)+) => {
+        /// How a frame was treated. The discriminant is the index of its counter, so new ones go to the end.
+        #[repr(u32)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Verdict {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Verdict {
+            /// All, in the order of their counters.
+            pub const ALL: &'static [Verdict] = &[$(Verdict::$variant,)+];
+
+            /// What happens to the frame.
+            #[inline(always)]
+            pub const fn action(self) -> Action {
+                match self {
+                    $(Verdict::$variant => Action::$action,)+
+                }
+            }
+
+            /// Name of its counter.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Verdict::$variant => $name,)+
+                }
+            }
+        }
+    };
+}
+
+verdicts! {
+    /// Nothing to do with a heartbeat or a held address: what a busy host sees almost always.
+    PassUnrelated = "pass_unrelated" => Pass,
+    /// Neither ARP nor IP.
+    PassNotIp = "pass_not_ip" => Pass,
+    /// Shorter than its headers say.
+    PassTruncated = "pass_truncated" => Pass,
+    /// Carries a VLAN tag; held addresses are untagged.
+    PassVlan = "pass_vlan" => Pass,
+    /// IPv6, which this program leaves to the kernel.
+    PassIpv6 = "pass_ipv6" => Pass,
+    /// An IPv4 header that contradicts itself.
+    PassBadIpv4 = "pass_bad_ipv4" => Pass,
+    /// For a held address, but to another host's MAC: a switch flooded it.
+    PassOtherHost = "pass_other_host" => Pass,
+    /// For a held address that this host's kernel has.
+    PassLocal = "pass_local" => Pass,
+    /// To be forwarded, but its TTL is used up: the kernel answers.
+    PassForwardTtl = "pass_forward_ttl" => Pass,
+    /// To be forwarded, but longer than the NIC's MTU: the kernel answers.
+    PassForwardTooBig = "pass_forward_too_big" => Pass,
+    /// To be sent on, but the next host's MAC is not known.
+    PassNextHopUnknown = "pass_next_hop_unknown" => Pass,
+    /// Return traffic of a forwarded address for which the kernel's tables have no ready route: the kernel forwards it.
+    PassReturn = "pass_return" => Pass,
+    /// Another host claims a held address.
+    PassConflict = "pass_conflict" => Pass,
+    /// A heartbeat request, answered.
+    RequestAnswered = "request_answered" => Transmit,
+    /// A request shorter than its length fields say, or of a length that S-BFD does not have.
+    RequestTruncated = "request_truncated" => Drop,
+    /// A request with IP options.
+    RequestIpOptions = "request_ip_options" => Drop,
+    /// A request whose IP or UDP checksum is wrong.
+    RequestBadChecksum = "request_bad_checksum" => Drop,
+    /// A request from port 7784: another reflector's reply, or a forgery (RFC 7881 4).
+    RequestFromReflector = "request_from_reflector" => Drop,
+    /// A request with a BFD version other than 1.
+    RequestBadVersion = "request_bad_version" => Drop,
+    /// A request that is malformed BFD: detect multiplier 0, multipoint, or My Discriminator 0 (RFC 5880 6.8.6).
+    RequestMalformed = "request_malformed" => Drop,
+    /// A request without the Demand bit: a reflected packet must not be reflected again (RFC 7880 7.2.3).
+    RequestNotDemand = "request_not_demand" => Drop,
+    /// A request for a discriminator that is not ours (RFC 7880 7.2.1).
+    RequestUnknownDiscriminator = "request_unknown_discriminator" => Drop,
+    /// A request with authentication, for which no key is configured.
+    RequestAuthentication = "request_authentication" => Drop,
+    /// A request from a host that may not ask.
+    RequestInitiatorRefused = "request_initiator_refused" => Drop,
+    /// A request that came faster than the reflector's Required Min RX Interval.
+    RequestTooFast = "request_too_fast" => Drop,
+    /// A valid reply to one of our S-BFD requests.
+    ReplyMeasured = "reply_measured" => Drop,
+    /// A reply shorter than its length fields say, or of a length that S-BFD does not have.
+    ReplyTruncated = "reply_truncated" => Drop,
+    /// A reply with IP options.
+    ReplyIpOptions = "reply_ip_options" => Drop,
+    /// A reply whose IP or UDP checksum is wrong.
+    ReplyBadChecksum = "reply_bad_checksum" => Drop,
+    /// A reply that was routed: its TTL is not 255 (RFC 7881 5).
+    ReplyRouted = "reply_routed" => Drop,
+    /// A reply that is malformed BFD: version, length, detect multiplier or state.
+    ReplyMalformed = "reply_malformed" => Drop,
+    /// A reply with the Demand bit (RFC 7880 7.3.3).
+    ReplyDemand = "reply_demand" => Drop,
+    /// A reply with authentication, for which no key is configured.
+    ReplyAuthentication = "reply_authentication" => Drop,
+    /// A reply for no session of ours.
+    ReplyUnknownSession = "reply_unknown_session" => Drop,
+    /// A reply whose addresses or discriminator are not the session's.
+    ReplyWrongHost = "reply_wrong_host" => Drop,
+    /// A reply to a request that was never sent, or too long ago.
+    ReplyStale = "reply_stale" => Drop,
+    /// A second reply to the same request.
+    ReplyDuplicate = "reply_duplicate" => Drop,
+    /// A valid answer to one of our ICMP echo requests.
+    EchoMeasured = "echo_measured" => Drop,
+    /// An answer to one of our ICMP echo requests whose checksum is wrong.
+    EchoBadChecksum = "echo_bad_checksum" => Drop,
+    /// An answer to an ICMP echo request that was never sent, or too long ago.
+    EchoStale = "echo_stale" => Drop,
+    /// A second answer to the same ICMP echo request.
+    EchoDuplicate = "echo_duplicate" => Drop,
+    /// ARP for a held address, answered with the chosen NIC's MAC.
+    ArpAnswered = "arp_answered" => Transmit,
+    /// ARP for a held address on a NIC that does not have it.
+    ArpWrongNic = "arp_wrong_nic" => Drop,
+    /// ARP for an address that is going back: the source answers.
+    ArpDraining = "arp_draining" => Drop,
+    /// ARP sent to us for an address that is going back, turned round to the source.
+    ArpDrained = "arp_drained" => Transmit,
+    /// Forwarded to the standby server.
+    Forwarded = "forwarded" => Redirect,
+    /// Return traffic of a forwarded address.
+    Returned = "returned" => Redirect,
+    /// For an address that is going back, turned round to the source on the same NIC.
+    Drained = "drained" => Transmit,
+    /// For an address that is going back, sent to the source by another NIC.
+    DrainedAcross = "drained_across" => Redirect,
+    /// To be redirected onto a NIC that is not managed.
+    DropNoNic = "drop_no_nic" => Drop,
+}
+
+const _: () = assert!(Verdict::ALL.len() <= crate::abi::MAX_COUNTERS as usize);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_counter_has_its_own_name() {
+        let names: BTreeSet<_> = Verdict::ALL.iter().map(|v| v.name()).collect();
+
+        assert_eq!(names.len(), Verdict::ALL.len());
+    }
+
+    #[test]
+    fn discriminants_index_the_counters() {
+        for (index, verdict) in Verdict::ALL.iter().enumerate() {
+            assert_eq!(*verdict as usize, index);
+        }
+    }
+}
