@@ -1,0 +1,4 @@
+//! The scenario tier: real packets between namespaces. Needs root.
+
+mod lab_works;
+mod measure;
