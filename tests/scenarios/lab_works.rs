@@ -11,6 +11,7 @@ use etherparse::ArpOperation;
 use failover_tests::lab::{
     Capture, Client, Direction, Host, Lab, Mac, Namespace, Nic, Service, Stream, Switch,
     clock::{now_ns, sleep_until, wait_until},
+    xdp_pass::attach_mirror,
 };
 
 const RATE: u64 = 5_000;
@@ -47,17 +48,17 @@ fn network() -> Network {
 /// Asks once and waits for the answer; `false` if there is none within a second.
 fn answers(client: &Host, service: &str) -> bool {
     client.run(|| {
-        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+        let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
 
-        socket.set_read_timeout(Some(SECOND)).unwrap();
-        socket.send_to(&[0; 16], service).unwrap();
+        socket.set_read_timeout(Some(SECOND)).expect("a time-out");
+        socket.send_to(&[0; 16], service).expect("sending");
 
         socket.recv_from(&mut [0; 64]).is_ok()
     })
 }
 
 fn run_for(duration: Duration) {
-    sleep_until(now_ns() + u64::try_from(duration.as_nanos()).unwrap());
+    sleep_until(now_ns() + u64::try_from(duration.as_nanos()).expect("a short time"));
 }
 
 #[test]
@@ -224,6 +225,71 @@ fn the_wire_shows_the_arp_of_a_first_request() {
         .expect("an ARP request");
     assert_eq!(request.0.direction, Direction::In);
     assert_eq!(request.1.sender_mac, net.client_nic.mac().0);
+}
+
+#[test]
+fn frames_that_xdp_transmits_reach_the_wire() {
+    let net = network();
+    let index = net.server_nic.index();
+    let _mirror = net
+        .server
+        .run(|| attach_mirror(index))
+        .expect("the mirror on the server's NIC");
+    let wire = Capture::on_wire(&net.server_nic);
+
+    // Nobody answers: the client's ARP request comes back as it was.
+    assert!(!answers(&net.client, "10.0.0.10:7000"));
+
+    let mirrored = wire.wait_for(SECOND, "the mirrored request", |frame| {
+        frame.direction == Direction::Out
+    });
+    let arp = mirrored.arp().expect("an ARP request");
+    assert_eq!(arp.sender_mac, net.client_nic.mac().0);
+    assert_eq!(arp.target_ipv4_addr(), Ipv4Addr::new(10, 0, 0, 10));
+}
+
+#[test]
+fn a_jumbo_frame_crosses_in_one_piece() {
+    let lab = Lab::new();
+    let switch = lab.switch("sw");
+    let server = lab.host("server");
+    let client = lab.host("client");
+    let nic = lab.plug_with_mtu(&server, "ens1", &switch, "10.0.0.10/24", 9000);
+    lab.plug_with_mtu(&client, "ens1", &switch, "10.0.0.1/24", 9000);
+    let wire = Capture::on_wire(&nic);
+
+    client.run(|| {
+        let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
+
+        socket
+            .send_to(&[1; 8000], "10.0.0.10:7000")
+            .expect("sending")
+    });
+
+    wire.wait_for(SECOND, "the whole datagram", |frame| {
+        frame
+            .udp()
+            .is_some_and(|(_, _, payload)| payload.len() == 8000)
+    });
+}
+
+#[test]
+fn ipv6_is_there_when_asked_for() {
+    let net = network();
+    for host in [&net.server, &net.client] {
+        host.namespace().ipv6(true);
+    }
+    net.server_nic.add_address("2001:db8::10/64");
+    net.client_nic.add_address("2001:db8::1/64");
+    let _service = Service::start(&net.server, 7000, &["2001:db8::10"]);
+    let client = Client::start(&net.client, "[2001:db8::10]:7000", RATE);
+
+    client.wait_for_answer_by("server", 0);
+
+    assert_eq!(
+        net.client.neighbour("2001:db8::10"),
+        Some(net.server_nic.mac())
+    );
 }
 
 #[test]

@@ -1,4 +1,3 @@
 //! The scenario tier: real packets between namespaces. Needs root.
 
 mod lab_works;
-mod measure;

@@ -11,9 +11,13 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use rustix::mount::{MountFlags, mount};
+use rustix::{
+    fs::{FlockOperation, flock},
+    mount::{MountFlags, mount},
+};
 
 const BPFFS: &str = "/sys/fs/bpf";
+const BPFFS_PARENT: &str = "/sys/fs";
 const BPF_FS_MAGIC: u64 = 0xcafe_4a11;
 const PREFIX: &str = "failover-lab-";
 
@@ -79,11 +83,10 @@ fn mount_bpffs() -> Result<()> {
             .is_ok_and(|status| status.f_type.cast_unsigned() & 0xffff_ffff == BPF_FS_MAGIC)
     };
 
-    // Several test processes may start at once: take a lock so that one mounts and the others see it.
-    let lock = fs::File::create(std::env::temp_dir().join("failover-lab.lock"))
-        .context("the lock for mounting the BPF file system")?;
+    // Several test processes may start at once: with a lock on the directory above, one mounts and the others see it.
+    let lock = fs::File::open(BPFFS_PARENT).context("the lock for mounting the BPF file system")?;
 
-    lock.lock().context("locking")?;
+    flock(&lock, FlockOperation::LockExclusive).context("locking")?;
 
     if mounted() {
         return Ok(());

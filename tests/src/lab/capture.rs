@@ -15,7 +15,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use etherparse::{ArpEthIpv4Packet, ArpOperation, NetSlice, SlicedPacket};
+use etherparse::{ArpEthIpv4Packet, ArpOperation, NetSlice, SlicedPacket, TransportSlice};
 
 use super::{
     Must, Namespace, Nic,
@@ -60,14 +60,16 @@ impl Frame {
 
     /// Source and destination port and the payload, if it is a UDP datagram.
     pub fn udp(&self) -> Option<(u16, u16, Vec<u8>)> {
-        match SlicedPacket::from_ethernet(&self.octets).ok()?.transport? {
-            etherparse::TransportSlice::Udp(udp) => Some((
-                udp.source_port(),
-                udp.destination_port(),
-                udp.payload().to_vec(),
-            )),
-            _ => None,
-        }
+        let transport = SlicedPacket::from_ethernet(&self.octets).ok()?.transport?;
+        let TransportSlice::Udp(udp) = transport else {
+            return None;
+        };
+
+        Some((
+            udp.source_port(),
+            udp.destination_port(),
+            udp.payload().to_vec(),
+        ))
     }
 }
 

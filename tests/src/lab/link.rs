@@ -219,23 +219,27 @@ pub fn neighbours(namespace: &Namespace) -> Result<Vec<(u32, IpAddr, Option<Mac>
     Ok(neighbour_messages(namespace)?
         .iter()
         .filter_map(|message| {
-            let mut ip = None;
-            let mut mac = None;
+            let attributes = &message.attributes;
+            let ip = attributes.iter().find_map(|attribute| {
+                let NeighbourAttribute::Destination(address) = attribute else {
+                    return None;
+                };
 
-            for attribute in &message.attributes {
-                match attribute {
-                    NeighbourAttribute::Destination(NeighbourAddress::Inet(address)) => {
-                        ip = Some(IpAddr::V4(*address));
-                    }
-                    NeighbourAttribute::Destination(NeighbourAddress::Inet6(address)) => {
-                        ip = Some(IpAddr::V6(*address));
-                    }
-                    NeighbourAttribute::LinkLayerAddress(octets) => {
-                        mac = octets[..].try_into().ok().map(Mac);
-                    }
-                    _ => {}
+                if let NeighbourAddress::Inet(ip) = address {
+                    Some(IpAddr::V4(*ip))
+                } else if let NeighbourAddress::Inet6(ip) = address {
+                    Some(IpAddr::V6(*ip))
+                } else {
+                    None
                 }
-            }
+            });
+            let mac = attributes.iter().find_map(|attribute| {
+                let NeighbourAttribute::LinkLayerAddress(octets) = attribute else {
+                    return None;
+                };
+
+                octets[..].try_into().ok().map(Mac)
+            });
 
             Some((message.header.ifindex, ip?, mac))
         })

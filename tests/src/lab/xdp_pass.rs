@@ -26,6 +26,7 @@ const PAGE: usize = 4096;
 
 const XDP_DROP: i32 = 1;
 const XDP_PASS: i32 = 2;
+const XDP_TX: i32 = 3;
 const TCX_NEXT: i32 = -1;
 const TCX_DROP: i32 = 2;
 
@@ -107,6 +108,15 @@ impl Drop for Gate {
 
         debug_assert!(unmapped.is_ok(), "munmap: {unmapped:?}");
     }
+}
+
+/// Puts a program on a link in the calling thread's namespace that sends every frame back unchanged (`XDP_TX`), as long as
+/// the descriptor that is returned is open. For trying whether a cable carries such frames.
+pub fn attach_mirror(index: u32) -> Result<OwnedFd> {
+    let map = bpf::create_word()?;
+    let program = bpf::load(Hook::Xdp, "lab_mirror", &program(&map, XDP_TX, XDP_DROP))?;
+
+    bpf::attach(Hook::Xdp, program.as_fd(), index)
 }
 
 /// `if word == 0 { open } else { closed }`
