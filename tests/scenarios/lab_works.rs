@@ -124,6 +124,45 @@ fn a_cut_cable_loses_everything_and_keeps_its_carrier() {
 }
 
 #[test]
+fn a_cut_cable_carries_nothing_in_either_direction() {
+    let net = network();
+    let wire = Capture::on_wire(&net.server_nic);
+    let inside = Capture::in_host(&net.server_nic);
+    let send = |from: &Host, to: &str| {
+        from.run(|| {
+            let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
+
+            socket.send_to(&[0; 16], to).expect("sending")
+        })
+    };
+    let (to_server, to_client) = ("10.0.0.10:9000", "10.0.0.1:9000");
+    send(&net.client, to_server);
+    let arrived = |capture: &Capture, direction| {
+        capture.count(|frame| {
+            frame.direction == direction && frame.udp().is_some_and(|(_, to, _)| to == 9000)
+        })
+    };
+    assert!(wait_until(SECOND, || arrived(&inside, Direction::In) == 1));
+    send(&net.server, to_client);
+    assert!(wait_until(SECOND, || arrived(&wire, Direction::Out) == 1));
+
+    net.server_nic.cut();
+    send(&net.client, to_server);
+    send(&net.server, to_client);
+    // A dropped frame leaves no trace to wait for.
+    run_for(Duration::from_millis(50));
+    net.server_nic.heal();
+    send(&net.client, to_server);
+    send(&net.server, to_client);
+
+    // The frames sent after the cut are there, so those sent during it would be.
+    assert!(wait_until(SECOND, || arrived(&inside, Direction::In) >= 2));
+    assert!(wait_until(SECOND, || arrived(&wire, Direction::Out) >= 2));
+    assert_eq!(arrived(&inside, Direction::In), 2);
+    assert_eq!(arrived(&wire, Direction::Out), 2);
+}
+
+#[test]
 fn a_nic_taken_down_stops_traffic_until_it_is_up_again() {
     let net = network();
     let _service = Service::start(&net.server, 7000, &["10.0.0.10"]);
