@@ -1,0 +1,3 @@
+//! The scenario tier: real packets between namespaces. Needs root.
+
+mod lab_works;

@@ -1,0 +1,172 @@
+//! The few `bpf(2)` calls that the lab needs to put tiny hand-assembled programs on its own links. They are made directly
+//! so that the lab works without the eBPF toolchain.
+
+use std::{
+    ffi::CStr,
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+};
+
+use anyhow::{Context, Result};
+
+const BPF_MAP_CREATE: i64 = 0;
+const BPF_PROG_LOAD: i64 = 5;
+const BPF_LINK_CREATE: i64 = 28;
+
+const BPF_MAP_TYPE_ARRAY: u32 = 2;
+const BPF_F_MMAPABLE: u32 = 1 << 10;
+
+/// One instruction of eBPF as the kernel reads it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Instruction {
+    pub(crate) opcode: u8,
+    /// Destination in the low half, source in the high half.
+    pub(crate) registers: u8,
+    pub(crate) offset: i16,
+    pub(crate) immediate: i32,
+}
+
+/// Program types with the attach point that the lab uses for each.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Hook {
+    /// XDP in the driver.
+    Xdp,
+    /// tc egress (tcx).
+    TcxEgress,
+}
+
+impl Hook {
+    fn program_type(self) -> u32 {
+        match self {
+            Self::Xdp => 6,
+            Self::TcxEgress => 3,
+        }
+    }
+
+    fn attach_type(self) -> u32 {
+        match self {
+            Self::Xdp => 37,
+            Self::TcxEgress => 47,
+        }
+    }
+
+    fn program_flags(self) -> u32 {
+        match self {
+            // BPF_F_XDP_HAS_FRAGS: without it a veth refuses large MTUs and segmentation offload.
+            Self::Xdp => 1 << 5,
+            Self::TcxEgress => 0,
+        }
+    }
+
+    fn link_flags(self) -> u32 {
+        match self {
+            // XDP_FLAGS_DRV_MODE: only a native program gives the veth a NAPI.
+            Self::Xdp => 1 << 2,
+            Self::TcxEgress => 0,
+        }
+    }
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct MapCreate {
+    map_type: u32,
+    key_size: u32,
+    value_size: u32,
+    max_entries: u32,
+    map_flags: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct ProgramLoad {
+    program_type: u32,
+    instruction_count: u32,
+    instructions: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log_buffer: u64,
+    kernel_version: u32,
+    flags: u32,
+    name: [u8; 16],
+    ifindex: u32,
+    expected_attach_type: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct LinkCreate {
+    program_fd: u32,
+    target_ifindex: u32,
+    attach_type: u32,
+    flags: u32,
+}
+
+/// An array map of one eight-octet entry that user space can map into its memory.
+pub(crate) fn create_word() -> Result<OwnedFd> {
+    let attributes = MapCreate {
+        map_type: BPF_MAP_TYPE_ARRAY,
+        key_size: 4,
+        value_size: 8,
+        max_entries: 1,
+        map_flags: BPF_F_MMAPABLE,
+    };
+
+    // SAFETY: the attributes of this command hold no pointers.
+    unsafe { bpf(BPF_MAP_CREATE, &attributes) }.context("creating a map")
+}
+
+/// Loads a program.
+pub(crate) fn load(hook: Hook, name: &str, program: &[Instruction]) -> Result<OwnedFd> {
+    const LICENSE: &CStr = c"GPL";
+
+    let mut attributes = ProgramLoad {
+        program_type: hook.program_type(),
+        instruction_count: u32::try_from(program.len())?,
+        instructions: program.as_ptr() as u64,
+        license: LICENSE.as_ptr() as u64,
+        flags: hook.program_flags(),
+        expected_attach_type: hook.attach_type(),
+        ..ProgramLoad::default()
+    };
+
+    for (to, from) in attributes.name[..15].iter_mut().zip(name.bytes()) {
+        *to = from;
+    }
+
+    // SAFETY: the pointers are to the program, as long as stated, and to a terminated string; both outlive the call.
+    unsafe { bpf(BPF_PROG_LOAD, &attributes) }.with_context(|| format!("loading {name}"))
+}
+
+/// Attaches a program to the link with this index in the calling thread's namespace. It stays as long as the descriptor
+/// that is returned, or the link.
+pub(crate) fn attach(hook: Hook, program: BorrowedFd<'_>, index: u32) -> Result<OwnedFd> {
+    let attributes = LinkCreate {
+        program_fd: program.as_raw_fd().cast_unsigned(),
+        target_ifindex: index,
+        attach_type: hook.attach_type(),
+        flags: hook.link_flags(),
+    };
+
+    // SAFETY: the attributes of this command hold no pointers.
+    unsafe { bpf(BPF_LINK_CREATE, &attributes) }
+        .with_context(|| format!("attaching to link {index} ({hook:?})"))
+}
+
+/// # Safety
+///
+/// `attributes` must be what `command` expects, and pointers in it must be valid for the call.
+unsafe fn bpf<T>(command: i64, attributes: &T) -> std::io::Result<OwnedFd> {
+    // SAFETY: the caller's promise; the size is that of the attributes, the kernel takes the rest as zero.
+    let fd = unsafe { libc::syscall(libc::SYS_bpf, command, attributes, size_of::<T>()) };
+
+    if fd < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+
+    let fd = i32::try_from(fd).map_err(std::io::Error::other)?;
+
+    // SAFETY: these commands return a new descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
