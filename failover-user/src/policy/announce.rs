@@ -5,7 +5,11 @@ use std::time::Duration;
 use super::{Now, unit::nanos};
 
 /// After the takeover; the first announcement is part of it.
-const EARLY: [Duration; 3] = [Duration::from_millis(1100), Duration::from_millis(2200), Duration::from_secs(5)];
+const EARLY: [Duration; 3] = [
+    Duration::from_millis(1100),
+    Duration::from_millis(2200),
+    Duration::from_secs(5),
+];
 
 /// The schedule of one takeover.
 #[derive(Debug)]
@@ -19,7 +23,11 @@ pub(super) struct Announcements {
 impl Announcements {
     /// Addresses are held since `start`. `every` of zero: only the early ones.
     pub(super) fn new(start: Now, every: Duration) -> Self {
-        let mut schedule = Self { start, every, next: None };
+        let mut schedule = Self {
+            start,
+            every,
+            next: None,
+        };
         schedule.next = schedule.after(start);
         schedule
     }
@@ -40,7 +48,9 @@ impl Announcements {
 
     /// The first point of the schedule later than `now`.
     fn after(&self, now: Now) -> Option<Now> {
-        let early = EARLY.iter().map(|offset| self.start.saturating_add(nanos(*offset)));
+        let early = EARLY
+            .iter()
+            .map(|offset| self.start.saturating_add(nanos(*offset)));
         if let Some(next) = early.clone().find(|at| *at > now) {
             return Some(next);
         }

@@ -56,13 +56,19 @@ impl Unit {
                 self.start_failback(turn, On::Failback, words::FAILBACK);
                 Ok(())
             }
-            State::TakingOver => self.refuse("it is being taken over right now; fail back when it is taken-over"),
-            State::FailingBack => self.refuse("its addresses are going back already; watch `failover status`"),
-            State::AwaitingApproval => {
-                self.refuse("this host holds none of its addresses; to end the prompt: failover decline")
+            State::TakingOver => {
+                self.refuse("it is being taken over right now; fail back when it is taken-over")
             }
+            State::FailingBack => {
+                self.refuse("its addresses are going back already; watch `failover status`")
+            }
+            State::AwaitingApproval => self.refuse(
+                "this host holds none of its addresses; to end the prompt: failover decline",
+            ),
             State::Unknown | State::Healthy | State::Suspect | State::Isolated | State::Failed => {
-                self.refuse("this host holds none of its addresses, so there is nothing to give back")
+                self.refuse(
+                    "this host holds none of its addresses, so there is nothing to give back",
+                )
             }
         }
     }
@@ -75,10 +81,14 @@ impl Unit {
                 self.command_takeover(turn, Cause::Approved);
                 Ok(())
             }
-            State::TakingOver | State::TakenOver => self.refuse("nothing to approve, the takeover was decided already"),
+            State::TakingOver | State::TakenOver => {
+                self.refuse("nothing to approve, the takeover was decided already")
+            }
             State::FailingBack => self.refuse("nothing to approve, its addresses are going back"),
             State::Unknown | State::Healthy | State::Suspect | State::Isolated | State::Failed => {
-                self.refuse("nothing waits for approval; to take over all the same: failover takeover")
+                self.refuse(
+                    "nothing waits for approval; to take over all the same: failover takeover",
+                )
             }
         }
     }
@@ -113,10 +123,18 @@ impl Unit {
     }
 
     fn refuse_while_stopping(&self) -> Result<(), Refused> {
-        if self.released { self.refuse("the daemon is stopping and takes nothing over") } else { Ok(()) }
+        if self.released {
+            self.refuse("the daemon is stopping and takes nothing over")
+        } else {
+            Ok(())
+        }
     }
 
     fn refuse(&self, why: &str) -> Result<(), Refused> {
-        Err(Refused(format!("{} is {}: {why}", self.label, table::name(self.state))))
+        Err(Refused(format!(
+            "{} is {}: {why}",
+            self.label,
+            table::name(self.state)
+        )))
     }
 }

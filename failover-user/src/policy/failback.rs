@@ -68,7 +68,12 @@ impl Unit {
 
     /// The daemon before this one had begun: its drain was done, the rest may not be.
     pub(super) fn resume_failback(&mut self, turn: &mut Turn) {
-        self.go(turn, State::FailingBack, On::Adopted, words::ADOPTED_DRAINING);
+        self.go(
+            turn,
+            State::FailingBack,
+            On::Adopted,
+            words::ADOPTED_DRAINING,
+        );
         let forget_at = Some(turn.now.saturating_add(nanos(DRAIN)));
         self.step(turn, Step::Removing { forget_at });
     }
@@ -85,21 +90,34 @@ impl Unit {
         if let Phase::GivingBack(giving_back) = &mut self.phase {
             giving_back.step = step;
         } else {
-            self.phase = Phase::GivingBack(GivingBack { step, errors: Vec::new() });
+            self.phase = Phase::GivingBack(GivingBack {
+                step,
+                errors: Vec::new(),
+            });
         }
     }
 
     /// A step was carried out.
     pub(super) fn on_step_done(&mut self, turn: &mut Turn, error: Option<&str>) {
-        let Phase::GivingBack(giving_back) = &mut self.phase else { return };
+        let Phase::GivingBack(giving_back) = &mut self.phase else {
+            return;
+        };
         let (what, next) = match giving_back.step {
             Step::Draining => {
                 let until = turn.now.saturating_add(nanos(GRACE));
-                ("announcing the source", Some(Step::Grace { until, forget_at: turn.now.saturating_add(nanos(DRAIN)) }))
+                (
+                    "announcing the source",
+                    Some(Step::Grace {
+                        until,
+                        forget_at: turn.now.saturating_add(nanos(DRAIN)),
+                    }),
+                )
             }
             Step::Removing { forget_at } => {
                 let wait = forget_at.filter(|at| *at > turn.now);
-                let next = wait.map_or(Step::Forgetting, |forget_at| Step::TurningRound { forget_at });
+                let next = wait.map_or(Step::Forgetting, |forget_at| Step::TurningRound {
+                    forget_at,
+                });
                 ("removing the addresses", Some(next))
             }
             Step::Forgetting => ("clearing the takeover map", None),
@@ -118,12 +136,21 @@ impl Unit {
 
     /// The wait of a step is over.
     pub(super) fn on_clock_giving_back(&mut self, turn: &mut Turn) {
-        let Phase::GivingBack(giving_back) = &self.phase else { return };
+        let Phase::GivingBack(giving_back) = &self.phase else {
+            return;
+        };
         match giving_back.step {
             Step::Grace { until, forget_at } if until <= turn.now => {
-                self.step(turn, Step::Removing { forget_at: Some(forget_at) });
+                self.step(
+                    turn,
+                    Step::Removing {
+                        forget_at: Some(forget_at),
+                    },
+                );
             }
-            Step::TurningRound { forget_at } if forget_at <= turn.now => self.step(turn, Step::Forgetting),
+            Step::TurningRound { forget_at } if forget_at <= turn.now => {
+                self.step(turn, Step::Forgetting)
+            }
             Step::Grace { .. }
             | Step::TurningRound { .. }
             | Step::Draining
@@ -134,8 +161,10 @@ impl Unit {
 
     /// All steps are done: the state follows from the paths again.
     fn given_back(&mut self, turn: &mut Turn) {
-        let Phase::GivingBack(giving_back) = &self.phase else { return };
-        let note = giving_back.errors.join("; ");
+        let Phase::GivingBack(giving_back) = &self.phase else {
+            return;
+        };
+        let note = words::given_back(&giving_back.errors);
         self.settle(turn, On::GivenBack, &note);
     }
 }

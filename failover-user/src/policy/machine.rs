@@ -36,7 +36,10 @@ impl Policy {
                 })
             })
             .collect();
-        let sources = sources.iter().map(|source| (source.name.clone(), source.trigger)).collect();
+        let sources = sources
+            .iter()
+            .map(|source| (source.name.clone(), source.trigger))
+            .collect();
         Self { units, sources }
     }
 
@@ -48,14 +51,26 @@ impl Policy {
     ///
     /// A command that the state does not allow. Nothing else is refused, and a refusal changes nothing.
     pub fn handle(&mut self, input: Input, now: Now) -> Result<Vec<Action>, Refused> {
-        let mut turn = Turn { now, actions: Vec::new() };
+        let mut turn = Turn {
+            now,
+            actions: Vec::new(),
+        };
         match input {
-            Input::Path { path, state, missed } => {
+            Input::Path {
+                path,
+                state,
+                missed,
+            } => {
                 if let Some(unit) = self.unit_of(path).and_then(|id| self.units.get_mut(&id)) {
                     unit.on_path(&mut turn, path.path, state, missed);
                 }
             }
-            Input::TakeoverDone { unit, cause, held, error } => {
+            Input::TakeoverDone {
+                unit,
+                cause,
+                held,
+                error,
+            } => {
                 if let Some(unit) = self.units.get_mut(&unit) {
                     unit.on_takeover_done(&mut turn, cause, held, error.as_deref());
                 }
@@ -97,8 +112,14 @@ impl Policy {
     pub fn unit_of(&self, path: PathId) -> Option<UnitId> {
         let (_, trigger) = self.sources.get(path.source)?;
         let id = match trigger {
-            Trigger::Any | Trigger::All => UnitId { source: path.source, path: None },
-            Trigger::Path => UnitId { source: path.source, path: Some(path.path) },
+            Trigger::Any | Trigger::All => UnitId {
+                source: path.source,
+                path: None,
+            },
+            Trigger::Path => UnitId {
+                source: path.source,
+                path: Some(path.path),
+            },
         };
         self.units.contains_key(&id).then_some(id)
     }
@@ -137,12 +158,21 @@ impl Policy {
 
     fn no_such_unit(&self, id: UnitId) -> Refused {
         let Some((name, trigger)) = self.sources.get(id.source) else {
-            return Refused(format!("there is no source number {}; see `failover status`", id.source));
+            return Refused(format!(
+                "there is no source number {}; see `failover status`",
+                id.source
+            ));
         };
         Refused(match (trigger, id.path) {
-            (Trigger::Path, None) => format!("{name} fails over path by path: name one with --path"),
-            (Trigger::Path, Some(path)) => format!("{name} has no path {path}; see `failover status {name}`"),
-            (Trigger::Any | Trigger::All, _) => format!("{name} fails over as a whole: leave out --path"),
+            (Trigger::Path, None) => {
+                format!("{name} fails over path by path: name one with --path")
+            }
+            (Trigger::Path, Some(path)) => {
+                format!("{name} has no path {path}; see `failover status {name}`")
+            }
+            (Trigger::Any | Trigger::All, _) => {
+                format!("{name} fails over as a whole: leave out --path")
+            }
         })
     }
 }

@@ -39,9 +39,11 @@ impl Path {
     pub(super) fn state(&self) -> PathState {
         match self.reported {
             PathState::Missing | PathState::Down if !self.seen => PathState::Unknown,
-            PathState::Unknown | PathState::Up | PathState::Missing | PathState::Down | PathState::Isolated => {
-                self.reported
-            }
+            PathState::Unknown
+            | PathState::Up
+            | PathState::Missing
+            | PathState::Down
+            | PathState::Isolated => self.reported,
         }
     }
 
@@ -68,12 +70,17 @@ impl Paths {
             .filter(|(index, _)| only.is_none_or(|only| only == *index))
             .map(|(index, path)| Path::new(index, path))
             .collect();
-        Self { list, trigger: source.trigger }
+        Self {
+            list,
+            trigger: source.trigger,
+        }
     }
 
     /// Takes note of a report. Paths that are not of this unit are ignored.
     pub(super) fn report(&mut self, index: usize, state: PathState, missed: u32) {
-        let Some(path) = self.list.iter_mut().find(|path| path.index == index) else { return };
+        let Some(path) = self.list.iter_mut().find(|path| path.index == index) else {
+            return;
+        };
         path.reported = state;
         path.missed = missed;
         match state {

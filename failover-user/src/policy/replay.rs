@@ -16,9 +16,18 @@ pub struct Recorded {
 }
 
 /// What a new policy does with a history. Refused commands lead to no action.
-pub fn replay(sources: &[Source], history: impl Iterator<Item = (Now, Input)>) -> Vec<(Now, Action)> {
+pub fn replay(
+    sources: &[Source],
+    history: impl Iterator<Item = (Now, Input)>,
+) -> Vec<(Now, Action)> {
     let mut policy = Policy::new(sources);
     history
-        .flat_map(|(now, input)| policy.handle(input, now).unwrap_or_default().into_iter().map(move |action| (now, action)))
+        .flat_map(|(now, input)| {
+            policy
+                .handle(input, now)
+                .unwrap_or_default()
+                .into_iter()
+                .map(move |action| (now, action))
+        })
         .collect()
 }

@@ -31,16 +31,26 @@ pub(super) struct Holding {
 
 impl Holding {
     pub(super) fn next_deadline(&self) -> Option<Now> {
-        [self.announcements.next(), self.failback_at].into_iter().flatten().min()
+        [self.announcements.next(), self.failback_at]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }
 
 impl Unit {
     /// `on_failure = "automatic"`: the thread is acting already, or has to be told.
-    pub(super) fn take_over_at_verdict(&mut self, turn: &mut Turn, thread_acts: bool, cause: String) {
+    pub(super) fn take_over_at_verdict(
+        &mut self,
+        turn: &mut Turn,
+        thread_acts: bool,
+        cause: String,
+    ) {
         self.go(turn, State::TakingOver, On::Verdict, cause);
         if thread_acts {
-            self.phase = Phase::AwaitingThread { until: turn.now.saturating_add(nanos(THREAD_WAIT)) };
+            self.phase = Phase::AwaitingThread {
+                until: turn.now.saturating_add(nanos(THREAD_WAIT)),
+            };
         } else {
             self.command_takeover(turn, Cause::Verdict);
         }
@@ -49,7 +59,10 @@ impl Unit {
     /// Gives [`Action::TakeOver`].
     pub(super) fn command_takeover(&mut self, turn: &mut Turn, cause: Cause) {
         self.phase = Phase::Commanded(cause);
-        turn.actions.push(Action::TakeOver { unit: self.id, cause });
+        turn.actions.push(Action::TakeOver {
+            unit: self.id,
+            cause,
+        });
     }
 
     /// The thread, which was armed, has not reported in [`THREAD_WAIT`]. It is disarmed by now, so it will not act.
@@ -65,13 +78,21 @@ impl Unit {
     }
 
     /// The result of a takeover, whoever made it.
-    pub(super) fn on_takeover_done(&mut self, turn: &mut Turn, cause: Cause, held: usize, error: Option<&str>) {
+    pub(super) fn on_takeover_done(
+        &mut self,
+        turn: &mut Turn,
+        cause: Cause,
+        held: usize,
+        error: Option<&str>,
+    ) {
         match self.state {
             // The thread and a command met: the second report says nothing new.
             State::TakenOver | State::FailingBack => return,
             State::TakingOver => {}
             // The thread was faster than the news of its verdict.
-            State::Healthy | State::Suspect | State::Isolated if cause == Cause::Verdict && (held > 0 || self.armed) => {
+            State::Healthy | State::Suspect | State::Isolated
+                if cause == Cause::Verdict && (held > 0 || self.armed) =>
+            {
                 let words = words::for_verdict(self);
                 self.go(turn, State::Failed, On::Verdict, words.clone());
                 self.go(turn, State::TakingOver, On::Verdict, words);
@@ -107,7 +128,11 @@ impl Unit {
                 Phase::AwaitingThread { .. } => cause == Cause::Verdict,
                 Phase::Idle | Phase::Holding(_) | Phase::GivingBack(_) => true,
             };
-            let reason = if expected { self.cause.clone() } else { words::for_cause(self, cause) };
+            let reason = if expected {
+                self.cause.clone()
+            } else {
+                words::for_cause(self, cause)
+            };
             let cause = words::with_takeover_error(reason, held, self.rules.addresses, error);
             self.hold(turn, On::Taken, cause);
         }
@@ -119,7 +144,10 @@ impl Unit {
         let note = format!("takeover failed: {error}");
         self.go(turn, State::Failed, On::NotTaken, note.clone());
         // At a verdict the news of the silence may still be on its way, so what is known of the paths may be old.
-        let answers = matches!(self.paths.verdict(), UnitVerdict::Healthy | UnitVerdict::Suspect);
+        let answers = matches!(
+            self.paths.verdict(),
+            UnitVerdict::Healthy | UnitVerdict::Suspect
+        );
         if answers && cause != Cause::Verdict {
             self.settle(turn, On::Answer, &note);
         }
@@ -154,7 +182,9 @@ impl Unit {
     /// The wait begins when every path is up, trigger or not: a source that lacks a path is not whole. Single misses do not
     /// break it off, or one lost request a minute would prevent a failback for ever; a path that goes down does.
     pub(super) fn watch_for_failback(&mut self, now: Now) {
-        let Phase::Holding(holding) = &mut self.phase else { return };
+        let Phase::Holding(holding) = &mut self.phase else {
+            return;
+        };
         match self.rules.failback {
             Failback::Manual => {}
             Failback::Automatic if !self.paths.all_answer() => holding.failback_at = None,
@@ -167,7 +197,9 @@ impl Unit {
 
     /// Announces again, or fails back.
     pub(super) fn on_clock_holding(&mut self, turn: &mut Turn) {
-        let Phase::Holding(holding) = &mut self.phase else { return };
+        let Phase::Holding(holding) = &mut self.phase else {
+            return;
+        };
         if holding.failback_at.is_some_and(|at| at <= turn.now) {
             if self.paths.all_up() {
                 let cause = words::source_healthy(self.rules.failback_after);

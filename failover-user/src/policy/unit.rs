@@ -79,10 +79,17 @@ impl Unit {
     /// The whole of `source`, or the one path that `id` names.
     pub(super) fn new(id: UnitId, source: &config::Source) -> Self {
         let paths = Paths::new(source, id.path);
-        let addresses = paths.list.iter().map(|path| source.paths[path.index].addresses.len()).sum();
+        let addresses = paths
+            .list
+            .iter()
+            .map(|path| source.paths[path.index].addresses.len())
+            .sum();
         Self {
             id,
-            label: id.path.map_or_else(|| source.name.clone(), |path| format!("{} path {path}", source.name)),
+            label: id.path.map_or_else(
+                || source.name.clone(),
+                |path| format!("{} path {path}", source.name),
+            ),
             rules: Rules {
                 misses: source.misses,
                 on_failure: source.on_failure,
@@ -104,11 +111,20 @@ impl Unit {
     /// The only place where a state changes.
     pub(super) fn go(&mut self, turn: &mut Turn, to: State, on: On, cause: impl Into<String>) {
         let from = self.state;
-        debug_assert!(table::allows(from, to, on), "{}: {from:?} -> {to:?} on {on:?} is not in the table", self.label);
+        debug_assert!(
+            table::allows(from, to, on),
+            "{}: {from:?} -> {to:?} on {on:?} is not in the table",
+            self.label
+        );
         self.state = to;
         self.since = turn.now;
         self.cause = cause.into();
-        turn.actions.push(Action::Transition { unit: self.id, from, to, cause: self.cause.clone() });
+        turn.actions.push(Action::Transition {
+            unit: self.id,
+            from,
+            to,
+            cause: self.cause.clone(),
+        });
         self.arm(turn);
     }
 
@@ -123,7 +139,10 @@ impl Unit {
             && self.paths.verdict_of_thread() != UnitVerdict::Failed;
         if armed != self.armed {
             self.armed = armed;
-            turn.actions.push(Action::Arm { unit: self.id, armed });
+            turn.actions.push(Action::Arm {
+                unit: self.id,
+                armed,
+            });
         }
     }
 
@@ -131,12 +150,19 @@ impl Unit {
     pub(super) fn on_path(&mut self, turn: &mut Turn, index: usize, state: PathState, missed: u32) {
         self.paths.report(index, state, missed);
         match self.state {
-            State::Unknown | State::Healthy | State::Suspect | State::Isolated | State::AwaitingApproval => {
+            State::Unknown
+            | State::Healthy
+            | State::Suspect
+            | State::Isolated
+            | State::AwaitingApproval => {
                 self.follow_paths(turn);
             }
             // It was declined, or could not be taken: only an answer changes that.
             State::Failed => {
-                if matches!(self.paths.verdict(), UnitVerdict::Healthy | UnitVerdict::Suspect) {
+                if matches!(
+                    self.paths.verdict(),
+                    UnitVerdict::Healthy | UnitVerdict::Suspect
+                ) {
                     self.follow_paths(turn);
                 }
             }
@@ -157,7 +183,7 @@ impl Unit {
             UnitVerdict::Suspect => (State::Suspect, On::Answer),
             UnitVerdict::Isolated => (State::Isolated, On::OwnLink),
             UnitVerdict::Failed if from == State::AwaitingApproval => return,
-            UnitVerdict::Failed => return self.on_verdict(turn, On::Verdict),
+            UnitVerdict::Failed => return self.on_verdict(turn, On::Verdict, ""),
         };
         let cause = words::for_paths(self, from);
         if to == from {
@@ -167,15 +193,24 @@ impl Unit {
             }
             return;
         }
-        let on = if from == State::Isolated { On::OwnLink } else { on };
+        let on = if from == State::Isolated {
+            On::OwnLink
+        } else {
+            on
+        };
         self.go(turn, to, on, cause);
     }
 
     /// The verdict stands: act, ask, or leave it at that.
-    pub(super) fn on_verdict(&mut self, turn: &mut Turn, on: On) {
+    pub(super) fn on_verdict(&mut self, turn: &mut Turn, on: On, note: &str) {
         let thread_acts = self.armed;
         let cause = words::for_verdict(self);
-        self.go(turn, State::Failed, on, cause.clone());
+        self.go(
+            turn,
+            State::Failed,
+            on,
+            words::with_note(cause.clone(), note),
+        );
         if self.released {
             return;
         }
@@ -193,7 +228,7 @@ impl Unit {
             UnitVerdict::Healthy => State::Healthy,
             UnitVerdict::Suspect => State::Suspect,
             UnitVerdict::Isolated => State::Isolated,
-            UnitVerdict::Failed => return self.on_verdict(turn, on),
+            UnitVerdict::Failed => return self.on_verdict(turn, on, note),
         };
         let cause = words::with_note(words::for_paths(self, self.state), note);
         self.go(turn, to, on, cause);

@@ -35,21 +35,41 @@ pub(super) fn for_paths(unit: &Unit, from: State) -> String {
         parts.push(format!("no answer from {}", monitors(&down)));
     }
     if let Some(path) = of(unit, PathState::Missing).max_by_key(|path| path.missed) {
-        let on = if several { format!(" on {}", path.monitor) } else { String::new() };
-        parts.push(format!("{} of {} heartbeats missed{on}", path.missed, unit.rules.misses));
+        let on = if several {
+            format!(" on {}", path.monitor)
+        } else {
+            String::new()
+        };
+        parts.push(format!(
+            "{} of {} heartbeats missed{on}",
+            path.missed, unit.rules.misses
+        ));
     }
     if parts.is_empty() && of(unit, PathState::Up).next().is_some() {
-        let again = if from == State::Unknown { "" } else { " again" };
+        let again = match from {
+            State::Unknown | State::Healthy | State::TakenOver | State::FailingBack => "",
+            State::Suspect
+            | State::Failed
+            | State::AwaitingApproval
+            | State::TakingOver
+            | State::Isolated => " again",
+        };
         parts.push(format!("source answers{again}"));
     } else if matches!(from, State::Failed | State::AwaitingApproval) && unit.paths.answer() {
         parts.insert(0, "source answers again".to_owned());
     }
-    let mut nics: Vec<_> = of(unit, PathState::Isolated).map(|path| path.nic.as_str()).collect();
+    let mut nics: Vec<_> = of(unit, PathState::Isolated)
+        .map(|path| path.nic.as_str())
+        .collect();
     nics.dedup();
     if !nics.is_empty() {
         parts.push(format!("own link down: {}", nics.join(", ")));
     }
-    if parts.is_empty() { WAITING.to_owned() } else { parts.join("; ") }
+    if parts.is_empty() {
+        WAITING.to_owned()
+    } else {
+        parts.join("; ")
+    }
 }
 
 /// Why a takeover was made.
@@ -79,9 +99,16 @@ pub(super) fn for_takeover_by_hand(unit: &Unit) -> String {
 }
 
 /// The reason of a takeover that did not go smoothly.
-pub(super) fn with_takeover_error(reason: String, held: usize, addresses: usize, error: Option<&str>) -> String {
+pub(super) fn with_takeover_error(
+    reason: String,
+    held: usize,
+    addresses: usize,
+    error: Option<&str>,
+) -> String {
     match error {
-        Some(error) if held < addresses => format!("{reason}; only {held} of {addresses} addresses taken: {error}"),
+        Some(error) if held < addresses => {
+            format!("{reason}; only {held} of {addresses} addresses taken: {error}")
+        }
         Some(error) => format!("{reason}; with an error: {error}"),
         None => reason,
     }
@@ -89,7 +116,21 @@ pub(super) fn with_takeover_error(reason: String, held: usize, addresses: usize,
 
 /// The reason with a remark, if there is one.
 pub(super) fn with_note(reason: String, note: &str) -> String {
-    if note.is_empty() { reason } else { format!("{reason}; {note}") }
+    if note.is_empty() {
+        reason
+    } else {
+        format!("{reason}; {note}")
+    }
+}
+
+/// The remark after a failback, with what went wrong in it.
+pub(super) fn given_back(errors: &[String]) -> String {
+    let mut note = "addresses given back".to_owned();
+    for error in errors {
+        note.push_str("; ");
+        note.push_str(error);
+    }
+    note
 }
 
 /// Why an automatic failback begins.
@@ -98,7 +139,10 @@ pub(super) fn source_healthy(after: Duration) -> String {
 }
 
 fn of(unit: &Unit, state: PathState) -> impl Iterator<Item = &Path> {
-    unit.paths.list.iter().filter(move |path| path.state() == state)
+    unit.paths
+        .list
+        .iter()
+        .filter(move |path| path.state() == state)
 }
 
 fn monitors(paths: &[&Path]) -> String {
