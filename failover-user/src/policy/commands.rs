@@ -1,0 +1,140 @@
+//! An administrator's commands: carried out, or refused with the reason and what to do instead.
+
+use super::{
+    Cause, Command, Refused, State,
+    table::{self, On},
+    unit::{Turn, Unit},
+    words,
+};
+
+impl Unit {
+    /// Carries a command out.
+    ///
+    /// # Errors
+    ///
+    /// The state does not allow it.
+    pub(super) fn on_command(&mut self, turn: &mut Turn, command: Command) -> Result<(), Refused> {
+        match command {
+            Command::Takeover => self.on_takeover_command(turn),
+            Command::Failback => self.on_failback_command(turn),
+            Command::Approve => self.on_approve(turn),
+            Command::Decline => self.on_decline(turn),
+            Command::Release => {
+                self.on_release(turn);
+                Ok(())
+            }
+        }
+    }
+
+    /// Allowed in every state in which nothing is held or under way. That includes `isolated`: the administrator may know
+    /// that the source is dead, or be about to plug the cable in again; the cause says what was overridden.
+    fn on_takeover_command(&mut self, turn: &mut Turn) -> Result<(), Refused> {
+        self.refuse_while_stopping()?;
+        match self.state {
+            State::Unknown
+            | State::Healthy
+            | State::Suspect
+            | State::Isolated
+            | State::Failed
+            | State::AwaitingApproval => {
+                let cause = words::for_takeover_by_hand(self);
+                self.go(turn, State::TakingOver, On::Takeover, cause);
+                self.command_takeover(turn, Cause::Operator);
+                Ok(())
+            }
+            State::TakingOver => self.refuse("it is being taken over right now; watch `failover status`"),
+            State::TakenOver => self.refuse("this host holds its addresses already; to give them back: failover failback"),
+            State::FailingBack => {
+                self.refuse("its addresses are going back; take over again when `failover status` shows that it is done")
+            }
+        }
+    }
+
+    fn on_failback_command(&mut self, turn: &mut Turn) -> Result<(), Refused> {
+        match self.state {
+            State::TakenOver => {
+                self.start_failback(turn, On::Failback, words::FAILBACK);
+                Ok(())
+            }
+            State::TakingOver => {
+                self.refuse("it is being taken over right now; fail back when it is taken-over")
+            }
+            State::FailingBack => {
+                self.refuse("its addresses are going back already; watch `failover status`")
+            }
+            State::AwaitingApproval => self.refuse(
+                "this host holds none of its addresses; to end the prompt: failover decline",
+            ),
+            State::Unknown | State::Healthy | State::Suspect | State::Isolated | State::Failed => {
+                self.refuse(
+                    "this host holds none of its addresses, so there is nothing to give back",
+                )
+            }
+        }
+    }
+
+    fn on_approve(&mut self, turn: &mut Turn) -> Result<(), Refused> {
+        self.refuse_while_stopping()?;
+        match self.state {
+            State::AwaitingApproval => {
+                self.go(turn, State::TakingOver, On::Approve, words::APPROVED);
+                self.command_takeover(turn, Cause::Approved);
+                Ok(())
+            }
+            State::TakingOver | State::TakenOver => {
+                self.refuse("nothing to approve, the takeover was decided already")
+            }
+            State::FailingBack => self.refuse("nothing to approve, its addresses are going back"),
+            State::Unknown | State::Healthy | State::Suspect | State::Isolated | State::Failed => {
+                self.refuse(
+                    "nothing waits for approval; to take over all the same: failover takeover",
+                )
+            }
+        }
+    }
+
+    fn on_decline(&mut self, turn: &mut Turn) -> Result<(), Refused> {
+        match self.state {
+            State::AwaitingApproval => {
+                self.go(turn, State::Failed, On::Decline, words::DECLINED);
+                Ok(())
+            }
+            State::TakingOver | State::TakenOver => {
+                self.refuse("too late to decline; to give the addresses back: failover failback")
+            }
+            State::FailingBack => self.refuse("nothing to decline, its addresses are going back"),
+            State::Unknown | State::Healthy | State::Suspect | State::Isolated | State::Failed => {
+                self.refuse("nothing waits for approval")
+            }
+        }
+    }
+
+    /// The daemon stops: gives back what is held, as soon as that is possible, and takes nothing any more.
+    fn on_release(&mut self, turn: &mut Turn) {
+        self.released = true;
+        self.arm(turn);
+        match self.state {
+            State::TakenOver => self.start_failback(turn, On::Release, words::STOPPING),
+            State::AwaitingApproval => self.go(turn, State::Failed, On::Release, words::STOPPING),
+            // The takeover's report begins the failback; a failback goes on.
+            State::TakingOver | State::FailingBack => {}
+            State::Unknown | State::Healthy | State::Suspect | State::Isolated | State::Failed => {}
+        }
+    }
+
+    fn refuse_while_stopping(&self) -> Result<(), Refused> {
+        if self.released {
+            self.refuse("the daemon is stopping and takes nothing over")
+        } else {
+            Ok(())
+        }
+    }
+
+    fn refuse(&self, why: &str) -> Result<(), Refused> {
+        Err(Refused(format!(
+            "{} is {}: {why}",
+            self.label,
+            table::name(self.state)
+        )))
+    }
+}

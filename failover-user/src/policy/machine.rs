@@ -1,0 +1,178 @@
+//! The front of the policy: finds the unit that an input is for.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Action, Input, Now, PathId, Refused, State, UnitId,
+    unit::{Turn, Unit},
+};
+use crate::config::{Source, Trigger};
+
+/// The decisions for every source of a configuration.
+///
+/// Carrying an action out leads to an input (see [`Action`]). [`Action::TakeOver`] for a unit that is held already (the
+/// thread acted in the same moment) has to be answered like one that succeeded, and change nothing.
+#[derive(Debug)]
+pub struct Policy {
+    units: BTreeMap<UnitId, Unit>,
+    /// Name and trigger of each source, by index.
+    sources: Vec<(String, Trigger)>,
+}
+
+impl Policy {
+    /// Every unit is `unknown`, and nothing is armed.
+    pub fn new(sources: &[Source]) -> Self {
+        let units = sources
+            .iter()
+            .enumerate()
+            .flat_map(|(source, configured)| {
+                let paths: Vec<_> = match configured.trigger {
+                    Trigger::Any | Trigger::All => vec![None],
+                    Trigger::Path => (0..configured.paths.len()).map(Some).collect(),
+                };
+                paths.into_iter().map(move |path| {
+                    let id = UnitId { source, path };
+                    (id, Unit::new(id, configured))
+                })
+            })
+            .collect();
+        let sources = sources
+            .iter()
+            .map(|source| (source.name.clone(), source.trigger))
+            .collect();
+        Self { units, sources }
+    }
+
+    /// Takes note of what happened, and says what is to be done, in this order. `now` never goes back.
+    ///
+    /// Reports on units or paths that do not exist are ignored.
+    ///
+    /// # Errors
+    ///
+    /// A command that the state does not allow. Nothing else is refused, and a refusal changes nothing.
+    pub fn handle(&mut self, input: Input, now: Now) -> Result<Vec<Action>, Refused> {
+        let mut turn = Turn {
+            now,
+            actions: Vec::new(),
+        };
+        match input {
+            Input::Path {
+                path,
+                state,
+                missed,
+            } => {
+                if let Some(unit) = self.unit_of(path).and_then(|id| self.units.get_mut(&id)) {
+                    unit.on_path(&mut turn, path.path, state, missed);
+                }
+            }
+            Input::TakeoverDone {
+                unit,
+                cause,
+                held,
+                error,
+            } => {
+                if let Some(unit) = self.units.get_mut(&unit) {
+                    unit.on_takeover_done(&mut turn, cause, held, error.as_deref());
+                }
+            }
+            Input::StepDone { unit, error } => {
+                if let Some(unit) = self.units.get_mut(&unit) {
+                    unit.on_step_done(&mut turn, error.as_deref());
+                }
+            }
+            Input::Adopted { unit, draining } => {
+                if let Some(unit) = self.units.get_mut(&unit) {
+                    unit.on_adopted(&mut turn, draining);
+                }
+            }
+            Input::Command { unit: id, command } => match self.units.get_mut(&id) {
+                Some(unit) => unit.on_command(&mut turn, command)?,
+                None => return Err(self.no_such_unit(id)),
+            },
+            Input::Clock => {
+                for unit in self.units.values_mut() {
+                    unit.on_clock(&mut turn);
+                }
+            }
+        }
+        Ok(turn.actions)
+    }
+
+    /// When [`Input::Clock`] must be given at the latest. `None`: not before another input.
+    pub fn next_deadline(&self) -> Option<Now> {
+        self.units.values().filter_map(Unit::next_deadline).min()
+    }
+
+    /// The units, in the order of the configuration.
+    pub fn units(&self) -> impl Iterator<Item = UnitId> {
+        self.units.keys().copied()
+    }
+
+    /// The unit that a path belongs to.
+    pub fn unit_of(&self, path: PathId) -> Option<UnitId> {
+        let (_, trigger) = self.sources.get(path.source)?;
+        let id = match trigger {
+            Trigger::Any | Trigger::All => UnitId {
+                source: path.source,
+                path: None,
+            },
+            Trigger::Path => UnitId {
+                source: path.source,
+                path: Some(path.path),
+            },
+        };
+        self.units.contains_key(&id).then_some(id)
+    }
+
+    /// State of a unit; `None`: no such unit.
+    pub fn state(&self, unit: UnitId) -> Option<State> {
+        self.units.get(&unit).map(|unit| unit.state)
+    }
+
+    /// When the unit came into its state; 0 before its first transition.
+    pub fn since(&self, unit: UnitId) -> Option<Now> {
+        self.units.get(&unit).map(|unit| unit.since)
+    }
+
+    /// Why the unit is in its state, in words. While it is suspect the words follow the count of misses.
+    pub fn cause(&self, unit: UnitId) -> Option<&str> {
+        self.units.get(&unit).map(|unit| unit.cause.as_str())
+    }
+
+    /// Whether this host holds addresses of the unit, or may do so any moment. A daemon that stops with `--release` waits
+    /// until no unit does.
+    pub fn holds(&self, unit: UnitId) -> bool {
+        match self.state(unit) {
+            Some(State::TakingOver | State::TakenOver | State::FailingBack) => true,
+            Some(
+                State::Unknown
+                | State::Healthy
+                | State::Suspect
+                | State::Failed
+                | State::AwaitingApproval
+                | State::Isolated,
+            )
+            | None => false,
+        }
+    }
+
+    fn no_such_unit(&self, id: UnitId) -> Refused {
+        let Some((name, trigger)) = self.sources.get(id.source) else {
+            return Refused(format!(
+                "there is no source number {}; see `failover status`",
+                id.source
+            ));
+        };
+        Refused(match (trigger, id.path) {
+            (Trigger::Path, None) => {
+                format!("{name} fails over path by path: name one with --path")
+            }
+            (Trigger::Path, Some(path)) => {
+                format!("{name} has no path {path}; see `failover status {name}`")
+            }
+            (Trigger::Any | Trigger::All, _) => {
+                format!("{name} fails over as a whole: leave out --path")
+            }
+        })
+    }
+}

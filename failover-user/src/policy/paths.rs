@@ -1,0 +1,124 @@
+//! What a unit knows about its paths.
+
+use std::net::Ipv4Addr;
+
+use super::{
+    PathState,
+    trigger::{UnitVerdict, verdict},
+};
+use crate::config::{self, Trigger};
+
+/// One path of a unit.
+#[derive(Debug)]
+pub(super) struct Path {
+    /// Index into `Source::paths`.
+    pub(super) index: usize,
+    pub(super) monitor: Ipv4Addr,
+    pub(super) nic: String,
+    /// As the heartbeat thread reported it last.
+    reported: PathState,
+    /// Unanswered requests in a row.
+    pub(super) missed: u32,
+    /// It has answered since monitoring, or the latest failback, began.
+    seen: bool,
+}
+
+impl Path {
+    fn new(index: usize, path: &config::Path) -> Self {
+        Self {
+            index,
+            monitor: path.monitor,
+            nic: path.nic.clone(),
+            reported: PathState::Unknown,
+            missed: 0,
+            seen: false,
+        }
+    }
+
+    /// The state that counts: silence is no evidence as long as there was no answer before it.
+    pub(super) fn state(&self) -> PathState {
+        match self.reported {
+            PathState::Missing | PathState::Down if !self.seen => PathState::Unknown,
+            PathState::Unknown
+            | PathState::Up
+            | PathState::Missing
+            | PathState::Down
+            | PathState::Isolated => self.reported,
+        }
+    }
+
+    /// It answered the latest request but a few.
+    fn answers(&self) -> bool {
+        matches!(self.state(), PathState::Up | PathState::Missing)
+    }
+}
+
+/// The paths of a unit.
+#[derive(Debug)]
+pub(super) struct Paths {
+    pub(super) list: Vec<Path>,
+    trigger: Trigger,
+}
+
+impl Paths {
+    /// Every path of `source`, or the one with index `only`.
+    pub(super) fn new(source: &config::Source, only: Option<usize>) -> Self {
+        let list = source
+            .paths
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| only.is_none_or(|only| only == *index))
+            .map(|(index, path)| Path::new(index, path))
+            .collect();
+        Self {
+            list,
+            trigger: source.trigger,
+        }
+    }
+
+    /// Takes note of a report. Paths that are not of this unit are ignored.
+    pub(super) fn report(&mut self, index: usize, state: PathState, missed: u32) {
+        let Some(path) = self.list.iter_mut().find(|path| path.index == index) else {
+            return;
+        };
+        path.reported = state;
+        path.missed = missed;
+        match state {
+            PathState::Up => path.seen = true,
+            PathState::Unknown => path.seen = false,
+            PathState::Missing | PathState::Down | PathState::Isolated => {}
+        }
+    }
+
+    /// What the paths say about the unit.
+    pub(super) fn verdict(&self) -> UnitVerdict {
+        verdict(self.trigger, self.list.iter().map(Path::state))
+    }
+
+    /// What the heartbeat thread makes of the same paths: it does not know that a failback began a new count.
+    pub(super) fn verdict_of_thread(&self) -> UnitVerdict {
+        verdict(self.trigger, self.list.iter().map(|path| path.reported))
+    }
+
+    /// At least one path answers. One miss is no silence: a failback must not lose packets for it.
+    pub(super) fn answer(&self) -> bool {
+        self.list.iter().any(Path::answers)
+    }
+
+    /// Every path answered its latest request.
+    pub(super) fn all_up(&self) -> bool {
+        self.list.iter().all(|path| path.state() == PathState::Up)
+    }
+
+    /// Every path answers, give or take a few misses.
+    pub(super) fn all_answer(&self) -> bool {
+        self.list.iter().all(Path::answers)
+    }
+
+    /// A failback begins: what is silent now has to answer before its silence counts again.
+    pub(super) fn forget_silent(&mut self) {
+        for path in &mut self.list {
+            path.seen = path.answers();
+        }
+    }
+}

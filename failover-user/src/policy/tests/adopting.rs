@@ -1,0 +1,60 @@
+//! A daemon starts and finds addresses in the takeover map.
+
+use super::bench::Bench;
+use crate::policy::{Command, PathState::*};
+
+#[test]
+fn held_addresses_are_adopted() {
+    let mut bench = Bench::new(1, |_| {});
+
+    let words = [bench.adopt(false), bench.adopt(false)].concat();
+
+    assert_eq!(words, ["unknown->taken-over"]);
+    assert_eq!(bench.cause(), "held when the daemon started");
+    assert_eq!(bench.pass_words(5000), ["announce"; 3]);
+}
+
+#[test]
+fn an_adopted_unit_fails_back_like_any_other() {
+    let mut absent = Bench::new(1, |_| {});
+    let mut answers = Bench::new(1, |_| {});
+    absent.adopt(false);
+    answers.adopt(false);
+    answers.path(0, Up);
+
+    assert_eq!(
+        absent.command(Command::Failback),
+        ["taken-over->failing-back", "remove"]
+    );
+    assert_eq!(
+        answers.command(Command::Failback),
+        ["taken-over->failing-back", "drain"]
+    );
+}
+
+#[test]
+fn a_drain_that_was_under_way_goes_on_with_the_removal() {
+    let mut bench = Bench::new(1, |_| {});
+
+    let adopted = bench.adopt(true);
+    let removed = bench.step_done();
+    let waited = bench.pass(10_000);
+    let forgotten = bench.step_done();
+
+    assert_eq!(
+        adopted,
+        ["unknown->taken-over", "taken-over->failing-back", "remove"]
+    );
+    assert_eq!(removed, Bench::none());
+    assert_eq!(waited, [(3000, "forget".to_owned())]);
+    assert_eq!(forgotten, ["failing-back->unknown"]);
+}
+
+#[test]
+fn an_adoption_that_comes_after_the_first_answer_counts_too() {
+    let mut bench = Bench::healthy(1, |_| {});
+
+    let words = bench.adopt(false);
+
+    assert_eq!(words, ["healthy->taken-over", "disarm"]);
+}

@@ -1,0 +1,233 @@
+//! A policy with one source, a virtual clock, and actions as short words.
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use crate::{
+    config::{Address, Deliver, Failback, OnFailure, Path, Probe, Source, Trigger},
+    policy::{Action, Cause, Command, Input, Now, PathId, PathState, Policy, State, UnitId, table},
+};
+
+pub(super) const MS: Now = 1_000_000;
+
+/// A source with an address per path; automatic, all, manual failback.
+pub(super) fn source(name: &str, paths: u8) -> Source {
+    let path = |index: u8| {
+        let ip = Ipv4Addr::new(10, 0, index, 10);
+        Path {
+            monitor: ip,
+            discriminator: u32::from(ip),
+            nic: format!("ens{index}"),
+            target_nic: format!("ens{index}"),
+            addresses: vec![Address {
+                ip,
+                prefix: 24,
+                target_nic: format!("ens{index}"),
+                deliver: Deliver::Local,
+            }],
+        }
+    };
+    Source {
+        name: name.to_owned(),
+        probe: Probe::Sbfd,
+        interval: Duration::from_millis(10),
+        misses: 3,
+        on_failure: OnFailure::Automatic,
+        trigger: Trigger::All,
+        failback: Failback::Manual,
+        failback_after: Duration::from_secs(60),
+        announce_every: Duration::from_secs(60),
+        paths: (0..paths).map(path).collect(),
+    }
+}
+
+/// An action in a word or three: `suspect->failed`, `arm`, `take-over verdict`, `drain`, `remove`, `forget`, `announce`.
+pub(super) fn word(action: &Action) -> String {
+    match action {
+        Action::Arm { armed: true, .. } => "arm".to_owned(),
+        Action::Arm { armed: false, .. } => "disarm".to_owned(),
+        Action::TakeOver { cause, .. } => {
+            format!("take-over {}", format!("{cause:?}").to_lowercase())
+        }
+        Action::Drain { .. } => "drain".to_owned(),
+        Action::RemoveAddresses { .. } => "remove".to_owned(),
+        Action::Forget { .. } => "forget".to_owned(),
+        Action::Announce { .. } => "announce".to_owned(),
+        Action::Transition { from, to, .. } => {
+            format!("{}->{}", table::name(*from), table::name(*to))
+        }
+    }
+}
+
+/// One source under test, and its first unit.
+pub(super) struct Bench {
+    pub(super) policy: Policy,
+    pub(super) now: Now,
+    pub(super) unit: UnitId,
+}
+
+impl Bench {
+    /// A source with `paths` paths, changed by `change`.
+    pub(super) fn new(paths: u8, change: impl FnOnce(&mut Source)) -> Self {
+        let mut source = source("web1", paths);
+        change(&mut source);
+        let policy = Policy::new(&[source]);
+        let unit = policy.units().next().unwrap();
+        Self {
+            policy,
+            now: 1000 * MS,
+            unit,
+        }
+    }
+
+    /// The same, healthy.
+    pub(super) fn healthy(paths: u8, change: impl FnOnce(&mut Source)) -> Self {
+        let mut bench = Self::new(paths, change);
+        for path in 0..usize::from(paths) {
+            bench.path(path, PathState::Up);
+        }
+        assert_eq!(bench.state(), State::Healthy);
+        bench
+    }
+
+    /// The same, failed and taken over by the thread.
+    pub(super) fn taken_over(paths: u8, change: impl FnOnce(&mut Source)) -> Self {
+        let mut bench = Self::healthy(paths, change);
+        for path in 0..usize::from(paths) {
+            bench.path(path, PathState::Down);
+        }
+        bench.done(Cause::Verdict, usize::from(paths));
+        assert_eq!(bench.state(), State::TakenOver);
+        bench
+    }
+
+    pub(super) fn give(&mut self, input: Input) -> Vec<String> {
+        self.policy
+            .handle(input, self.now)
+            .unwrap()
+            .iter()
+            .map(word)
+            .collect()
+    }
+
+    /// A path changes its state, with as many misses as the state usually has.
+    pub(super) fn path(&mut self, path: usize, state: PathState) -> Vec<String> {
+        let missed = match state {
+            PathState::Unknown | PathState::Up | PathState::Isolated => 0,
+            PathState::Missing => 1,
+            PathState::Down => 3,
+        };
+        self.give(Input::Path {
+            path: PathId { source: 0, path },
+            state,
+            missed,
+        })
+    }
+
+    pub(super) fn done(&mut self, cause: Cause, held: usize) -> Vec<String> {
+        self.give(Input::TakeoverDone {
+            unit: self.unit,
+            cause,
+            held,
+            error: None,
+        })
+    }
+
+    pub(super) fn done_with_error(&mut self, cause: Cause, held: usize) -> Vec<String> {
+        let error = Some("No such device".to_owned());
+        self.give(Input::TakeoverDone {
+            unit: self.unit,
+            cause,
+            held,
+            error,
+        })
+    }
+
+    pub(super) fn step_done(&mut self) -> Vec<String> {
+        self.give(Input::StepDone {
+            unit: self.unit,
+            error: None,
+        })
+    }
+
+    pub(super) fn step_failed(&mut self, error: &str) -> Vec<String> {
+        self.give(Input::StepDone {
+            unit: self.unit,
+            error: Some(error.to_owned()),
+        })
+    }
+
+    pub(super) fn adopt(&mut self, draining: bool) -> Vec<String> {
+        self.give(Input::Adopted {
+            unit: self.unit,
+            draining,
+        })
+    }
+
+    pub(super) fn command(&mut self, command: Command) -> Vec<String> {
+        self.give(Input::Command {
+            unit: self.unit,
+            command,
+        })
+    }
+
+    /// The text of a refusal.
+    pub(super) fn refused(&mut self, command: Command) -> String {
+        let before = (self.state(), self.cause().to_owned());
+        let refused = self
+            .policy
+            .handle(
+                Input::Command {
+                    unit: self.unit,
+                    command,
+                },
+                self.now,
+            )
+            .unwrap_err();
+        assert_eq!(
+            (self.state(), self.cause().to_owned()),
+            before,
+            "a refusal changes nothing"
+        );
+        refused.to_string()
+    }
+
+    /// Lets `ms` pass, waking at every deadline; each action with the milliseconds since the call.
+    pub(super) fn pass(&mut self, ms: Now) -> Vec<(Now, String)> {
+        let (start, end) = (self.now, self.now + ms * MS);
+        let mut words = Vec::new();
+        while let Some(next) = self.policy.next_deadline().filter(|next| *next <= end) {
+            assert!(next >= self.now, "the deadline {next} is past");
+            self.now = next;
+            let offset = (next - start) / MS;
+            words.extend(
+                self.give(Input::Clock)
+                    .into_iter()
+                    .map(|word| (offset, word)),
+            );
+            assert!(
+                self.policy.next_deadline().is_none_or(|later| later > next),
+                "stuck at {next}"
+            );
+        }
+        self.now = end;
+        words
+    }
+
+    /// [`Self::pass`] for those who do not care when.
+    pub(super) fn pass_words(&mut self, ms: Now) -> Vec<String> {
+        self.pass(ms).into_iter().map(|(_, word)| word).collect()
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.policy.state(self.unit).unwrap()
+    }
+
+    pub(super) fn cause(&self) -> &str {
+        self.policy.cause(self.unit).unwrap()
+    }
+
+    /// The words of one line.
+    pub(super) fn none() -> Vec<String> {
+        Vec::new()
+    }
+}

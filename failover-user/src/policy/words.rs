@@ -1,0 +1,151 @@
+//! Causes and refusals, for a person at three in the morning.
+
+use std::time::Duration;
+
+use super::{Cause, PathState, State, paths::Path, unit::Unit};
+
+pub(super) const WAITING: &str = "waiting for the first answer";
+pub(super) const ADOPTED: &str = "held when the daemon started";
+pub(super) const ADOPTED_DRAINING: &str = "the failback was under way when the daemon started";
+pub(super) const STOPPING: &str = "the daemon stops and gives everything back";
+pub(super) const APPROVED: &str = "approved by the administrator";
+pub(super) const DECLINED: &str = "declined by the administrator";
+pub(super) const TAKEOVER: &str = "takeover by the administrator";
+pub(super) const FAILBACK: &str = "failback by the administrator";
+
+/// Why the verdict stands.
+pub(super) fn for_verdict(unit: &Unit) -> String {
+    let missed = format!("{0} of {0} heartbeats missed", unit.rules.misses);
+    let down: Vec<_> = of(unit, PathState::Down).collect();
+    if unit.paths.list.len() == 1 || down.is_empty() {
+        missed
+    } else if down.len() == unit.paths.list.len() {
+        format!("{missed} on every path")
+    } else {
+        format!("{missed} on {}", monitors(&down))
+    }
+}
+
+/// Why the paths of a unit that was in `from` call for another state.
+pub(super) fn for_paths(unit: &Unit, from: State) -> String {
+    let several = unit.paths.list.len() > 1;
+    let mut parts = Vec::new();
+    let down: Vec<_> = of(unit, PathState::Down).collect();
+    if !down.is_empty() {
+        parts.push(format!("no answer from {}", monitors(&down)));
+    }
+    if let Some(path) = of(unit, PathState::Missing).max_by_key(|path| path.missed) {
+        let on = if several {
+            format!(" on {}", path.monitor)
+        } else {
+            String::new()
+        };
+        parts.push(format!(
+            "{} of {} heartbeats missed{on}",
+            path.missed, unit.rules.misses
+        ));
+    }
+    if parts.is_empty() && of(unit, PathState::Up).next().is_some() {
+        let again = match from {
+            State::Unknown | State::Healthy | State::TakenOver | State::FailingBack => "",
+            State::Suspect
+            | State::Failed
+            | State::AwaitingApproval
+            | State::TakingOver
+            | State::Isolated => " again",
+        };
+        parts.push(format!("source answers{again}"));
+    } else if matches!(from, State::Failed | State::AwaitingApproval) && unit.paths.answer() {
+        parts.insert(0, "source answers again".to_owned());
+    }
+    let mut nics: Vec<_> = of(unit, PathState::Isolated)
+        .map(|path| path.nic.as_str())
+        .collect();
+    nics.dedup();
+    if !nics.is_empty() {
+        parts.push(format!("own link down: {}", nics.join(", ")));
+    }
+    if parts.is_empty() {
+        WAITING.to_owned()
+    } else {
+        parts.join("; ")
+    }
+}
+
+/// Why a takeover was made.
+pub(super) fn for_cause(unit: &Unit, cause: Cause) -> String {
+    match cause {
+        Cause::Verdict => for_verdict(unit),
+        Cause::Approved => APPROVED.to_owned(),
+        Cause::Operator => TAKEOVER.to_owned(),
+        Cause::SourceHealthy => "source healthy".to_owned(),
+        Cause::Adopted => ADOPTED.to_owned(),
+        Cause::Release => STOPPING.to_owned(),
+    }
+}
+
+/// The reason of a takeover by hand, with what the administrator overrode.
+pub(super) fn for_takeover_by_hand(unit: &Unit) -> String {
+    match unit.state {
+        State::Isolated => format!("{TAKEOVER}, although {}", unit.cause),
+        State::Healthy | State::Suspect => format!("{TAKEOVER}, while the source answers"),
+        State::Unknown
+        | State::Failed
+        | State::AwaitingApproval
+        | State::TakingOver
+        | State::TakenOver
+        | State::FailingBack => TAKEOVER.to_owned(),
+    }
+}
+
+/// The reason of a takeover that did not go smoothly.
+pub(super) fn with_takeover_error(
+    reason: String,
+    held: usize,
+    addresses: usize,
+    error: Option<&str>,
+) -> String {
+    match error {
+        Some(error) if held < addresses => {
+            format!("{reason}; only {held} of {addresses} addresses taken: {error}")
+        }
+        Some(error) => format!("{reason}; with an error: {error}"),
+        None => reason,
+    }
+}
+
+/// The reason with a remark, if there is one.
+pub(super) fn with_note(reason: String, note: &str) -> String {
+    if note.is_empty() {
+        reason
+    } else {
+        format!("{reason}; {note}")
+    }
+}
+
+/// The remark after a failback, with what went wrong in it.
+pub(super) fn given_back(errors: &[String]) -> String {
+    let mut note = "addresses given back".to_owned();
+    for error in errors {
+        note.push_str("; ");
+        note.push_str(error);
+    }
+    note
+}
+
+/// Why an automatic failback begins.
+pub(super) fn source_healthy(after: Duration) -> String {
+    format!("source healthy for {}", humantime::format_duration(after))
+}
+
+fn of(unit: &Unit, state: PathState) -> impl Iterator<Item = &Path> {
+    unit.paths
+        .list
+        .iter()
+        .filter(move |path| path.state() == state)
+}
+
+fn monitors(paths: &[&Path]) -> String {
+    let texts: Vec<_> = paths.iter().map(|path| path.monitor.to_string()).collect();
+    texts.join(", ")
+}
