@@ -389,7 +389,11 @@ mod tests {
                 .to_header()
                 .calc_checksum_ipv4_raw(source, destination, udp.payload())
                 .unwrap();
-            assert_eq!(udp.checksum(), expected, "{my_discriminator:#x}, seed {seed}");
+            assert_eq!(
+                udp.checksum(),
+                expected,
+                "{my_discriminator:#x}, seed {seed}"
+            );
             assert_eq!(udp.payload()[4..8], my_discriminator.to_be_bytes());
         }
     }
