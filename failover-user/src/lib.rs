@@ -2,4 +2,6 @@
 
 pub mod config;
 pub mod control;
+pub mod monitor;
+pub mod net;
 pub mod policy;

@@ -1,0 +1,3 @@
+//! The heartbeats: frames, schedule, judgement.
+
+pub mod frames;

@@ -1,0 +1,114 @@
+//! Finding and removing what is ours, and nothing else.
+
+use std::net::Ipv4Addr;
+
+use anyhow::Context as _;
+use futures::TryStreamExt as _;
+use netlink_packet_route::{
+    AddressFamily,
+    address::{AddressAttribute, AddressMessage, AddressProtocol},
+    route::RouteProtocol,
+    rule::{RuleAttribute, RuleMessage},
+};
+use rtnetlink::IpVersion;
+
+use super::{PROTOCOL, errno, links, tables};
+
+/// What was removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Held addresses.
+    pub addresses: usize,
+    /// Rules of held addresses.
+    pub rules: usize,
+    /// Routes of the NICs' tables.
+    pub routes: usize,
+}
+
+/// Removes all addresses, rules and routes that carry our protocol number, whichever process added them.
+///
+/// Linux before 5.18 does not keep the mark of an address; the addresses then have to be removed by what the takeover
+/// map says.
+///
+/// # Errors
+/// The kernel refuses, or does not answer; what was not reached is still there.
+pub async fn remove_everything(handle: &rtnetlink::Handle) -> anyhow::Result<Removed> {
+    let mut removed = Removed::default();
+    // Addresses first: as long as one is there, its replies should leave by its NIC.
+    for (ip, address) in our_addresses(handle).await? {
+        let result = handle.address().del(address).execute().await;
+        gone(result, &[libc::EADDRNOTAVAIL, libc::ENODEV])
+            .with_context(|| format!("cannot remove the address {ip}"))?;
+        removed.addresses += 1;
+    }
+    for rule in our_rules(handle).await? {
+        let result = handle.rule().del(rule).execute().await;
+        gone(result, &[libc::ENOENT]).context("cannot remove a rule")?;
+        removed.rules += 1;
+    }
+    for route in tables::ours(handle, None).await? {
+        tables::remove(handle, &route).await?;
+        removed.routes += 1;
+    }
+    Ok(removed)
+}
+
+/// The addresses that carry our mark, and the NICs they are on.
+///
+/// # Errors
+/// The kernel does not answer.
+pub async fn addresses(handle: &rtnetlink::Handle) -> anyhow::Result<Vec<(u32, Ipv4Addr)>> {
+    let addresses = our_addresses(handle).await?;
+    Ok(addresses
+        .into_iter()
+        .map(|(ip, message)| (message.header.index, ip))
+        .collect())
+}
+
+async fn our_addresses(
+    handle: &rtnetlink::Handle,
+) -> anyhow::Result<Vec<(Ipv4Addr, AddressMessage)>> {
+    let mark = AddressAttribute::Protocol(AddressProtocol::Other(PROTOCOL));
+    let mut request = handle.address().get();
+    request.message_mut().header.family = AddressFamily::Inet;
+    let mut messages = request.execute();
+    let mut addresses = Vec::new();
+    while let Some(message) = messages
+        .try_next()
+        .await
+        .context("cannot list the addresses")?
+    {
+        if message.attributes.contains(&mark)
+            && let Some((_, (ip, _))) = links::parse_address(&message)
+        {
+            addresses.push((ip, message));
+        }
+    }
+    Ok(addresses)
+}
+
+async fn our_rules(handle: &rtnetlink::Handle) -> anyhow::Result<Vec<RuleMessage>> {
+    let mark = RuleAttribute::Protocol(RouteProtocol::Other(PROTOCOL));
+    let messages = handle.rule().get(IpVersion::V4).execute();
+    let rules: Vec<_> = messages
+        .try_collect()
+        .await
+        .context("cannot list the rules")?;
+    Ok(rules
+        .into_iter()
+        .filter(|rule| rule.attributes.contains(&mark))
+        .collect())
+}
+
+/// Passes over errors that say that there was nothing left to remove.
+fn gone(
+    result: Result<(), rtnetlink::Error>,
+    nothing_left: &[i32],
+) -> Result<(), rtnetlink::Error> {
+    match result {
+        Err(error) if !errno(&error).is_some_and(|errno| nothing_left.contains(&errno)) => {
+            Err(error)
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}

@@ -1,0 +1,204 @@
+//! Settings of the kernel per NIC: `/proc/sys/net/ipv4/conf/NIC/KEY`.
+//!
+//! The files show the network namespace of the thread that opens them, so call this from a thread in the right one.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, ensure};
+use serde::{Deserialize, Serialize};
+
+const CONF: &str = "/proc/sys/net/ipv4/conf";
+
+/// The file of a NIC's setting. NIC names may have dots; they are one component of the path.
+///
+/// # Errors
+/// The name or the key is not one path component.
+pub fn path(nic: &str, key: &str) -> anyhow::Result<PathBuf> {
+    for part in [nic, key] {
+        ensure!(
+            !part.is_empty() && part != "." && part != ".." && !part.contains(['/', '\0']),
+            "{part:?} is not the name of a NIC or of a setting"
+        );
+    }
+    Ok(Path::new(CONF).join(nic).join(key))
+}
+
+/// The value of a NIC's setting, without the line's end.
+///
+/// # Errors
+/// There is no such NIC or setting.
+pub fn read(nic: &str, key: &str) -> anyhow::Result<String> {
+    let path = path(nic, key)?;
+    read_file(&path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// Sets a NIC's setting.
+///
+/// # Errors
+/// There is no such NIC or setting, or no permission.
+pub fn write(nic: &str, key: &str, value: &str) -> anyhow::Result<()> {
+    let path = path(nic, key)?;
+    fs::write(&path, value).with_context(|| format!("cannot write {value} to {}", path.display()))
+}
+
+/// One setting that was changed. It can be stored, so that the next process can restore what this one changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// The file.
+    pub path: PathBuf,
+    /// What it said before.
+    pub old: String,
+    /// What it says since.
+    pub new: String,
+}
+
+/// The settings that were changed, in order. Dropping it restores nothing: what happens at the end is the user's choice.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changes(Vec<Changed>);
+
+impl Changes {
+    /// Sets a NIC's setting and remembers what it was. A setting that has the value already is left alone.
+    ///
+    /// # Errors
+    /// There is no such NIC or setting, or no permission.
+    pub fn set(&mut self, nic: &str, key: &str, value: &str) -> anyhow::Result<()> {
+        let path = path(nic, key)?;
+        self.set_file(&path, value)
+            .with_context(|| format!("cannot set {} to {value}", path.display()))
+    }
+
+    /// Settings for sending packets on from and to this NIC: it forwards, and packets are accepted although their source
+    /// is routed elsewhere (`rp_filter` 2, loose: clients come in by one NIC, the standby server's replies by another).
+    ///
+    /// # Errors
+    /// There is no such NIC, or no permission.
+    pub fn forward(&mut self, nic: &str) -> anyhow::Result<()> {
+        self.set(nic, "forwarding", "1")?;
+        self.set(nic, "rp_filter", "2")
+    }
+
+    /// What was changed.
+    pub fn list(&self) -> &[Changed] {
+        &self.0
+    }
+
+    /// Puts everything back, the latest change first, and forgets it. A setting that somebody else has changed since is
+    /// left alone, and so is one whose NIC is gone.
+    ///
+    /// # Errors
+    /// The first setting that could not be restored; the others are.
+    pub fn restore(&mut self) -> anyhow::Result<()> {
+        let mut result = Ok(());
+        for changed in self.0.drain(..).rev() {
+            let restored = restore_file(&changed).with_context(|| {
+                format!(
+                    "cannot set {} back to {}",
+                    changed.path.display(),
+                    changed.old
+                )
+            });
+            if result.is_ok() {
+                result = restored;
+            }
+        }
+        result
+    }
+
+    fn set_file(&mut self, path: &Path, value: &str) -> io::Result<()> {
+        let old = read_file(path)?;
+        if old == value {
+            return Ok(());
+        }
+        fs::write(path, value)?;
+        self.0.push(Changed {
+            path: path.to_owned(),
+            old,
+            new: value.to_owned(),
+        });
+        Ok(())
+    }
+}
+
+fn read_file(path: &Path) -> io::Result<String> {
+    Ok(fs::read_to_string(path)?.trim_end().to_owned())
+}
+
+fn restore_file(changed: &Changed) -> io::Result<()> {
+    match read_file(&changed.path) {
+        Ok(now) if now == changed.new => fs::write(&changed.path, &changed.old),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nic_name_with_dots_is_one_path_component() {
+        let path = path("eth0.100", "forwarding").unwrap();
+
+        assert_eq!(
+            path,
+            Path::new("/proc/sys/net/ipv4/conf/eth0.100/forwarding")
+        );
+    }
+
+    #[test]
+    fn names_that_would_leave_the_directory_are_refused() {
+        for name in ["", ".", "..", "a/b", "../all"] {
+            assert!(path(name, "forwarding").is_err(), "{name}");
+            assert!(path("eth0", name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn restore_puts_back_what_was_there_before_the_first_change() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("rp_filter");
+        fs::write(&file, "1\n").unwrap();
+        let mut changes = Changes::default();
+
+        changes.set_file(&file, "2").unwrap();
+        changes.set_file(&file, "0").unwrap();
+        changes.restore().unwrap();
+
+        assert_eq!(read_file(&file).unwrap(), "1");
+        assert!(changes.list().is_empty());
+    }
+
+    #[test]
+    fn a_setting_that_is_right_already_is_not_remembered() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("forwarding");
+        fs::write(&file, "1\n").unwrap();
+        let mut changes = Changes::default();
+
+        changes.set_file(&file, "1").unwrap();
+
+        assert_eq!(changes, Changes::default());
+    }
+
+    #[test]
+    fn restore_leaves_alone_what_somebody_else_changed_or_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let [changed, removed] = ["changed", "removed"].map(|name| directory.path().join(name));
+        fs::write(&changed, "0\n").unwrap();
+        fs::write(&removed, "0\n").unwrap();
+        let mut changes = Changes::default();
+        changes.set_file(&changed, "1").unwrap();
+        changes.set_file(&removed, "1").unwrap();
+
+        fs::write(&changed, "2\n").unwrap();
+        fs::remove_file(&removed).unwrap();
+        changes.restore().unwrap();
+
+        assert_eq!(read_file(&changed).unwrap(), "2");
+        assert!(!removed.exists());
+    }
+}
