@@ -38,7 +38,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { keep: 4096, follower_queue: 1024, rotate_at: 4 * 1024 * 1024 }
+        Self {
+            keep: 4096,
+            follower_queue: 1024,
+            rotate_at: 4 * 1024 * 1024,
+        }
     }
 }
 
@@ -67,7 +71,10 @@ impl EventLog {
     /// As [`EventLog::open`], with other limits.
     pub fn with_limits(state_dir: Option<&Path>, limits: Limits) -> Self {
         let path: Option<PathBuf> = state_dir.map(|dir| dir.join(FILE_NAME));
-        let kept = path.as_deref().map(|path| file::read_tail(path, limits)).unwrap_or_default();
+        let kept = path
+            .as_deref()
+            .map(|path| file::read_tail(path, limits))
+            .unwrap_or_default();
         let (followers, _) = broadcast::channel(limits.follower_queue);
         Self {
             inner: Arc::new(Inner {
@@ -108,24 +115,38 @@ impl EventLog {
 
     /// Events kept so far, oldest first.
     pub fn kept(&self) -> Vec<Event> {
-        self.kept_events().iter().map(|event| Event::clone(event)).collect()
+        self.kept_events()
+            .iter()
+            .map(|event| Event::clone(event))
+            .collect()
     }
 
     /// Events kept so far, and a follower that goes on exactly behind them.
     pub fn follow(&self) -> (Vec<Event>, Follower) {
         let kept = self.kept_events();
-        let follower = Follower { events: self.inner.followers.subscribe() };
-        (kept.iter().map(|event| Event::clone(event)).collect(), follower)
+        let follower = Follower {
+            events: self.inner.followers.subscribe(),
+        };
+        (
+            kept.iter().map(|event| Event::clone(event)).collect(),
+            follower,
+        )
     }
 
     /// Waits until everything recorded so far is in the file, or could not be written, at most `patience`. Blocks: for
     /// the end of the daemon. Returns whether it was in time.
     pub fn flush(&self, patience: Duration) -> bool {
-        self.inner.writer.as_ref().is_none_or(|writer| writer.flush(patience))
+        self.inner
+            .writer
+            .as_ref()
+            .is_none_or(|writer| writer.flush(patience))
     }
 
     fn kept_events(&self) -> MutexGuard<'_, VecDeque<Arc<Event>>> {
-        self.inner.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -150,7 +171,9 @@ impl Follower {
         match self.events.try_recv() {
             Ok(event) => Some(event),
             Err(broadcast::error::TryRecvError::Lagged(events)) => Some(skipped(events)),
-            Err(broadcast::error::TryRecvError::Empty | broadcast::error::TryRecvError::Closed) => None,
+            Err(broadcast::error::TryRecvError::Empty | broadcast::error::TryRecvError::Closed) => {
+                None
+            }
         }
     }
 }

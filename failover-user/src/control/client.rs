@@ -63,15 +63,18 @@ impl Client {
         let stream = UnixStream::connect(socket).map_err(|source| {
             let socket = socket.to_owned();
             match source.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::NotADirectory => {
-                    ClientError::NoDaemon(socket)
-                }
+                io::ErrorKind::NotFound
+                | io::ErrorKind::ConnectionRefused
+                | io::ErrorKind::NotADirectory => ClientError::NoDaemon(socket),
                 io::ErrorKind::PermissionDenied => ClientError::PermissionDenied(socket),
                 // Kinds are not ours to list.
                 _ => ClientError::Io { socket, source },
             }
         })?;
-        Ok(Self { stream: BufReader::new(stream), socket: socket.to_owned() })
+        Ok(Self {
+            stream: BufReader::new(stream),
+            socket: socket.to_owned(),
+        })
     }
 
     /// Sends a request and waits for its reply.
@@ -88,24 +91,35 @@ impl Client {
     }
 
     /// As [`Client::request`], with a limit of one's own.
-    pub fn request_within(&mut self, request: &Request, patience: Duration) -> Result<Reply, ClientError> {
+    pub fn request_within(
+        &mut self,
+        request: &Request,
+        patience: Duration,
+    ) -> Result<Reply, ClientError> {
         let line = serde_json::to_string(request).map_err(|error| self.io(error.into()))? + "\n";
         let stream = self.stream.get_ref();
-        stream.set_read_timeout(Some(patience)).map_err(|error| self.io(error))?;
-        stream.set_write_timeout(Some(patience)).map_err(|error| self.io(error))?;
+        stream
+            .set_read_timeout(Some(patience))
+            .map_err(|error| self.io(error))?;
+        stream
+            .set_write_timeout(Some(patience))
+            .map_err(|error| self.io(error))?;
         let written = self.stream.get_mut().write_all(line.as_bytes());
         // A daemon that turns us away has written why, and closed.
         match (self.line(Some(patience)), written) {
             (Ok(Some(reply)), _) => Ok(reply),
             (Ok(None), _) => Err(ClientError::Closed(self.socket.clone())),
-            (Err(error), Ok(())) => Err(error),
-            (Err(_), Err(error)) => Err(self.io(error)),
+            (Err(ClientError::Io { .. }), Err(error)) => Err(self.io(error)),
+            (Err(error), _) => Err(error),
         }
     }
 
     /// The next event after `Events` with `follow`; waits as long as it takes. `None` once the daemon closes.
     pub fn next_event(&mut self) -> Result<Option<Event>, ClientError> {
-        self.stream.get_ref().set_read_timeout(None).map_err(|error| self.io(error))?;
+        self.stream
+            .get_ref()
+            .set_read_timeout(None)
+            .map_err(|error| self.io(error))?;
         self.line(None)
     }
 
@@ -115,24 +129,38 @@ impl Client {
         waiting.is_ok() && matches!(self.stream.fill_buf(), Ok([]))
     }
 
-    fn line<T: DeserializeOwned>(&mut self, patience: Option<Duration>) -> Result<Option<T>, ClientError> {
+    fn line<T: DeserializeOwned>(
+        &mut self,
+        patience: Option<Duration>,
+    ) -> Result<Option<T>, ClientError> {
         let mut line = Vec::new();
-        self.stream.read_until(b'\n', &mut line).map_err(|source| match (source.kind(), patience) {
-            (io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut, Some(patience)) => {
-                ClientError::Silent(self.socket.clone(), patience)
+        self.stream.read_until(b'\n', &mut line).map_err(|source| {
+            match (source.kind(), patience) {
+                (io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut, Some(patience)) => {
+                    ClientError::Silent(self.socket.clone(), patience)
+                }
+                (io::ErrorKind::ConnectionReset, _) => ClientError::Closed(self.socket.clone()),
+                _ => ClientError::Io {
+                    socket: self.socket.clone(),
+                    source,
+                },
             }
-            (io::ErrorKind::ConnectionReset, _) => ClientError::Closed(self.socket.clone()),
-            _ => ClientError::Io { socket: self.socket.clone(), source },
         })?;
         if line.is_empty() {
             return Ok(None);
         }
         serde_json::from_slice(&line)
             .map(Some)
-            .map_err(|error| ClientError::Strange { socket: self.socket.clone(), what: error.to_string() })
+            .map_err(|error| ClientError::Strange {
+                socket: self.socket.clone(),
+                what: error.to_string(),
+            })
     }
 
     fn io(&self, source: io::Error) -> ClientError {
-        ClientError::Io { socket: self.socket.clone(), source }
+        ClientError::Io {
+            socket: self.socket.clone(),
+            source,
+        }
     }
 }

@@ -74,7 +74,14 @@ pub(super) async fn serve(stream: UnixStream, shared: Shared) -> Result<(), Ende
                 | Request::Decline { .. }
                 | Request::Stop { .. }),
             ) => write(&mut writer, &ask(&shared.calls, request).await, patience).await?,
-            Err(problem) => write(&mut writer, &failure(FailureKind::BadRequest, problem), patience).await?,
+            Err(problem) => {
+                write(
+                    &mut writer,
+                    &failure(FailureKind::BadRequest, problem),
+                    patience,
+                )
+                .await?
+            }
         }
     }
 }
@@ -87,16 +94,26 @@ pub(super) fn no_seat(clients: usize) -> String {
 }
 
 fn parse(line: &[u8]) -> Result<Request, String> {
-    let text = str::from_utf8(line).map_err(|error| format!("the request is not UTF-8: {error}"))?;
+    let text =
+        str::from_utf8(line).map_err(|error| format!("the request is not UTF-8: {error}"))?;
     if text.trim().is_empty() {
         return Err("the request is empty".to_owned());
+    }
+    // The decoder would take a list for an object, and `["stop"]` for a request.
+    if !text.trim_start().starts_with('{') {
+        return Err("the request cannot be understood: it is no JSON object".to_owned());
     }
     serde_json::from_str(text).map_err(|error| format!("the request cannot be understood: {error}"))
 }
 
 async fn ask(calls: &mpsc::Sender<Call>, request: Request) -> Reply {
     let (reply, answer) = oneshot::channel();
-    let ending = || failure(FailureKind::Failed, "the daemon is ending; ask again once it runs".to_owned());
+    let ending = || {
+        failure(
+            FailureKind::Failed,
+            "the daemon is ending; ask again once it runs".to_owned(),
+        )
+    };
     if calls.send(Call { request, reply }).await.is_err() {
         return ending();
     }
@@ -129,10 +146,17 @@ async fn follow(
     }
 }
 
-async fn write(writer: &mut OwnedWriteHalf, message: &impl Serialize, patience: Duration) -> Result<(), Ended> {
+async fn write(
+    writer: &mut OwnedWriteHalf,
+    message: &impl Serialize,
+    patience: Duration,
+) -> Result<(), Ended> {
     let mut line = serde_json::to_vec(message).map_err(io::Error::from)?;
     line.push(b'\n');
-    timeout(patience, writer.write_all(&line)).await.map_err(|_| Ended::Stuck)?.map_err(Ended::Io)
+    timeout(patience, writer.write_all(&line))
+        .await
+        .map_err(|_| Ended::Stuck)?
+        .map_err(Ended::Io)
 }
 
 fn failure(kind: FailureKind, message: String) -> Reply {

@@ -16,7 +16,10 @@ pub(super) enum Line {
 }
 
 /// Reads the next line, at most `longest` octets of it: the rest of a longer one is skipped, not buffered.
-pub(super) async fn next_line(reader: &mut (impl AsyncBufRead + Unpin), longest: usize) -> io::Result<Line> {
+pub(super) async fn next_line(
+    reader: &mut (impl AsyncBufRead + Unpin),
+    longest: usize,
+) -> io::Result<Line> {
     let mut line = Vec::new();
     let mut too_long = false;
     loop {
@@ -42,7 +45,11 @@ pub(super) async fn next_line(reader: &mut (impl AsyncBufRead + Unpin), longest:
         let used = part.len() + usize::from(newline.is_some());
         reader.consume(used);
         if newline.is_some() {
-            return Ok(if too_long { Line::TooLong } else { Line::Complete(line) });
+            return Ok(if too_long {
+                Line::TooLong
+            } else {
+                Line::Complete(line)
+            });
         }
     }
 }
@@ -68,8 +75,14 @@ mod tests {
         }
 
         let complete = |text: &str| Line::Complete(text.into());
-        let expected =
-            [complete("one"), Line::TooLong, complete(""), complete("12345"), Line::TooLong, complete("half")];
+        let expected = [
+            complete("one"),
+            Line::TooLong,
+            complete(""),
+            complete("12345"),
+            Line::TooLong,
+            complete("half"),
+        ];
         assert_eq!(lines, expected);
     }
 }

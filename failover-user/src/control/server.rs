@@ -60,7 +60,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { clients: 64, write: Duration::from_secs(10), idle: Duration::from_secs(60) }
+        Self {
+            clients: 64,
+            write: Duration::from_secs(10),
+            idle: Duration::from_secs(60),
+        }
     }
 }
 
@@ -128,15 +132,26 @@ impl Server {
         }
         remove_stale(path)?;
         let socket = listen_at(path).map_err(failed("listen at", path))?;
-        let listener = UnixListener::from_std(net::UnixListener::from(socket)).map_err(failed("listen at", path))?;
+        let listener = UnixListener::from_std(net::UnixListener::from(socket))
+            .map_err(failed("listen at", path))?;
         let metadata = fs::symlink_metadata(path).map_err(failed("look at", path))?;
-        Ok(Self { listener, path: path.to_owned(), identity: (metadata.dev(), metadata.ino()), limits })
+        Ok(Self {
+            listener,
+            path: path.to_owned(),
+            identity: (metadata.dev(), metadata.ino()),
+            limits,
+        })
     }
 
     /// Serves clients until `stop` is cancelled; then removes the socket file, and gives connections a moment to write
     /// the replies that they are about. Meanwhile the daemon has to answer calls still, or drop their receiver.
     pub async fn serve(self, calls: mpsc::Sender<Call>, events: EventLog, stop: CancellationToken) {
-        let shared = Shared { calls, events, stop: stop.clone(), limits: self.limits };
+        let shared = Shared {
+            calls,
+            events,
+            stop: stop.clone(),
+            limits: self.limits,
+        };
         let seats = Arc::new(Semaphore::new(self.limits.clients));
         let connections = TaskTracker::new();
         loop {
@@ -165,13 +180,20 @@ impl Server {
         drop(shared);
         self.close();
         connections.close();
-        if tokio::time::timeout(GRACE, connections.wait()).await.is_err() {
-            tracing::warn!(clients = connections.len(), "control clients were cut off at the end of the daemon");
+        if tokio::time::timeout(GRACE, connections.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                clients = connections.len(),
+                "control clients were cut off at the end of the daemon"
+            );
         }
     }
 
     fn close(self) {
-        let ours = fs::symlink_metadata(&self.path).is_ok_and(|file| (file.dev(), file.ino()) == self.identity);
+        let ours = fs::symlink_metadata(&self.path)
+            .is_ok_and(|file| (file.dev(), file.ino()) == self.identity);
         if ours && let Err(error) = fs::remove_file(&self.path) {
             tracing::warn!(path = %self.path.display(), %error, "the control socket cannot be removed");
         }
@@ -184,7 +206,10 @@ fn turn_away(stream: UnixStream, limits: Limits) {
     if stream.try_write(line.as_bytes()).is_err() {
         tracing::debug!("a control client was gone before it could be turned away");
     }
-    tracing::warn!(clients = limits.clients, "a control client was turned away: too many clients");
+    tracing::warn!(
+        clients = limits.clients,
+        "a control client was turned away: too many clients"
+    );
 }
 
 fn report(ended: Result<(), Ended>) {
@@ -197,14 +222,21 @@ fn report(ended: Result<(), Ended>) {
 }
 
 fn remove_stale(path: &Path) -> Result<(), BindError> {
-    let failed = |what| move |source| BindError::Io { what, path: path.to_owned(), source };
+    let failed = |what| {
+        move |source| BindError::Io {
+            what,
+            path: path.to_owned(),
+            source,
+        }
+    };
     match fs::symlink_metadata(path) {
         Ok(file) if file.file_type().is_socket() => {}
         Ok(_) => return Err(BindError::NotASocket(path.to_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed("look at")(error)),
     }
-    let address = SocketAddrUnix::new(path).map_err(|error| failed("use the path")(error.into()))?;
+    let address =
+        SocketAddrUnix::new(path).map_err(|error| failed("use the path")(error.into()))?;
     let socket = stream_socket().map_err(failed("make a socket for"))?;
     match rustix::net::connect(&socket, &address) {
         Err(rustix::io::Errno::CONNREFUSED) => {
@@ -228,7 +260,12 @@ fn listen_at(path: &Path) -> io::Result<OwnedFd> {
 
 fn stream_socket() -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    Ok(socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?)
+    Ok(socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        flags,
+        None,
+    )?)
 }
 
 #[cfg(test)]

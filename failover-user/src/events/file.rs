@@ -46,8 +46,14 @@ impl Writer {
         let (queue, lines) = mpsc::sync_channel(QUEUE);
         let progress = Arc::new(Progress::default());
         let seen = Arc::clone(&progress);
-        let appender = Appender { path, rotate_at, open: None };
-        let started = thread::Builder::new().name("events".to_owned()).spawn(move || write(appender, &lines, &seen));
+        let appender = Appender {
+            path,
+            rotate_at,
+            open: None,
+        };
+        let started = thread::Builder::new()
+            .name("events".to_owned())
+            .spawn(move || write(appender, &lines, &seen));
         if let Err(error) = started {
             tracing::warn!(%error, "no thread to write events with: they are kept in memory only");
         }
@@ -56,7 +62,9 @@ impl Writer {
 
     /// Hands an event to the thread, or drops it if the disk is hopelessly behind. Called under the log's lock.
     pub(super) fn append(&self, event: &Event) {
-        let Ok(line) = serde_json::to_string(event) else { return };
+        let Ok(line) = serde_json::to_string(event) else {
+            return;
+        };
         match self.queue.try_send(line) {
             Ok(()) => self.progress.queued.fetch_add(1, Ordering::AcqRel),
             Err(_) => self.progress.overflowed.fetch_add(1, Ordering::AcqRel),
@@ -66,8 +74,15 @@ impl Writer {
     /// Waits for the thread; see [`super::EventLog::flush`].
     pub(super) fn flush(&self, patience: Duration) -> bool {
         let target = self.progress.queued.load(Ordering::Acquire);
-        let done = self.progress.done.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.progress.moved.wait_timeout_while(done, patience, |done| *done < target);
+        let done = self
+            .progress
+            .done
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let waited = self
+            .progress
+            .moved
+            .wait_timeout_while(done, patience, |done| *done < target);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 }
@@ -140,7 +155,11 @@ fn open_for_append(path: &Path) -> io::Result<(File, u64)> {
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir)?;
     }
-    let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
+    let mut file = OpenOptions::new()
+        .create(true)
+        .read(true)
+        .append(true)
+        .open(path)?;
     let mut size = file.metadata()?.len();
     if size > 0 {
         let mut last = [0];
@@ -168,7 +187,9 @@ pub(super) fn read_tail(path: &Path, limits: Limits) -> Vec<Event> {
         match read_end(path, most) {
             Ok(text) => events.extend(text.split(|octet| *octet == b'\n').filter_map(parse)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => tracing::warn!(path = %path.display(), %error, "earlier events cannot be read"),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "earlier events cannot be read")
+            }
         }
     }
     let surplus = events.len().saturating_sub(limits.keep);

@@ -9,11 +9,18 @@ fn fields(number: u64) -> Map<String, Value> {
 }
 
 fn numbers(events: &[Event]) -> Vec<u64> {
-    events.iter().map(|event| event.fields["number"].as_u64().unwrap()).collect()
+    events
+        .iter()
+        .map(|event| event.fields["number"].as_u64().unwrap())
+        .collect()
 }
 
 fn limits(keep: usize, rotate_at: u64) -> Limits {
-    Limits { keep, rotate_at, ..Limits::default() }
+    Limits {
+        keep,
+        rotate_at,
+        ..Limits::default()
+    }
 }
 
 #[test]
@@ -30,8 +37,14 @@ fn events_survive_a_restart() {
 
     assert_eq!(log.kept(), before);
     assert_eq!(before[0].source.as_deref(), Some("web1"));
-    assert!(before[0].at.parse::<Timestamp>().is_ok(), "{}", before[0].at);
-    assert!(before[0].at.ends_with('Z') && before[0].at.len() == "2026-05-01T03:12:45.123456789Z".len());
+    assert!(
+        before[0].at.parse::<Timestamp>().is_ok(),
+        "{}",
+        before[0].at
+    );
+    assert!(
+        before[0].at.ends_with('Z') && before[0].at.len() == "2026-05-01T03:12:45.123456789Z".len()
+    );
 }
 
 #[test]
@@ -43,7 +56,13 @@ fn the_state_directory_is_created() {
     log.record(None, "started", fields(1));
     assert!(log.flush(PATIENCE));
 
-    assert_eq!(fs::read_to_string(state_dir.join(FILE_NAME)).unwrap().lines().count(), 1);
+    assert_eq!(
+        fs::read_to_string(state_dir.join(FILE_NAME))
+            .unwrap()
+            .lines()
+            .count(),
+        1
+    );
 }
 
 #[test]
@@ -57,20 +76,37 @@ fn the_file_is_rotated_and_both_halves_are_read_back() {
     drop(log);
 
     let current = fs::metadata(dir.path().join(FILE_NAME)).unwrap().len();
-    let earlier = fs::metadata(dir.path().join("events.jsonl.1")).unwrap().len();
+    let earlier = fs::metadata(dir.path().join("events.jsonl.1"))
+        .unwrap()
+        .len();
     let kept = EventLog::with_limits(Some(dir.path()), limits(15, 1000)).kept();
 
-    assert!(current > 0 && current <= 1000 && earlier > 900 && earlier <= 1000, "{current} {earlier}");
+    assert!(
+        current > 0 && current <= 1000 && earlier > 900 && earlier <= 1000,
+        "{current} {earlier}"
+    );
     assert!(kept.len() > 10 && kept.len() <= 15, "{}", kept.len());
-    assert_eq!(numbers(&kept), (20 - kept.len() as u64..20).collect::<Vec<_>>());
+    assert_eq!(
+        numbers(&kept),
+        (20 - kept.len() as u64..20).collect::<Vec<_>>()
+    );
 }
 
 #[test]
 fn lines_that_are_no_events_are_passed_over_and_half_a_line_is_ended() {
     let dir = tempfile::tempdir().unwrap();
     let good = r#"{"at":"2026-05-01T03:12:45Z","source":null,"event":"started","number":1}"#;
-    fs::write(dir.path().join(FILE_NAME), [good.as_bytes(), b"\n\xff\xfe\n{}\n", good.as_bytes(), b"\n{\"at\":"].concat())
-        .unwrap();
+    fs::write(
+        dir.path().join(FILE_NAME),
+        [
+            good.as_bytes(),
+            b"\n\xff\xfe\n{}\n",
+            good.as_bytes(),
+            b"\n{\"at\":",
+        ]
+        .concat(),
+    )
+    .unwrap();
 
     let log = EventLog::open(Some(dir.path()));
     log.record(None, "started", fields(2));
@@ -150,7 +186,13 @@ async fn a_follower_goes_on_where_the_kept_events_end() {
 
 #[tokio::test]
 async fn a_follower_that_lags_is_told_how_many_it_missed() {
-    let log = EventLog::with_limits(None, Limits { follower_queue: 4, ..Limits::default() });
+    let log = EventLog::with_limits(
+        None,
+        Limits {
+            follower_queue: 4,
+            ..Limits::default()
+        },
+    );
     let (_, mut follower) = log.follow();
 
     for number in 0..10 {
@@ -158,6 +200,9 @@ async fn a_follower_that_lags_is_told_how_many_it_missed() {
     }
 
     let told = follower.next().await.unwrap();
-    assert_eq!((told.event.as_str(), &told.fields["events"]), (SKIPPED, &Value::from(6)));
+    assert_eq!(
+        (told.event.as_str(), &told.fields["events"]),
+        (SKIPPED, &Value::from(6))
+    );
     assert_eq!(follower.next().await.unwrap().fields["number"], 6);
 }

@@ -31,7 +31,10 @@ pub struct Clock {
 impl Clock {
     /// The system's time and zone.
     pub fn system() -> Self {
-        Self { now: Timestamp::now(), zone: TimeZone::system() }
+        Self {
+            now: Timestamp::now(),
+            zone: TimeZone::system(),
+        }
     }
 }
 

@@ -30,14 +30,30 @@ pub(super) fn words(state: State) -> (&'static str, Style) {
 
 pub(super) fn source(source: &SourceStatus, clock: &Clock) -> String {
     let (state, style) = words(source.state);
-    let ago = ago(&source.since, clock).map(|ago| format!(" for {ago}")).unwrap_or_default();
+    let ago = ago(&source.since, clock)
+        .map(|ago| format!(" for {ago}"))
+        .unwrap_or_default();
     let mut text = format!("{}  {}{ago}\n", source.name.bold(), state.style(style));
     let since = local(&source.since, clock);
-    let since = if source.cause.is_empty() { since } else { format!("{since}: {}", source.cause) };
+    let since = if source.cause.is_empty() {
+        since
+    } else {
+        format!("{since}: {}", source.cause)
+    };
     text += &wrap("  since ", &since);
-    for (number, path) in source.paths.iter().enumerate().filter(|(_, path)| path.state != source.state) {
+    for (number, path) in source
+        .paths
+        .iter()
+        .enumerate()
+        .filter(|(_, path)| path.state != source.state)
+    {
         let (state, style) = words(path.state);
-        text += &format!("  path {} ({}): {}\n", number + 1, path.monitor, state.style(style));
+        text += &format!(
+            "  path {} ({}): {}\n",
+            number + 1,
+            path.monitor,
+            state.style(style)
+        );
     }
     if let Some(to_do) = to_do(source) {
         text += &wrap("  -> ", &to_do).bold().to_string();
@@ -54,7 +70,11 @@ pub(super) fn source(source: &SourceStatus, clock: &Clock) -> String {
 /// What is to be done by a person now, if anything.
 fn to_do(source: &SourceStatus) -> Option<String> {
     let name = &source.name;
-    let answers = source.paths.iter().any(|path| path.heartbeat == PathState::Up);
+    // With `trigger = "path"` only what was taken over can be given back.
+    let answers = source
+        .paths
+        .iter()
+        .any(|path| path.state == State::TakenOver && path.heartbeat == PathState::Up);
     match source.state {
         State::Healthy | State::Suspect | State::TakingOver | State::FailingBack => None,
         State::Unknown => Some(format!(
@@ -62,16 +82,18 @@ fn to_do(source: &SourceStatus) -> Option<String> {
              runs, and that {} can be reached",
             join(source.paths.iter().map(|path| path.monitor.as_str()))
         )),
-        State::AwaitingApproval => {
-            Some(format!("{name} is awaiting approval: `failover approve {name}` or `failover decline {name}`"))
-        }
-        State::Failed => Some(format!("{name} is down and nobody stands in: `failover takeover {name}`")),
-        State::TakenOver if answers => {
-            Some(format!("{name} answers again: `failover failback {name}` gives its addresses back"))
-        }
-        State::TakenOver => {
-            Some(format!("once {name} is repaired, or to let it start up: `failover failback {name}`"))
-        }
+        State::AwaitingApproval => Some(format!(
+            "{name} is awaiting approval: `failover approve {name}` or `failover decline {name}`"
+        )),
+        State::Failed => Some(format!(
+            "{name} is down and nobody stands in: `failover takeover {name}`"
+        )),
+        State::TakenOver if answers => Some(format!(
+            "{name} answers again: `failover failback {name}` gives its addresses back"
+        )),
+        State::TakenOver => Some(format!(
+            "once {name} is repaired, or to let it start up: `failover failback {name}`"
+        )),
         State::Isolated => Some(format!(
             "nothing can be said about {name} while this host's own link is down: check cable and switch port of {}",
             join(source.paths.iter().map(|path| path.nic.as_str()))
@@ -103,7 +125,10 @@ fn rule(source: &SourceStatus) -> String {
         "ask" => "asks for approval",
         other => other,
     };
-    format!("heartbeat every {}; after {misses} this host {then}", short(source.interval_ns))
+    format!(
+        "heartbeat every {}; after {misses} this host {then}",
+        short(source.interval_ns)
+    )
 }
 
 fn last_takeover(takeover: &TakeoverStatus, clock: &Clock) -> String {
@@ -120,7 +145,13 @@ fn last_takeover(takeover: &TakeoverStatus, clock: &Clock) -> String {
         ns => format!("detected in {}, ", short(ns)),
     };
     let at = local(&takeover.at, clock);
-    wrap("  last takeover ", &format!("{at}, {why}: {detected}done in {}", short(takeover.takeover_ns)))
+    wrap(
+        "  last takeover ",
+        &format!(
+            "{at}, {why}: {detected}done in {}",
+            short(takeover.takeover_ns)
+        ),
+    )
 }
 
 fn paths(source: &SourceStatus) -> String {
@@ -128,12 +159,24 @@ fn paths(source: &SourceStatus) -> String {
         let rtt = path.rtt_ns;
         let rtt = match rtt.max {
             0 => "-".to_owned(),
-            _ => [rtt.p50, rtt.p99, rtt.max].map(|ns| short(ns).replace(' ', "")).join(" "),
+            _ => [rtt.p50, rtt.p99, rtt.max]
+                .map(|ns| short(ns).replace(' ', ""))
+                .join(" "),
         };
-        [Cell::from(number + 1), Cell::from(&path.monitor), Cell::from(&path.nic), heartbeat(path, source), rtt.into()]
+        [
+            Cell::from(number + 1),
+            Cell::from(&path.monitor),
+            Cell::from(&path.nic),
+            heartbeat(path, source),
+            rtt.into(),
+        ]
     });
     let counts = source.paths.iter().enumerate().map(|(number, path)| {
-        let gap = if path.max_gap_ns == 0 { "-".to_owned() } else { short(path.max_gap_ns) };
+        let gap = if path.max_gap_ns == 0 {
+            "-".to_owned()
+        } else {
+            short(path.max_gap_ns)
+        };
         let near = match path.near_misses {
             0 => Cell::from(0),
             near => Cell::styled(near.to_string(), Style::new().yellow()),
@@ -150,7 +193,18 @@ fn paths(source: &SourceStatus) -> String {
     });
     let heading = ["path", "monitor", "nic", "heartbeat", "rtt p50 p99 max"];
     table(heading, heartbeats.collect())
-        + &table(["path", "sent", "received", "missed", "late", "near misses", "longest gap"], counts.collect())
+        + &table(
+            [
+                "path",
+                "sent",
+                "received",
+                "missed",
+                "late",
+                "near misses",
+                "longest gap",
+            ],
+            counts.collect(),
+        )
 }
 
 fn heartbeat(path: &PathStatus, source: &SourceStatus) -> Cell {
@@ -161,9 +215,10 @@ fn heartbeat(path: &PathStatus, source: &SourceStatus) -> Cell {
     match path.heartbeat {
         PathState::Unknown => Cell::styled("no answer yet", plain.yellow()),
         PathState::Up => Cell::styled("up", plain.green()),
-        PathState::Missing => {
-            Cell::styled(format!("{} of {} missed", path.consecutive_missed, source.misses), plain.yellow())
-        }
+        PathState::Missing => Cell::styled(
+            format!("{} of {} missed", path.consecutive_missed, source.misses),
+            plain.yellow(),
+        ),
         PathState::Down => Cell::styled("DOWN", plain.red().bold()),
         PathState::Isolated => Cell::styled("own NIC down", plain.red().bold()),
     }
@@ -177,8 +232,18 @@ fn addresses(paths: &[PathStatus]) -> String {
             Cell::from("not held")
         };
         let deliver = address.deliver.strip_prefix("forward ").unwrap_or("-");
-        [Cell::from(&address.ip), Cell::from(&address.nic), held, address.packets.into(), deliver.into()]
+        [
+            Cell::from(&address.ip),
+            Cell::from(&address.nic),
+            held,
+            address.packets.into(),
+            deliver.into(),
+        ]
     };
-    let rows: Vec<_> = paths.iter().flat_map(|path| &path.addresses).map(row).collect();
+    let rows: Vec<_> = paths
+        .iter()
+        .flat_map(|path| &path.addresses)
+        .map(row)
+        .collect();
     table(["address", "nic", "where", "packets", "forwarded to"], rows)
 }

@@ -51,7 +51,10 @@ fn summary(sources: &[SourceStatus]) -> String {
     let parts: Vec<_> = ORDER
         .into_iter()
         .filter_map(|state| {
-            let number = sources.iter().filter(|source| source.state == state).count();
+            let number = sources
+                .iter()
+                .filter(|source| source.state == state)
+                .count();
             let (words, style) = source::words(state);
             (number > 0).then(|| format!("{number} {}", words.style(style)))
         })
@@ -69,7 +72,11 @@ fn nics(nics: &[NicStatus]) -> String {
             } else {
                 Cell::from(&nic.xdp_mode)
             };
-            let carrier = if nic.carrier { Cell::from("up") } else { Cell::styled("NO CARRIER", bad) };
+            let carrier = if nic.carrier {
+                Cell::from("up")
+            } else {
+                Cell::styled("NO CARRIER", bad)
+            };
             [Cell::from(&nic.name), mode, carrier]
         })
         .collect();
@@ -80,7 +87,10 @@ fn reflector(reflector: &ReflectorStatus) -> String {
     let mut text = format!("{}\n", "Reflector of this host".bold());
     let interval = short(u64::from(reflector.min_rx_us) * 1_000);
     let discriminators = reflector.discriminators.join(", ");
-    text += &wrap("  ", &format!("answers to discriminator {discriminators}, at most once every {interval}"));
+    text += &wrap(
+        "  ",
+        &format!("answers to discriminator {discriminators}, at most once every {interval}"),
+    );
     if reflector.watchers.is_empty() {
         return text + "  nobody has asked yet\n";
     }
@@ -94,14 +104,28 @@ fn reflector(reflector: &ReflectorStatus) -> String {
             refused => Cell::styled(refused.to_string(), Style::new().yellow()),
         };
         let last = format!("{last} ago");
-        [Cell::from(&watcher.initiator), Cell::from(&watcher.asked), last.into(), watcher.answered.into(), refused]
+        [
+            Cell::from(&watcher.initiator),
+            Cell::from(&watcher.asked),
+            last.into(),
+            watcher.answered.into(),
+            refused,
+        ]
     });
-    text + &table(["watcher", "asks", "last answered", "answered", "refused"], rows.collect())
+    text + &table(
+        ["watcher", "asks", "last answered", "answered", "refused"],
+        rows.collect(),
+    )
 }
 
 fn daemon(status: &Status, clock: &Clock) -> String {
-    let up = ago(&status.started, clock).map(|up| format!(", up {up}")).unwrap_or_default();
-    let mut text = format!("failover {}, pid {}{up}, heartbeat thread: {}\n", status.daemon, status.pid, status.scheduling);
+    let up = ago(&status.started, clock)
+        .map(|up| format!(", up {up}"))
+        .unwrap_or_default();
+    let mut text = format!(
+        "failover {}, pid {}{up}, heartbeat thread: {}\n",
+        status.daemon, status.pid, status.scheduling
+    );
     if status.scheduling == "normal" {
         let warning = "the heartbeat thread has no real-time scheduling: a busy host may miss heartbeats. Run the daemon \
                        as root, or with CAP_SYS_NICE.";

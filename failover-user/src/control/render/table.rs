@@ -17,13 +17,19 @@ pub(super) struct Cell {
 impl Cell {
     /// A cell that calls for attention, or tells that none is needed.
     pub(super) fn styled(text: impl Into<String>, style: Style) -> Self {
-        Self { text: text.into(), style }
+        Self {
+            text: text.into(),
+            style,
+        }
     }
 }
 
 impl<T: ToString> From<T> for Cell {
     fn from(value: T) -> Self {
-        Self { text: value.to_string(), style: Style::new() }
+        Self {
+            text: value.to_string(),
+            style: Style::new(),
+        }
     }
 }
 
@@ -34,7 +40,12 @@ pub(super) fn table<const N: usize>(heading: [&str; N], rows: Vec<[Cell; N]>) ->
     }
     let heading = heading.map(|text| Cell::styled(text, Style::new().dimmed()));
     let rows: Vec<[Cell; N]> = std::iter::once(heading).chain(rows).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].text.chars().count()).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].text.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let widths: [usize; N] = std::array::from_fn(width);
     let mut text = String::new();
     for row in &rows {
