@@ -2,25 +2,25 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::config::DEFAULT_SOCKET;
 use clap::{Args, Parser, Subcommand};
-use failover_user::config::DEFAULT_SOCKET;
 
 /// Where programs and maps are pinned, unless `--bpffs` says otherwise.
-pub(crate) const DEFAULT_BPFFS: &str = "/sys/fs/bpf/failover";
+pub const DEFAULT_BPFFS: &str = "/sys/fs/bpf/failover";
 
 /// Where events are kept over a restart, unless `--state-dir` says otherwise.
-pub(crate) const DEFAULT_STATE_DIR: &str = "/var/lib/failover";
+pub const DEFAULT_STATE_DIR: &str = "/var/lib/failover";
 
 /// Watch hosts, and stand in for one that fails.
 #[derive(Debug, Parser)]
 #[command(name = "failover", version, arg_required_else_help = true, after_help = EXIT_CODES)]
-pub(crate) struct Cli {
+pub struct Cli {
     /// Control socket of the daemon [default: /run/failover/control.sock; for `run`: the configuration's]
     #[arg(long, global = true, value_name = "S")]
-    pub(crate) socket: Option<PathBuf>,
+    pub socket: Option<PathBuf>,
     /// What to do.
     #[command(subcommand)]
-    pub(crate) verb: Verb,
+    pub verb: Verb,
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage or invalid configuration, 3 no daemon at the socket, \
@@ -28,13 +28,13 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage or invalid confi
 
 impl Cli {
     /// The daemon's socket, for every verb but `run`.
-    pub(crate) fn client_socket(&self) -> &Path {
+    pub fn client_socket(&self) -> &Path {
         self.socket.as_deref().unwrap_or(Path::new(DEFAULT_SOCKET))
     }
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Verb {
+pub enum Verb {
     /// Run the daemon in the foreground
     ///
     /// Logs go to stderr; FAILOVER_LOG sets the level (error, warn, info, debug, trace, or a tracing filter such as
@@ -65,7 +65,7 @@ pub(crate) enum Verb {
     )]
     Events {
         /// Go on with new events as they happen
-        #[arg(short, long)]
+        #[arg(long)]
         follow: bool,
         /// As JSON, one event per line
         #[arg(long)]
@@ -96,7 +96,7 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         path: Option<u32>,
         /// Do not ask, even if the source is healthy
-        #[arg(short, long)]
+        #[arg(long)]
         yes: bool,
     },
     /// Give a source its addresses back
@@ -109,7 +109,7 @@ pub(crate) enum Verb {
         /// Name of the source
         source: String,
         /// Do not ask
-        #[arg(short, long)]
+        #[arg(long)]
         yes: bool,
         /// Send no more heartbeats to the source afterwards
         #[arg(long)]
@@ -135,14 +135,14 @@ pub(crate) enum Verb {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Run {
+pub struct Run {
     /// The configuration
     #[arg(short, long, value_name = "FILE")]
-    pub(crate) config: PathBuf,
+    pub config: PathBuf,
     /// Where to pin programs and maps
     #[arg(long, value_name = "DIR", default_value = DEFAULT_BPFFS)]
-    pub(crate) bpffs: PathBuf,
+    pub bpffs: PathBuf,
     /// Where to keep events over a restart
     #[arg(long, value_name = "DIR", default_value = DEFAULT_STATE_DIR)]
-    pub(crate) state_dir: PathBuf,
+    pub state_dir: PathBuf,
 }

@@ -1,5 +1,7 @@
 //! The failover daemon and its command line.
 
+pub mod cli;
+pub mod cmd;
 pub mod config;
 pub mod control;
 pub mod events;

@@ -1,14 +1,12 @@
 //! `failover`: see `failover --help`.
 
-mod cli;
-mod cmd;
-
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use failover_user::{cli::Cli, cmd};
 
 fn main() -> ExitCode {
-    match cmd::dispatch(cli::Cli::parse()) {
+    match cmd::dispatch(Cli::parse()) {
         Ok(code) => code,
         Err(error) => cmd::exit::report(&error),
     }

@@ -2,7 +2,7 @@
 
 use std::{io, process::ExitCode};
 
-use failover_user::control::{
+use crate::control::{
     client::ClientError,
     protocol::{Failure, FailureKind},
 };
@@ -61,7 +61,7 @@ impl From<Failure> for Exit {
 }
 
 /// Prints the error with its causes in one line, and gives the exit code.
-pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+pub fn report(error: &anyhow::Error) -> ExitCode {
     let pipe = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
     if error.downcast_ref::<io::Error>().is_some_and(pipe) {
         // `failover events | head`: whoever reads has seen enough.

@@ -1,9 +1,9 @@
-//! One file per verb.
+//! The command line's verbs, one file each.
 
 mod answer;
 mod ask;
 mod events;
-pub(crate) mod exit;
+pub mod exit;
 mod failback;
 mod logging;
 mod output;
@@ -15,15 +15,16 @@ mod unload;
 
 use std::process::ExitCode;
 
-use failover_user::control::protocol::Request;
-
-use crate::cli::{Cli, Verb};
+use crate::{
+    cli::{Cli, Verb},
+    control::protocol::Request,
+};
 
 /// Does what the command line says.
-pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let socket = cli.client_socket().to_owned();
     match cli.verb {
-        Verb::Run(options) => run::run(options, cli.socket)?,
+        Verb::Run(options) => return run::run(options, cli.socket),
         Verb::Check { config } => {
             anyhow::bail!("`check` of {} is not part of this build", config.display())
         }

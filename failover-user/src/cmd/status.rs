@@ -2,7 +2,7 @@
 
 use std::{io::Write as _, path::Path};
 
-use failover_user::control::{
+use crate::control::{
     client::Client,
     protocol::Status,
     render::{self, Clock},

@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use failover_user::control::{client::Client, protocol::Request};
+use crate::control::{client::Client, protocol::Request};
 
 use super::answer;
 

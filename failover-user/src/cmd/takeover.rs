@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use failover_user::{
+use crate::{
     control::{
         client::Client,
         protocol::{Request, Status},

@@ -61,14 +61,15 @@ impl Client {
     /// Connects to the daemon at `socket`.
     pub fn connect(socket: &Path) -> Result<Self, ClientError> {
         let stream = UnixStream::connect(socket).map_err(|source| {
+            use io::ErrorKind::{ConnectionRefused, NotADirectory, NotFound, PermissionDenied};
             let socket = socket.to_owned();
-            match source.kind() {
-                io::ErrorKind::NotFound
-                | io::ErrorKind::ConnectionRefused
-                | io::ErrorKind::NotADirectory => ClientError::NoDaemon(socket),
-                io::ErrorKind::PermissionDenied => ClientError::PermissionDenied(socket),
-                // Kinds are not ours to list.
-                _ => ClientError::Io { socket, source },
+            let kind = source.kind();
+            if [NotFound, ConnectionRefused, NotADirectory].contains(&kind) {
+                ClientError::NoDaemon(socket)
+            } else if kind == PermissionDenied {
+                ClientError::PermissionDenied(socket)
+            } else {
+                ClientError::Io { socket, source }
             }
         })?;
         Ok(Self {
@@ -162,5 +163,55 @@ impl Client {
             socket: self.socket.clone(),
             source,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    fn client() -> (tempfile::TempDir, UnixListener, Client) {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("control.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let client = Client::connect(&socket).unwrap();
+        (dir, listener, client)
+    }
+
+    #[test]
+    fn a_daemon_that_is_stopped_is_not_waited_for_for_ever() {
+        let (_dir, _listener, mut client) = client();
+        let request = Request::Status { source: None };
+
+        let error = client.request_within(&request, Duration::from_millis(20));
+
+        assert!(matches!(error, Err(ClientError::Silent(..))), "{error:?}");
+    }
+
+    #[test]
+    fn a_daemon_that_goes_away_is_told_apart_from_none() {
+        let (_dir, listener, mut client) = client();
+        drop(listener.accept().unwrap());
+
+        let error = client.request(&Request::Status { source: None });
+
+        assert!(matches!(error, Err(ClientError::Closed(_))), "{error:?}");
+    }
+
+    #[test]
+    fn the_reason_for_being_turned_away_is_read_although_writing_fails() {
+        let (_dir, listener, mut client) = client();
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"{\"done\":\"not now\"}\n").unwrap();
+        drop(stream);
+
+        let reply = client.request(&Request::Status { source: None });
+
+        assert!(
+            matches!(reply, Ok(Reply::Done(ref text)) if text == "not now"),
+            "{reply:?}"
+        );
     }
 }

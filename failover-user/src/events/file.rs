@@ -7,7 +7,7 @@ use std::{
     sync::{
         Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
-        mpsc::{self, Receiver, SyncSender},
+        mpsc::{self, SyncSender},
     },
     thread,
     time::Duration,
@@ -53,7 +53,7 @@ impl Writer {
         };
         let started = thread::Builder::new()
             .name("events".to_owned())
-            .spawn(move || write(appender, &lines, &seen));
+            .spawn(move || write(appender, lines, &seen));
         if let Err(error) = started {
             tracing::warn!(%error, "no thread to write events with: they are kept in memory only");
         }
@@ -87,7 +87,7 @@ impl Writer {
     }
 }
 
-fn write(mut appender: Appender, lines: &Receiver<String>, progress: &Progress) {
+fn write(mut appender: Appender, lines: impl IntoIterator<Item = String>, progress: &Progress) {
     // Some while lines are being lost.
     let mut lost: Option<u64> = None;
     for line in lines {
@@ -208,4 +208,57 @@ fn read_end(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     file.take(most).read_to_end(&mut text)?;
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufWriter, pipe};
+
+    use super::*;
+
+    #[test]
+    fn trouble_with_the_file_is_one_warning_and_its_end_one_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let state_dir = dir.path().join("state");
+        fs::write(&state_dir, "in the way").unwrap();
+        let appender = Appender {
+            path: state_dir.join("events.jsonl"),
+            rotate_at: 1000,
+            open: None,
+        };
+        let (mut log, logged) = pipe().unwrap();
+        let logged = Mutex::new(BufWriter::new(logged));
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(logged)
+            .finish();
+        let lines = (0..5).map(|number| {
+            if number == 3 {
+                fs::remove_file(&state_dir).unwrap();
+            }
+            number.to_string()
+        });
+
+        tracing::subscriber::with_default(subscriber, || {
+            write(appender, lines, &Progress::default())
+        });
+
+        let mut text = String::new();
+        log.read_to_string(&mut text).unwrap();
+        let written = fs::read_to_string(state_dir.join("events.jsonl")).unwrap();
+        assert_eq!(written, "3\n4\n");
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(
+            text.lines()
+                .next()
+                .is_some_and(|line| line.contains("WARN")),
+            "{text}"
+        );
+        assert!(
+            text.lines()
+                .last()
+                .is_some_and(|line| line.contains("INFO") && line.contains("lost=3")),
+            "{text}"
+        );
+    }
 }
