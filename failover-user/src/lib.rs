@@ -1,7 +1,10 @@
 //! The failover daemon and its command line.
 
+pub mod cli;
+pub mod cmd;
 pub mod config;
 pub mod control;
+pub mod events;
 pub mod monitor;
 pub mod net;
 pub mod policy;

@@ -1,1 +1,13 @@
-fn main() {}
+//! `failover`: see `failover --help`.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use failover_user::{cli::Cli, cmd};
+
+fn main() -> ExitCode {
+    match cmd::dispatch(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => cmd::exit::report(&error),
+    }
+}

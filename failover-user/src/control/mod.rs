@@ -1,3 +1,8 @@
 //! The control socket: one JSON line per request and per reply, over a Unix stream socket.
 
+pub mod client;
+mod connection;
+mod lines;
 pub mod protocol;
+pub mod render;
+pub mod server;

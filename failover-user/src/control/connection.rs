@@ -1,0 +1,164 @@
+//! One client of the control socket: requests in, replies out, one after the other.
+
+use std::{io, pin::pin, time::Duration};
+
+use serde::Serialize;
+use tokio::{
+    io::{AsyncWriteExt as _, BufReader},
+    net::{
+        UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    lines::{Line, next_line},
+    protocol::{Failure, FailureKind, MAX_REQUEST, Reply, Request},
+    server::{Call, Limits},
+};
+use crate::events::{EventLog, Follower};
+
+/// What every connection has in common.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    pub(super) calls: mpsc::Sender<Call>,
+    pub(super) events: EventLog,
+    pub(super) stop: CancellationToken,
+    pub(super) limits: Limits,
+}
+
+/// Why a connection was ended by this side.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Ended {
+    #[error("it did not read what it asked for")]
+    Stuck,
+    #[error("no whole request for too long")]
+    Idle,
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Serves a client until it closes, until it is stuck, or until the daemon ends.
+pub(super) async fn serve(stream: UnixStream, shared: Shared) -> Result<(), Ended> {
+    let (reader, mut writer) = stream.into_split();
+    let mut reader = BufReader::new(reader);
+    loop {
+        let line = tokio::select! {
+            biased;
+            () = shared.stop.cancelled() => return Ok(()),
+            line = timeout(shared.limits.idle, next_line(&mut reader, MAX_REQUEST)) => line.map_err(|_| Ended::Idle)??,
+        };
+        let request = match line {
+            Line::End => return Ok(()),
+            Line::TooLong => Err(format!("the request is longer than {MAX_REQUEST} octets")),
+            Line::Complete(line) => parse(&line),
+        };
+        let patience = shared.limits.write;
+        match request {
+            Ok(Request::Events { follow: true }) => {
+                let (past, follower) = shared.events.follow();
+                write(&mut writer, &Reply::Events(past), patience).await?;
+                return follow(reader, writer, follower, &shared).await;
+            }
+            Ok(Request::Events { follow: false }) => {
+                write(&mut writer, &Reply::Events(shared.events.kept()), patience).await?;
+            }
+            Ok(
+                request @ (Request::Status { .. }
+                | Request::Takeover { .. }
+                | Request::Failback { .. }
+                | Request::Approve { .. }
+                | Request::Decline { .. }
+                | Request::Stop { .. }),
+            ) => write(&mut writer, &ask(&shared.calls, request).await, patience).await?,
+            Err(problem) => {
+                write(
+                    &mut writer,
+                    &failure(FailureKind::BadRequest, problem),
+                    patience,
+                )
+                .await?
+            }
+        }
+    }
+}
+
+/// The line for a client that finds no seat.
+pub(super) fn no_seat(clients: usize) -> String {
+    let message = format!("{clients} clients are connected already; end one and try again");
+    let line = serde_json::to_string(&failure(FailureKind::Failed, message)).unwrap_or_default();
+    line + "\n"
+}
+
+fn parse(line: &[u8]) -> Result<Request, String> {
+    let text =
+        str::from_utf8(line).map_err(|error| format!("the request is not UTF-8: {error}"))?;
+    if text.trim().is_empty() {
+        return Err("the request is empty".to_owned());
+    }
+    // The decoder would take a list for an object, and `["stop"]` for a request.
+    if !text.trim_start().starts_with('{') {
+        return Err("the request cannot be understood: it is no JSON object".to_owned());
+    }
+    serde_json::from_str(text).map_err(|error| format!("the request cannot be understood: {error}"))
+}
+
+async fn ask(calls: &mpsc::Sender<Call>, request: Request) -> Reply {
+    let (reply, answer) = oneshot::channel();
+    let ending = || {
+        failure(
+            FailureKind::Failed,
+            "the daemon is ending; ask again once it runs".to_owned(),
+        )
+    };
+    if calls.send(Call { request, reply }).await.is_err() {
+        return ending();
+    }
+    answer.await.unwrap_or_else(|_| ending())
+}
+
+/// Passes events on. What the client writes meanwhile is thrown away; its end is the end of the connection.
+async fn follow(
+    mut reader: BufReader<OwnedReadHalf>,
+    mut writer: OwnedWriteHalf,
+    mut follower: Follower,
+    shared: &Shared,
+) -> Result<(), Ended> {
+    let mut nowhere = tokio::io::sink();
+    let mut closed = pin!(tokio::io::copy(&mut reader, &mut nowhere));
+    loop {
+        tokio::select! {
+            event = follower.next() => match event {
+                Some(event) => write(&mut writer, &*event, shared.limits.write).await?,
+                None => return Ok(()),
+            },
+            closed = &mut closed => return closed.map(drop).map_err(Ended::Io),
+            () = shared.stop.cancelled() => {
+                while let Some(event) = follower.try_next() {
+                    write(&mut writer, &*event, shared.limits.write).await?;
+                }
+                return Ok(());
+            }
+        }
+    }
+}
+
+async fn write(
+    writer: &mut OwnedWriteHalf,
+    message: &impl Serialize,
+    patience: Duration,
+) -> Result<(), Ended> {
+    let mut line = serde_json::to_vec(message).map_err(io::Error::from)?;
+    line.push(b'\n');
+    timeout(patience, writer.write_all(&line))
+        .await
+        .map_err(|_| Ended::Stuck)?
+        .map_err(Ended::Io)
+}
+
+fn failure(kind: FailureKind, message: String) -> Reply {
+    Reply::Error(Failure { kind, message })
+}

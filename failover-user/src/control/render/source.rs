@@ -1,0 +1,249 @@
+//! One source of `failover status`.
+
+use owo_colors::{OwoColorize as _, Style};
+
+use super::{
+    Clock,
+    table::{Cell, table},
+    units::{ago, local, short, wrap},
+};
+use crate::{
+    control::protocol::{AddressStatus, PathStatus, SourceStatus, TakeoverStatus},
+    policy::{Cause, PathState, State},
+};
+
+/// A state as a person says it, in the colour of its urgency.
+pub(super) fn words(state: State) -> (&'static str, Style) {
+    let plain = Style::new();
+    match state {
+        State::Unknown => ("NO ANSWER YET", plain.yellow().bold()),
+        State::Healthy => ("healthy", plain.green().bold()),
+        State::Suspect => ("SUSPECT", plain.yellow().bold()),
+        State::Failed => ("FAILED", plain.red().bold()),
+        State::AwaitingApproval => ("AWAITING APPROVAL", plain.black().on_yellow().bold()),
+        State::TakingOver => ("TAKING OVER", plain.magenta().bold()),
+        State::TakenOver => ("TAKEN OVER", plain.magenta().bold()),
+        State::FailingBack => ("FAILING BACK", plain.magenta().bold()),
+        State::Isolated => ("ISOLATED", plain.red().bold()),
+    }
+}
+
+pub(super) fn source(source: &SourceStatus, clock: &Clock) -> String {
+    let (state, style) = words(source.state);
+    let ago = ago(&source.since, clock)
+        .map(|ago| format!(" for {ago}"))
+        .unwrap_or_default();
+    let mut text = format!("{}  {}{ago}\n", source.name.bold(), state.style(style));
+    let since = local(&source.since, clock);
+    let since = if source.cause.is_empty() {
+        since
+    } else {
+        format!("{since}: {}", source.cause)
+    };
+    text += &wrap("  since ", &since);
+    for (number, path) in source
+        .paths
+        .iter()
+        .enumerate()
+        .filter(|(_, path)| path.state != source.state)
+    {
+        let (state, style) = words(path.state);
+        text += &format!(
+            "  path {} ({}): {}\n",
+            number + 1,
+            path.monitor,
+            state.style(style)
+        );
+    }
+    if let Some(to_do) = to_do(source) {
+        text += &wrap("  -> ", &to_do).bold().to_string();
+    }
+    text += &wrap("  ", &rule(source));
+    if let Some(takeover) = &source.last_takeover {
+        text += &last_takeover(takeover, clock);
+    }
+    text += &paths(source);
+    text += &addresses(&source.paths);
+    text
+}
+
+/// What is to be done by a person now, if anything.
+fn to_do(source: &SourceStatus) -> Option<String> {
+    let name = &source.name;
+    // With `trigger = "path"` only what was taken over can be given back.
+    let answers = source
+        .paths
+        .iter()
+        .any(|path| path.state == State::TakenOver && path.heartbeat == PathState::Up);
+    match source.state {
+        State::Healthy | State::Suspect | State::TakingOver | State::FailingBack => None,
+        State::Unknown => Some(format!(
+            "{name} has never answered, and cannot be judged before it does: check that it is on, that its reflector \
+             runs, and that {} can be reached",
+            join(source.paths.iter().map(|path| path.monitor.as_str()))
+        )),
+        State::AwaitingApproval => Some(format!(
+            "{name} is awaiting approval: `failover approve {name}` or `failover decline {name}`"
+        )),
+        State::Failed => Some(format!(
+            "{name} is down and nobody stands in: `failover takeover {name}`"
+        )),
+        State::TakenOver if answers => Some(format!(
+            "{name} answers again: `failover failback {name}` gives its addresses back"
+        )),
+        State::TakenOver => Some(format!(
+            "once {name} is repaired, or to let it start up: `failover failback {name}`"
+        )),
+        State::Isolated => Some(format!(
+            "nothing can be said about {name} while this host's own link is down: check cable and switch port of {}",
+            join(source.paths.iter().map(|path| path.nic.as_str()))
+        )),
+    }
+}
+
+/// Names without repetition, in their order.
+fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut unique: Vec<&str> = Vec::new();
+    for name in names {
+        if !unique.contains(&name) {
+            unique.push(name);
+        }
+    }
+    unique.join(", ")
+}
+
+fn rule(source: &SourceStatus) -> String {
+    if !source.monitored {
+        return "not monitored since `failback --stop-monitoring`".to_owned();
+    }
+    let misses = match source.misses {
+        1 => "1 miss".to_owned(),
+        misses => format!("{misses} misses in a row"),
+    };
+    let then = match source.on_failure.as_str() {
+        "automatic" => "takes over at once",
+        "ask" => "asks for approval",
+        other => other,
+    };
+    format!(
+        "heartbeat every {}; after {misses} this host {then}",
+        short(source.interval_ns)
+    )
+}
+
+fn last_takeover(takeover: &TakeoverStatus, clock: &Clock) -> String {
+    let why = match takeover.cause {
+        Cause::Verdict => "automatic",
+        Cause::Approved => "approved",
+        Cause::Operator => "by hand",
+        Cause::SourceHealthy => "source healthy",
+        Cause::Adopted => "found at start",
+        Cause::Release => "release",
+    };
+    let detected = match takeover.detect_ns {
+        0 => String::new(),
+        ns => format!("detected in {}, ", short(ns)),
+    };
+    let at = local(&takeover.at, clock);
+    wrap(
+        "  last takeover ",
+        &format!(
+            "{at}, {why}: {detected}done in {}",
+            short(takeover.takeover_ns)
+        ),
+    )
+}
+
+fn paths(source: &SourceStatus) -> String {
+    let heartbeats = source.paths.iter().enumerate().map(|(number, path)| {
+        let rtt = path.rtt_ns;
+        let rtt = match rtt.max {
+            0 => "-".to_owned(),
+            _ => [rtt.p50, rtt.p99, rtt.max]
+                .map(|ns| short(ns).replace(' ', ""))
+                .join(" "),
+        };
+        [
+            Cell::from(number + 1),
+            Cell::from(&path.monitor),
+            Cell::from(&path.nic),
+            heartbeat(path, source),
+            rtt.into(),
+        ]
+    });
+    let counts = source.paths.iter().enumerate().map(|(number, path)| {
+        let gap = if path.max_gap_ns == 0 {
+            "-".to_owned()
+        } else {
+            short(path.max_gap_ns)
+        };
+        let near = match path.near_misses {
+            0 => Cell::from(0),
+            near => Cell::styled(near.to_string(), Style::new().yellow()),
+        };
+        [
+            Cell::from(number + 1),
+            path.sent.into(),
+            path.received.into(),
+            path.missed.into(),
+            path.late.into(),
+            near,
+            gap.into(),
+        ]
+    });
+    let heading = ["path", "monitor", "nic", "heartbeat", "rtt p50 p99 max"];
+    table(heading, heartbeats.collect())
+        + &table(
+            [
+                "path",
+                "sent",
+                "received",
+                "missed",
+                "late",
+                "near misses",
+                "longest gap",
+            ],
+            counts.collect(),
+        )
+}
+
+fn heartbeat(path: &PathStatus, source: &SourceStatus) -> Cell {
+    let plain = Style::new();
+    if !source.monitored {
+        return Cell::styled("off", plain.dimmed());
+    }
+    match path.heartbeat {
+        PathState::Unknown => Cell::styled("no answer yet", plain.yellow()),
+        PathState::Up => Cell::styled("up", plain.green()),
+        PathState::Missing => Cell::styled(
+            format!("{} of {} missed", path.consecutive_missed, source.misses),
+            plain.yellow(),
+        ),
+        PathState::Down => Cell::styled("DOWN", plain.red().bold()),
+        PathState::Isolated => Cell::styled("own NIC down", plain.red().bold()),
+    }
+}
+
+fn addresses(paths: &[PathStatus]) -> String {
+    let row = |address: &AddressStatus| {
+        let held = if address.held {
+            Cell::styled("held here", Style::new().magenta().bold())
+        } else {
+            Cell::from("not held")
+        };
+        let deliver = address.deliver.strip_prefix("forward ").unwrap_or("-");
+        [
+            Cell::from(&address.ip),
+            Cell::from(&address.nic),
+            held,
+            address.packets.into(),
+            deliver.into(),
+        ]
+    };
+    let rows: Vec<_> = paths
+        .iter()
+        .flat_map(|path| &path.addresses)
+        .map(row)
+        .collect();
+    table(["address", "nic", "where", "packets", "forwarded to"], rows)
+}

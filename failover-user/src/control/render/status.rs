@@ -1,0 +1,135 @@
+//! `failover status`.
+
+use owo_colors::{OwoColorize as _, Style};
+
+use super::{
+    Clock, source,
+    table::{Cell, table},
+    units::{ago, count, long, short, wrap},
+};
+use crate::{
+    control::protocol::{NicStatus, ReflectorStatus, SourceStatus, Status},
+    policy::State,
+};
+
+/// Everything about the daemon, what needs a person first.
+pub fn status(status: &Status, clock: &Clock) -> String {
+    let mut text = summary(&status.sources);
+    for one in &status.sources {
+        text.push('\n');
+        text += &source::source(one, clock);
+    }
+    if !status.nics.is_empty() {
+        text += &format!("\n{}\n", "NICs of this host".bold());
+        text += &nics(&status.nics);
+    }
+    if let Some(one) = &status.reflector {
+        text.push('\n');
+        text += &reflector(one);
+    }
+    text.push('\n');
+    text += &daemon(status, clock);
+    text
+}
+
+/// `3 sources: 1 AWAITING APPROVAL, 2 healthy`, in the order of what presses most.
+fn summary(sources: &[SourceStatus]) -> String {
+    if sources.is_empty() {
+        return "No source is configured: this host stands in for nobody.\n".to_owned();
+    }
+    const ORDER: [State; 9] = [
+        State::AwaitingApproval,
+        State::Failed,
+        State::Isolated,
+        State::TakingOver,
+        State::TakenOver,
+        State::FailingBack,
+        State::Suspect,
+        State::Unknown,
+        State::Healthy,
+    ];
+    let parts: Vec<_> = ORDER
+        .into_iter()
+        .filter_map(|state| {
+            let number = sources
+                .iter()
+                .filter(|source| source.state == state)
+                .count();
+            let (words, style) = source::words(state);
+            (number > 0).then(|| format!("{number} {}", words.style(style)))
+        })
+        .collect();
+    format!("{}: {}\n", count(sources.len(), "source"), parts.join(", "))
+}
+
+fn nics(nics: &[NicStatus]) -> String {
+    let bad = Style::new().red().bold();
+    let rows = nics
+        .iter()
+        .map(|nic| {
+            let mode = if nic.xdp_mode == "none" {
+                Cell::styled("not attached", bad)
+            } else {
+                Cell::from(&nic.xdp_mode)
+            };
+            let carrier = if nic.carrier {
+                Cell::from("up")
+            } else {
+                Cell::styled("NO CARRIER", bad)
+            };
+            [Cell::from(&nic.name), mode, carrier]
+        })
+        .collect();
+    table(["nic", "xdp", "carrier"], rows)
+}
+
+fn reflector(reflector: &ReflectorStatus) -> String {
+    let mut text = format!("{}\n", "Reflector of this host".bold());
+    let interval = short(u64::from(reflector.min_rx_us) * 1_000);
+    let discriminators = reflector.discriminators.join(", ");
+    text += &wrap(
+        "  ",
+        &format!("answers to discriminator {discriminators}, at most once every {interval}"),
+    );
+    if reflector.watchers.is_empty() {
+        return text + "  nobody has asked yet\n";
+    }
+    let rows = reflector.watchers.iter().map(|watcher| {
+        let last = match watcher.answered_ago_ns {
+            ns @ 0..1_000_000_000 => short(ns),
+            ns => long(ns / 1_000_000_000),
+        };
+        let refused = match watcher.refused {
+            0 => Cell::from(0),
+            refused => Cell::styled(refused.to_string(), Style::new().yellow()),
+        };
+        let last = format!("{last} ago");
+        [
+            Cell::from(&watcher.initiator),
+            Cell::from(&watcher.asked),
+            last.into(),
+            watcher.answered.into(),
+            refused,
+        ]
+    });
+    text + &table(
+        ["watcher", "asks", "last answered", "answered", "refused"],
+        rows.collect(),
+    )
+}
+
+fn daemon(status: &Status, clock: &Clock) -> String {
+    let up = ago(&status.started, clock)
+        .map(|up| format!(", up {up}"))
+        .unwrap_or_default();
+    let mut text = format!(
+        "failover {}, pid {}{up}, heartbeat thread: {}\n",
+        status.daemon, status.pid, status.scheduling
+    );
+    if status.scheduling == "normal" {
+        let warning = "the heartbeat thread has no real-time scheduling: a busy host may miss heartbeats. Run the daemon \
+                       as root, or with CAP_SYS_NICE.";
+        text += &wrap("  Warning: ", warning).yellow().to_string();
+    }
+    text
+}

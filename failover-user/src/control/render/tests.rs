@@ -1,0 +1,328 @@
+use std::collections::BTreeMap;
+
+use anstream::adapter::strip_str;
+use serde_json::json;
+
+use super::*;
+use crate::{
+    control::protocol::{
+        AddressStatus, Event, NicStatus, PathStatus, ReflectorStatus, RttStatus, SourceStatus,
+        Status, TakeoverStatus, WatcherStatus,
+    },
+    policy::{Cause, PathState, State},
+};
+
+fn clock() -> Clock {
+    Clock {
+        now: "2026-05-01T03:12:45.5Z".parse().unwrap(),
+        zone: TimeZone::UTC,
+    }
+}
+
+fn path(number: u8, heartbeat: PathState, state: State) -> PathStatus {
+    PathStatus {
+        monitor: format!("10.0.{number}.10"),
+        nic: format!("ens{number}"),
+        target_nic: format!("ens{number}"),
+        state,
+        heartbeat,
+        mac: Some("02:00:00:00:00:01".to_owned()),
+        sent: 123_456,
+        received: 123_450,
+        late: 1,
+        missed: 6,
+        consecutive_missed: 0,
+        rtt_ns: RttStatus {
+            min: 1_500,
+            p50: 2_100,
+            p99: 11_800,
+            max: 402_000,
+        },
+        max_gap_ns: 10_300_000,
+        near_misses: 0,
+        addresses: vec![address(number, state)],
+    }
+}
+
+fn address(number: u8, state: State) -> AddressStatus {
+    let held = state == State::TakenOver;
+    AddressStatus {
+        ip: format!("10.0.{number}.10/24"),
+        nic: format!("ens{number}"),
+        deliver: "local".to_owned(),
+        held,
+        packets: if held { 98_765 } else { 0 },
+        bytes: 0,
+    }
+}
+
+fn source(name: &str, state: State, cause: &str, paths: Vec<PathStatus>) -> SourceStatus {
+    SourceStatus {
+        name: name.to_owned(),
+        state,
+        since: "2026-05-01T03:10:40.123456789Z".to_owned(),
+        cause: cause.to_owned(),
+        monitored: true,
+        on_failure: "ask".to_owned(),
+        interval_ns: 10_000_000,
+        misses: 3,
+        paths,
+        last_takeover: None,
+    }
+}
+
+fn host(sources: Vec<SourceStatus>) -> Status {
+    let nic = |name: &str| NicStatus {
+        name: name.to_owned(),
+        xdp_mode: "native".to_owned(),
+        carrier: true,
+    };
+    Status {
+        version: 1,
+        daemon: "0.1.0".to_owned(),
+        pid: 4242,
+        started: "2026-04-30T00:00:00Z".to_owned(),
+        scheduling: "deadline".to_owned(),
+        nics: vec![nic("ens1"), nic("ens2")],
+        sources,
+        reflector: None,
+        counters: BTreeMap::from([("pass".to_owned(), 1)]),
+    }
+}
+
+fn shown(of: &Status) -> String {
+    let text = strip_str(&status(of, &clock())).to_string();
+    assert!(
+        text.lines().all(|line| line.chars().count() <= WIDTH),
+        "too wide:\n{text}"
+    );
+    text
+}
+
+#[test]
+fn healthy() {
+    let path = path(1, PathState::Up, State::Healthy);
+
+    let text = shown(&host(vec![source(
+        "web1",
+        State::Healthy,
+        "it answers",
+        vec![path],
+    )]));
+
+    assert_eq!(text, include_str!("expected/healthy.txt"));
+}
+
+#[test]
+fn awaiting_approval() {
+    let mut down = path(1, PathState::Down, State::AwaitingApproval);
+    down.consecutive_missed = 3;
+    let waiting = source(
+        "web1",
+        State::AwaitingApproval,
+        "3 heartbeats in a row unanswered on every path",
+        vec![down],
+    );
+    let mut missing = path(2, PathState::Missing, State::Suspect);
+    missing.consecutive_missed = 2;
+    missing.near_misses = 4;
+    let suspect = source(
+        "db1",
+        State::Suspect,
+        "2 heartbeats unanswered",
+        vec![missing],
+    );
+
+    let text = shown(&host(vec![waiting, suspect]));
+
+    assert_eq!(text, include_str!("expected/awaiting_approval.txt"));
+}
+
+#[test]
+fn taken_over() {
+    let mut first = path(1, PathState::Down, State::TakenOver);
+    first.addresses.push(AddressStatus {
+        deliver: "forward 10.0.5.20".to_owned(),
+        ..address(3, State::TakenOver)
+    });
+    let second = path(2, PathState::Up, State::Healthy);
+    let mut web1 = source(
+        "web1",
+        State::TakenOver,
+        "3 heartbeats in a row unanswered",
+        vec![first, second],
+    );
+    web1.on_failure = "automatic".to_owned();
+    web1.last_takeover = Some(TakeoverStatus {
+        at: "2026-05-01T03:10:40.123456789Z".to_owned(),
+        detect_ns: 30_100_000,
+        takeover_ns: 412_345,
+        cause: Cause::Verdict,
+    });
+
+    let text = shown(&host(vec![web1]));
+
+    assert_eq!(text, include_str!("expected/taken_over.txt"));
+}
+
+#[test]
+fn isolated() {
+    let path = path(1, PathState::Isolated, State::Isolated);
+    let mut host = host(vec![source(
+        "web1",
+        State::Isolated,
+        "ens1 of this host has no carrier",
+        vec![path],
+    )]);
+    host.nics[0].carrier = false;
+    host.nics[1].xdp_mode = "none".to_owned();
+    host.scheduling = "normal".to_owned();
+
+    let text = shown(&host);
+
+    assert_eq!(text, include_str!("expected/isolated.txt"));
+}
+
+#[test]
+fn no_source_but_a_reflector() {
+    let mut host = host(vec![]);
+    let watcher = |initiator: &str, ago| WatcherStatus {
+        initiator: initiator.to_owned(),
+        asked: "10.0.1.10".to_owned(),
+        answered_ago_ns: ago,
+        answered: 123_456,
+        refused: 0,
+    };
+    host.reflector = Some(ReflectorStatus {
+        discriminators: vec!["10.0.1.10".to_owned(), "10.0.2.10".to_owned()],
+        min_rx_us: 50,
+        watchers: vec![
+            watcher("10.0.1.2", 4_200_000),
+            watcher("10.0.1.3", 7_260_000_000_000),
+        ],
+    });
+
+    let text = shown(&host);
+
+    assert_eq!(text, include_str!("expected/no_source.txt"));
+}
+
+#[test]
+fn a_source_that_was_never_seen_says_so_and_nothing_is_measured() {
+    let mut path = path(1, PathState::Unknown, State::Unknown);
+    path.rtt_ns = RttStatus::default();
+    path.max_gap_ns = 0;
+
+    let text = shown(&host(vec![source("web1", State::Unknown, "", vec![path])]));
+
+    assert!(text.starts_with("1 source: 1 NO ANSWER YET\n"), "{text}");
+    assert!(
+        text.contains("-> web1 has never answered")
+            && text.contains("10.0.1.10  ens1  no answer yet  -\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_source_that_answers_again_is_offered_failback() {
+    let paths = vec![path(1, PathState::Up, State::TakenOver)];
+
+    let text = shown(&host(vec![source(
+        "web1",
+        State::TakenOver,
+        "approved",
+        paths,
+    )]));
+
+    assert!(
+        text.contains("-> web1 answers again: `failover failback web1` gives its addresses back\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_source_that_is_no_longer_monitored_says_so() {
+    let mut web1 = source(
+        "web1",
+        State::Healthy,
+        "failback",
+        vec![path(1, PathState::Up, State::Healthy)],
+    );
+    web1.monitored = false;
+
+    let text = shown(&host(vec![web1]));
+
+    assert!(
+        text.contains("  not monitored since `failback --stop-monitoring`\n"),
+        "{text}"
+    );
+    assert!(text.contains("10.0.1.10  ens1  off"), "{text}");
+}
+
+#[test]
+fn the_widest_values_fit() {
+    let mut wide = path(1, PathState::Missing, State::Suspect);
+    wide.monitor = "192.168.100.200".to_owned();
+    wide.nic = "enp130s0f0np0v1".to_owned();
+    wide.consecutive_missed = 99;
+    wide.rtt_ns = RttStatus {
+        min: 1,
+        p50: 11_100,
+        p99: 111_000_000,
+        max: 1_110_000_000,
+    };
+    wide.sent = 99_999_999_999;
+    wide.received = wide.sent;
+    wide.missed = 9_999_999_999;
+    wide.addresses[0].ip = "192.168.100.200/32".to_owned();
+    wide.addresses[0].deliver = "forward 192.168.100.201".to_owned();
+    let mut web1 = source(
+        &"w".repeat(30),
+        State::Suspect,
+        &"because ".repeat(40),
+        vec![wide],
+    );
+    web1.misses = 255;
+
+    let text = shown(&host(vec![web1]));
+
+    assert!(text.contains("99 of 255 missed"), "{text}");
+}
+
+#[test]
+fn urgency_has_a_colour() {
+    let path = path(1, PathState::Down, State::Failed);
+
+    let text = status(
+        &host(vec![source("web1", State::Failed, "declined", vec![path])]),
+        &clock(),
+    );
+
+    assert!(
+        text.contains('\u{1b}') && strip_str(&text).to_string().contains("FAILED"),
+        "{text:?}"
+    );
+}
+
+#[test]
+fn an_event_is_one_line_with_its_fields_in_order() {
+    let line = r#"{"at":"2026-05-01T03:12:45.123456789Z","source":"web1","event":"transition","to":"failed",
+        "from":"suspect","cause":"3 heartbeats\nunanswered","detect_ns":30100000,"addresses":["10.0.0.10/24"]}"#;
+    let transition: Event = serde_json::from_str(line).unwrap();
+
+    let text = strip_str(&event(&transition, &TimeZone::UTC)).to_string();
+
+    let expected = "2026-05-01 03:12:45.123456  web1      transition  addresses=[\"10.0.0.10/24\"] \
+                    cause=\"3 heartbeats\\nunanswered\" detect_ns=30100000 from=suspect to=failed";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn no_event_can_send_control_characters_to_a_terminal() {
+    let hostile = json!({"at": "\u{1b}[2J", "source": "\u{1b}]0;x", "event": "\u{7}", "k\u{1b}": "\u{1b}[31m\u{9b}2J"});
+    let hostile: Event = serde_json::from_value(hostile).unwrap();
+
+    let text = strip_str(&event(&hostile, &TimeZone::UTC)).to_string();
+
+    assert!(!text.chars().any(char::is_control), "{text:?}");
+}
