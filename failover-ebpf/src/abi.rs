@@ -310,6 +310,31 @@ pub enum Rare {
 /// Number of kinds in [`Rare`].
 pub const RARE_KINDS: u32 = 4;
 
+#[cfg(feature = "user")]
+mod user {
+    use super::*;
+
+    // SAFETY (all of them): made of integers and octets without implicit padding, as the size asserts below show, so that
+    // any octets are a value.
+    unsafe impl aya::Pod for Settings {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Nic {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Watcher {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for WatcherState {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Session {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for SessionTx {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for SessionRx {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Held {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Traffic {}
+}
+
 const _: () = {
     assert!(size_of::<Settings>() == 16);
     assert!(size_of::<Nic>() == 12);

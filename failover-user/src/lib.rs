@@ -1,5 +1,6 @@
 //! The failover daemon and its command line.
 
+pub mod bpf;
 pub mod cli;
 pub mod cmd;
 pub mod config;

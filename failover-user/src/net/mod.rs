@@ -16,6 +16,7 @@ mod requests;
 mod route_copy;
 pub mod sysctl;
 pub mod tables;
+pub mod xdp;
 
 use anyhow::Context as _;
 

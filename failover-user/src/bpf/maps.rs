@@ -1,0 +1,221 @@
+//! The maps that the daemon reads and writes by system call. All are opened by their pins, so that any thread can have
+//! handles of its own.
+
+use std::net::Ipv4Addr;
+
+use anyhow::Context as _;
+use aya::maps::{
+    Array, DevMapHash, HashMap, Map, MapData, MapError, PerCpuArray,
+    xdp::XdpMapError,
+};
+use failover_ebpf::{
+    abi::{self, Held, Ip, Nic, Session, Settings, Traffic, Watcher, WatcherState, ipv4_key, map},
+    verdict::Verdict,
+};
+
+use super::pins::Pins;
+
+/// Handles of all maps, except those that are mapped into memory.
+pub struct Maps {
+    settings: Array<MapData, Settings>,
+    nics: HashMap<MapData, u32, Nic>,
+    discriminators: HashMap<MapData, u32, u32>,
+    initiators: HashMap<MapData, Ip, u32>,
+    watchers: HashMap<MapData, Watcher, WatcherState>,
+    sessions: Array<MapData, Session>,
+    /// The takeover map.
+    pub addresses: Addresses,
+    traffic: PerCpuArray<MapData, Traffic>,
+    redirect: DevMapHash<MapData>,
+    counters: PerCpuArray<MapData, u64>,
+}
+
+impl Maps {
+    /// Opens the pinned maps.
+    pub fn open(pins: &Pins) -> anyhow::Result<Self> {
+        Ok(Self {
+            settings: open(pins, map::SETTINGS)?,
+            nics: open(pins, map::NICS)?,
+            discriminators: open(pins, map::DISCRIMINATORS)?,
+            initiators: open(pins, map::INITIATORS)?,
+            watchers: open(pins, map::WATCHERS)?,
+            sessions: open(pins, map::SESSIONS)?,
+            addresses: Addresses::open(pins)?,
+            traffic: open(pins, map::TRAFFIC)?,
+            redirect: open(pins, map::REDIRECT)?,
+            counters: open(pins, map::COUNTERS)?,
+        })
+    }
+
+    /// The settings as they are now.
+    pub fn settings(&self) -> anyhow::Result<Settings> {
+        self.settings.get(&0, 0).context("reading the settings")
+    }
+
+    /// Replaces the settings.
+    pub fn set_settings(&mut self, settings: Settings) -> anyhow::Result<()> {
+        self.settings.set(0, settings, 0).context("writing the settings")
+    }
+
+    /// Makes a NIC known to the program, also as one that frames may be redirected onto.
+    pub fn set_nic(&mut self, index: u32, nic: Nic) -> anyhow::Result<()> {
+        self.nics.insert(index, nic, 0).with_context(|| format!("writing NIC {index}"))?;
+        match self.redirect.insert(index, index, None, 0) {
+            Ok(()) => Ok(()),
+            Err(XdpMapError::MapError(error)) => Err(error).with_context(|| format!("writing NIC {index} as a way out")),
+            Err(XdpMapError::ChainedProgramNotSupported) => unreachable!("no chained program is given"),
+        }
+    }
+
+    /// Forgets NICs that are not among `keep`.
+    pub fn retain_nics(&mut self, keep: &[u32]) -> anyhow::Result<()> {
+        let known: Vec<u32> = self.nics.keys().collect::<Result<_, _>>().context("listing NICs")?;
+        for index in known.into_iter().filter(|index| !keep.contains(index)) {
+            ignore_absent(self.nics.remove(&index)).with_context(|| format!("removing NIC {index}"))?;
+            ignore_absent(self.redirect.remove(index)).with_context(|| format!("removing NIC {index} as a way out"))?;
+        }
+        Ok(())
+    }
+
+    /// Replaces the reflector's discriminators and allowed initiators.
+    pub fn set_reflector(&mut self, discriminators: &[u32], initiators: &[Ipv4Addr]) -> anyhow::Result<()> {
+        let initiators: Vec<Ip> = initiators.iter().map(|ip| ipv4_key(ip.octets())).collect();
+        replace(&mut self.discriminators, discriminators).context("writing discriminators")?;
+        replace(&mut self.initiators, &initiators).context("writing initiators")
+    }
+
+    /// Writes a session.
+    pub fn set_session(&mut self, number: u16, session: Session) -> anyhow::Result<()> {
+        self.sessions.set(number as u32, session, 0).with_context(|| format!("writing session {number}"))
+    }
+
+    /// A session.
+    pub fn session(&self, number: u16) -> anyhow::Result<Session> {
+        self.sessions.get(&(number as u32), 0).with_context(|| format!("reading session {number}"))
+    }
+
+    /// Who asks our reflector.
+    pub fn watchers(&self) -> anyhow::Result<Vec<(Watcher, WatcherState)>> {
+        self.watchers.iter().collect::<Result<_, _>>().context("reading the watchers")
+    }
+
+    /// Traffic of a held address.
+    pub fn traffic(&self, slot: u32) -> anyhow::Result<Traffic> {
+        let values = self.traffic.get(&slot, 0).with_context(|| format!("reading the traffic of slot {slot}"))?;
+        Ok(values.iter().fold(Traffic::default(), |sum, cpu| Traffic {
+            packets: sum.packets + cpu.packets,
+            bytes: sum.bytes + cpu.bytes,
+        }))
+    }
+
+    /// Starts the traffic counters of a slot again.
+    pub fn clear_traffic(&mut self, slot: u32) -> anyhow::Result<()> {
+        let cpus = aya::util::nr_cpus().map_err(|(what, error)| anyhow::anyhow!("{what}: {error}"))?;
+        let zero = aya::maps::PerCpuValues::try_from(vec![Traffic::default(); cpus])?;
+        self.traffic.set(slot, zero, 0).with_context(|| format!("clearing the traffic of slot {slot}"))
+    }
+
+    /// How often each verdict was given, those that were.
+    pub fn counters(&self) -> anyhow::Result<Vec<(Verdict, u64)>> {
+        let mut counters = Vec::new();
+        for verdict in Verdict::ALL {
+            let values = self.counters.get(&(*verdict as u32), 0).with_context(|| format!("reading {}", verdict.name()))?;
+            let sum: u64 = values.iter().sum();
+            if sum != 0 {
+                counters.push((*verdict, sum));
+            }
+        }
+        Ok(counters)
+    }
+}
+
+/// The takeover map: what it holds is held.
+pub struct Addresses(HashMap<MapData, Ip, Held>);
+
+impl Addresses {
+    /// Opens the pinned map.
+    pub fn open(pins: &Pins) -> anyhow::Result<Self> {
+        Ok(Self(open(pins, map::ADDRESSES)?))
+    }
+
+    /// Holds an address, or changes how it is held, at once for every packet.
+    pub fn set(&mut self, ip: Ipv4Addr, held: Held) -> Result<(), MapError> {
+        self.0.insert(ipv4_key(ip.octets()), held, 0)
+    }
+
+    /// Lets an address go.
+    pub fn remove(&mut self, ip: Ipv4Addr) -> Result<(), MapError> {
+        ignore_absent(self.0.remove(&ipv4_key(ip.octets())))
+    }
+
+    /// How an address is held, if it is.
+    pub fn get(&self, ip: Ipv4Addr) -> Result<Option<Held>, MapError> {
+        match self.0.get(&ipv4_key(ip.octets()), 0) {
+            Ok(held) => Ok(Some(held)),
+            Err(MapError::KeyNotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All held addresses, in order.
+    pub fn all(&self) -> anyhow::Result<Vec<(Ipv4Addr, Held)>> {
+        let mut all = Vec::new();
+        for entry in self.0.iter() {
+            let (key, held): (Ip, Held) = entry.context("reading the takeover map")?;
+            all.push((Ipv4Addr::new(key[12], key[13], key[14], key[15]), held));
+        }
+        all.sort_by_key(|(ip, _)| *ip);
+        Ok(all)
+    }
+}
+
+/// The kinds of maps that are opened here.
+trait Kind: Sized {
+    fn wrap(data: MapData) -> Result<Self, MapError>;
+}
+
+macro_rules! kinds {
+    ($($type:ty, $($param:ident: $bound:path),*;)+) => {
+        $(impl<$($param: $bound),*> Kind for $type {
+            fn wrap(data: MapData) -> Result<Self, MapError> {
+                Map::from_map_data(data)?.try_into()
+            }
+        })+
+    };
+}
+
+kinds! {
+    Array<MapData, V>, V: aya::Pod;
+    PerCpuArray<MapData, V>, V: aya::Pod;
+    HashMap<MapData, K, V>, K: aya::Pod, V: aya::Pod;
+    DevMapHash<MapData>, ;
+}
+
+fn open<M: Kind>(pins: &Pins, name: &str) -> anyhow::Result<M> {
+    let path = pins.map(name);
+    let data = MapData::from_pin(&path)
+        .with_context(|| format!("the map {} cannot be opened", path.display()))?;
+    M::wrap(data).with_context(|| format!("the map {} is of another kind", path.display()))
+}
+
+fn replace<K: aya::Pod + PartialEq>(map: &mut HashMap<MapData, K, u32>, keys: &[K]) -> Result<(), MapError> {
+    // New ones first: whoever is in both sets is never without its entry.
+    for key in keys {
+        map.insert(key, 1, 0)?;
+    }
+    let stale: Vec<K> = map.keys().collect::<Result<_, _>>()?;
+    for key in stale.iter().filter(|key| !keys.contains(key)) {
+        ignore_absent(map.remove(key))?;
+    }
+    Ok(())
+}
+
+fn ignore_absent(result: Result<(), MapError>) -> Result<(), MapError> {
+    match result {
+        Err(MapError::KeyNotFound) => Ok(()),
+        Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+        other => other,
+    }
+}
+
+const _: () = assert!(abi::MAX_SESSIONS <= u16::MAX as u32 + 1);

@@ -1,0 +1,14 @@
+//! The data plane as user space sees it: loading, pinning, adopting, attaching, and the maps.
+//!
+//! Maps and links are pinned, so that they outlive the daemon: [`pins`] says where, [`shape`] checks what is found
+//! there, [`program`] loads the program and puts it on NICs, [`maps`] and [`shared`] are what the daemon reads and
+//! writes.
+
+pub mod maps;
+mod object;
+pub mod pins;
+pub mod program;
+mod shape;
+pub mod shared;
+
+pub use object::object;

@@ -1,0 +1,142 @@
+//! Where maps and links are pinned: `<bpffs>/v<ABI_VERSION>/maps/NAME` and `…/links/NIC`.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail, ensure};
+use failover_ebpf::abi::{ABI_VERSION, map};
+
+/// The pins of one instance.
+#[derive(Clone, Debug)]
+pub struct Pins {
+    base: PathBuf,
+}
+
+impl Pins {
+    /// Pins below `base`, a directory on a BPF file system.
+    pub fn new(base: &Path) -> Self {
+        Self { base: base.to_owned() }
+    }
+
+    /// Makes the directories, and mounts the BPF file system if nobody has.
+    pub fn prepare(&self) -> anyhow::Result<()> {
+        mount_bpffs()?;
+        for dir in [self.maps(), self.links()] {
+            fs::create_dir_all(&dir).with_context(|| {
+                format!("{} cannot be made: --bpffs has to name a directory below /sys/fs/bpf", dir.display())
+            })?;
+        }
+        self.refuse_other_versions()
+    }
+
+    /// Directory of the pinned maps.
+    pub fn maps(&self) -> PathBuf {
+        self.version().join("maps")
+    }
+
+    /// Directory of the pinned links.
+    pub fn links(&self) -> PathBuf {
+        self.version().join("links")
+    }
+
+    /// Path of a map.
+    pub fn map(&self, name: &str) -> PathBuf {
+        self.maps().join(name)
+    }
+
+    /// Path of the link that keeps the program on a NIC. A NIC's name may hold a dot, which a BPF file system refuses.
+    pub fn link(&self, nic: &str) -> PathBuf {
+        self.links().join(nic.replace('.', ":"))
+    }
+
+    /// NICs that have a pinned link.
+    pub fn linked_nics(&self) -> anyhow::Result<Vec<String>> {
+        let mut nics = Vec::new();
+        for entry in read_dir(&self.links())? {
+            nics.push(entry.replace(':', "."));
+        }
+        nics.sort();
+        Ok(nics)
+    }
+
+    /// Whether a data plane is pinned here.
+    pub fn exist(&self) -> bool {
+        self.map(map::ADDRESSES).exists()
+    }
+
+    /// Removes every pin, links first, so that no program runs on half a set of maps. Returns how many there were.
+    pub fn remove(&self) -> anyhow::Result<usize> {
+        let mut removed = 0;
+        for dir in [self.links(), self.maps()] {
+            for name in read_dir(&dir)? {
+                let path = dir.join(name);
+                fs::remove_file(&path).with_context(|| format!("{} cannot be removed", path.display()))?;
+                removed += 1;
+            }
+        }
+        for dir in [self.links(), self.maps(), self.version(), self.base.clone()] {
+            match fs::remove_dir(&dir) {
+                Ok(()) => {}
+                // Another version's pins, or a mount point: not ours to remove.
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {}
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
+                Err(error) => return Err(error).with_context(|| format!("{} cannot be removed", dir.display())),
+            }
+        }
+        Ok(removed)
+    }
+
+    fn version(&self) -> PathBuf {
+        self.base.join(format!("v{ABI_VERSION}"))
+    }
+
+    /// Two data planes on the same NICs would fight, so that of another version has to go first.
+    fn refuse_other_versions(&self) -> anyhow::Result<()> {
+        let ours = format!("v{ABI_VERSION}");
+        for name in read_dir(&self.base)? {
+            let links = self.base.join(&name).join("links");
+            ensure!(
+                name == ours || read_dir(&links)?.is_empty(),
+                "{} belongs to another version of failover: run that version's `failover unload --bpffs {}` first",
+                self.base.join(&name).display(),
+                self.base.display(),
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Names in a directory; an absent directory is empty.
+fn read_dir(dir: &Path) -> anyhow::Result<Vec<String>> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(Vec::new()),
+        Err(error) => return Err(error).with_context(|| format!("{} cannot be read", dir.display())),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.with_context(|| format!("{} cannot be read", dir.display()))?;
+        names.push(entry.file_name().to_string_lossy().into_owned());
+    }
+    Ok(names)
+}
+
+/// Mounts a BPF file system at its usual place, if there is none.
+fn mount_bpffs() -> anyhow::Result<()> {
+    use rustix::mount::{MountFlags, mount};
+
+    const BPFFS: &str = "/sys/fs/bpf";
+    const BPF_FS_MAGIC: u32 = 0xcafe_4a11;
+    let stat = match rustix::fs::statfs(BPFFS) {
+        Ok(stat) => stat,
+        Err(rustix::io::Errno::NOENT) => bail!("{BPFFS} does not exist: this kernel has no BPF file system"),
+        Err(error) => return Err(error).context(BPFFS),
+    };
+    if stat.f_type as u32 == BPF_FS_MAGIC {
+        return Ok(());
+    }
+    mount("bpf", BPFFS, "bpf", MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC, None)
+        .with_context(|| format!("{BPFFS} is no BPF file system and none can be mounted there: run as root"))
+}

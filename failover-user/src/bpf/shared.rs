@@ -1,0 +1,231 @@
+//! The session arrays, mapped into memory: the heartbeat thread writes send times and reads what the program measured
+//! without a system call.
+
+use std::{
+    os::fd::AsFd as _,
+    ptr,
+    sync::atomic::{
+        AtomicU32, AtomicU64,
+        Ordering::{Acquire, Relaxed, Release},
+    },
+};
+
+use anyhow::Context as _;
+use aya::maps::MapData;
+use failover_ebpf::{
+    abi::{BUCKETS, MAX_SESSIONS, SessionRx, SessionTx, answered_mark, map},
+    measure,
+};
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+
+use super::pins::Pins;
+
+/// One array, mapped.
+struct Mapping<T> {
+    at: *mut T,
+    length: usize,
+    // The kernel's map lives as long as its descriptor, its pin or this mapping.
+    _map: MapData,
+}
+
+// SAFETY: the memory is shared with the kernel and with other mappings; every access goes through atomics.
+unsafe impl<T> Send for Mapping<T> {}
+// SAFETY: as above.
+unsafe impl<T> Sync for Mapping<T> {}
+
+impl<T> Mapping<T> {
+    fn open(pins: &Pins, name: &str) -> anyhow::Result<Self> {
+        let path = pins.map(name);
+        let data = MapData::from_pin(&path).with_context(|| format!("the map {} cannot be opened", path.display()))?;
+        let length = size_of::<T>() * MAX_SESSIONS as usize;
+        // SAFETY: a new mapping at an address of the kernel's choice; its length is that of the array, whose shape was
+        // checked when the program was loaded.
+        let at = unsafe {
+            mmap(ptr::null_mut(), length, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, data.fd().as_fd(), 0)
+        }
+        .with_context(|| format!("the map {} cannot be mapped into memory", path.display()))?;
+        Ok(Self { at: at.cast(), length, _map: data })
+    }
+
+    fn element(&self, session: u16) -> *mut T {
+        assert!((session as u32) < MAX_SESSIONS, "session numbers are below MAX_SESSIONS");
+        // SAFETY: inside the mapping, by the assertion.
+        unsafe { self.at.add(session as usize) }
+    }
+}
+
+impl<T> Drop for Mapping<T> {
+    fn drop(&mut self) {
+        // SAFETY: mapped in `open` with this length, and no reference into it is ever handed out.
+        if let Err(error) = unsafe { munmap(self.at.cast(), self.length) } {
+            tracing::error!(%error, "a map cannot be unmapped");
+        }
+    }
+}
+
+/// The arrays of all sessions.
+pub struct Sessions {
+    tx: Mapping<SessionTx>,
+    rx: Mapping<SessionRx>,
+}
+
+/// A field of a mapped element. Unsafe to use: the field has to lie inside the mapping; it is aligned, as the kernel aligns
+/// elements to eight octets, and only ever accessed atomically or by the program.
+macro_rules! atomic {
+    ($kind:ident, $field:expr) => {{
+        $kind::from_ptr(&raw mut $field)
+    }};
+}
+
+impl Sessions {
+    /// Maps the pinned arrays.
+    pub fn open(pins: &Pins) -> anyhow::Result<Self> {
+        Ok(Self { tx: Mapping::open(pins, map::SESSION_TX)?, rx: Mapping::open(pins, map::SESSION_RX)? })
+    }
+
+    /// Says that the request `sequence` is about to be sent.
+    pub fn sending(&self, session: u16, sequence: u16, now: u64) {
+        let tx = self.tx.element(session);
+        // SAFETY: a pointer into the mapping, of which only field addresses are taken.
+        unsafe {
+            atomic!(AtomicU64, (*tx).sent_ns[measure::slot(sequence)]).store(now, Relaxed);
+            atomic!(AtomicU32, (*tx).last_sequence).store(sequence as u32, Release);
+            atomic!(AtomicU32, (*tx).started).store(1, Release);
+        }
+    }
+
+    /// Says that the request `sequence` could not be sent after all.
+    pub fn not_sent(&self, session: u16, sequence: u16) {
+        let tx = self.tx.element(session);
+        // SAFETY: as in `sending`.
+        unsafe { atomic!(AtomicU64, (*tx).sent_ns[measure::slot(sequence)]).store(0, Release) };
+    }
+
+    /// Sequence of the latest request.
+    pub fn last_sequence(&self, session: u16) -> u16 {
+        let tx = self.tx.element(session);
+        // SAFETY: as in `sending`.
+        unsafe { atomic!(AtomicU32, (*tx).last_sequence).load(Acquire) as u16 }
+    }
+
+    /// Says that gaps which began before `from` are outages and no measurement.
+    pub fn measure_from(&self, session: u16, from: u64) {
+        let tx = self.tx.element(session);
+        // SAFETY: as in `sending`.
+        unsafe { atomic!(AtomicU64, (*tx).measure_from_ns).store(from, Relaxed) };
+    }
+
+    /// Whether the request `sequence` has a valid reply.
+    pub fn answered(&self, session: u16, sequence: u16) -> bool {
+        let rx = self.rx.element(session);
+        // SAFETY: as in `sending`.
+        unsafe { atomic!(AtomicU32, (*rx).answered[measure::slot(sequence)]).load(Acquire) == answered_mark(sequence) }
+    }
+
+    /// When the latest valid reply arrived; 0: never.
+    pub fn last_reply(&self, session: u16) -> u64 {
+        let rx = self.rx.element(session);
+        // SAFETY: as in `sending`.
+        unsafe { atomic!(AtomicU64, (*rx).last_ns).load(Acquire) }
+    }
+
+    /// What was measured of a session so far.
+    pub fn measured(&self, session: u16) -> Measured {
+        let rx = self.rx.element(session);
+        // SAFETY: as in `sending`. Fields change while they are read; each is right by itself.
+        unsafe {
+            let mut histogram = [0; BUCKETS];
+            for (index, bucket) in histogram.iter_mut().enumerate() {
+                *bucket = atomic!(AtomicU64, (*rx).histogram[index]).load(Relaxed);
+            }
+            Measured {
+                received: atomic!(AtomicU64, (*rx).received).load(Relaxed),
+                late: atomic!(AtomicU64, (*rx).late).load(Relaxed),
+                rtt_min_ns: atomic!(AtomicU64, (*rx).rtt_min_ns).load(Relaxed),
+                rtt_max_ns: atomic!(AtomicU64, (*rx).rtt_max_ns).load(Relaxed),
+                max_gap_ns: atomic!(AtomicU64, (*rx).max_gap_ns).load(Relaxed),
+                histogram,
+            }
+        }
+    }
+
+    /// Forgets everything about a session, before its number is given to another path. The program must not know the
+    /// session at that time.
+    pub fn clear(&self, session: u16) {
+        // SAFETY: inside the mappings; zero is a value of both, and nobody else writes while the session is unset.
+        unsafe {
+            ptr::write_bytes(self.tx.element(session), 0, 1);
+            ptr::write_bytes(self.rx.element(session), 0, 1);
+        }
+    }
+}
+
+/// What the program has measured of a session.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// Valid replies.
+    pub received: u64,
+    /// Of them, after their timeout.
+    pub late: u64,
+    /// Shortest round trip; 0: none.
+    pub rtt_min_ns: u64,
+    /// Longest round trip.
+    pub rtt_max_ns: u64,
+    /// Longest time between two replies.
+    pub max_gap_ns: u64,
+    /// Round trips by [`measure::bucket`].
+    pub histogram: [u64; BUCKETS],
+}
+
+impl Measured {
+    /// The round trip that a fraction of all did not exceed, up to the width of a bucket (an eighth); 0 without any.
+    pub fn quantile(&self, fraction: f64) -> u64 {
+        let total: u64 = self.histogram.iter().sum();
+        let rank = (total as f64 * fraction).ceil() as u64;
+        let mut seen = 0;
+        for (index, count) in self.histogram.iter().enumerate() {
+            seen += count;
+            if seen >= rank && *count != 0 {
+                let top = if index + 1 < BUCKETS { measure::bucket_floor(index + 1) - 1 } else { u64::MAX };
+                return top.clamp(self.rtt_min_ns, self.rtt_max_ns.max(self.rtt_min_ns));
+            }
+        }
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured(rtts: &[u64]) -> Measured {
+        let mut histogram = [0; BUCKETS];
+        for rtt in rtts {
+            histogram[measure::bucket(*rtt)] += 1;
+        }
+        Measured {
+            received: rtts.len() as u64,
+            late: 0,
+            rtt_min_ns: rtts.iter().copied().min().unwrap_or(0),
+            rtt_max_ns: rtts.iter().copied().max().unwrap_or(0),
+            max_gap_ns: 0,
+            histogram,
+        }
+    }
+
+    #[test]
+    fn quantiles_are_at_most_a_bucket_off() {
+        let rtts: Vec<u64> = (1..=1000).map(|n| n * 1000).collect();
+        let measured = measured(&rtts);
+
+        for (fraction, exact) in [(0.5, 500_000), (0.99, 990_000), (1.0, 1_000_000)] {
+            let found = measured.quantile(fraction);
+            assert!(found >= exact && found <= exact + exact / 8, "{fraction}: {found}");
+        }
+    }
+
+    #[test]
+    fn quantile_of_nothing_is_zero() {
+        assert_eq!(measured(&[]).quantile(0.99), 0);
+    }
+}

@@ -1,0 +1,18 @@
+//! The clocks of the heartbeat thread.
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// Now, in nanoseconds of the monotonic clock, which is also what the program in the kernel reads.
+pub fn now() -> u64 {
+    read(ClockId::Monotonic)
+}
+
+/// Now, in nanoseconds since 1970.
+pub fn unix_now() -> u64 {
+    read(ClockId::Realtime)
+}
+
+fn read(clock: ClockId) -> u64 {
+    let time = clock_gettime(clock);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}

@@ -1,0 +1,141 @@
+//! One path's heartbeats as the thread runs them.
+
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+
+use failover_ebpf::abi::discriminator;
+
+use super::{PathStats, Request, Watch, judge::Judge};
+use crate::{
+    bpf::shared::Sessions,
+    policy::{PathId, PathState, UnitId},
+};
+
+/// A path that is watched.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) path: PathId,
+    pub(super) unit: UnitId,
+    pub(super) nic: u32,
+    pub(super) interval_ns: u64,
+    number: u16,
+    sequence: u16,
+    /// The request that is in flight: when it was sent.
+    in_flight: Option<u64>,
+    request: Request,
+    judge: Judge,
+    stats: Arc<PathStats>,
+}
+
+/// What judging changed, as it is reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) state: PathState,
+    pub(super) missed: u32,
+}
+
+impl Session {
+    pub(super) fn new(watch: Watch, shared: &Sessions) -> Self {
+        Self {
+            path: watch.path,
+            unit: watch.unit,
+            nic: watch.nic,
+            interval_ns: watch.interval.as_nanos() as u64,
+            number: watch.session,
+            // The numbering goes on where an earlier daemon left it, so that its late replies are not taken for ours.
+            sequence: shared.last_sequence(watch.session),
+            in_flight: None,
+            request: watch.request,
+            judge: Judge::new(watch.misses),
+            stats: watch.stats,
+        }
+    }
+
+    /// Goes on with another frame, NIC or timing, and with what is known of the path.
+    pub(super) fn update(&mut self, watch: Watch) {
+        self.nic = watch.nic;
+        self.interval_ns = watch.interval.as_nanos() as u64;
+        self.request = watch.request;
+        self.stats = watch.stats;
+    }
+
+    pub(super) fn state(&self) -> PathState {
+        self.judge.state()
+    }
+
+    pub(super) fn last_reply_ns(&self, shared: &Sessions) -> u64 {
+        shared.last_reply(self.number)
+    }
+
+    /// The thread ran late until `now`.
+    pub(super) fn stalled(&mut self, now: u64) {
+        self.judge.stalled(now);
+    }
+
+    /// Judges the request in flight, whose time is up.
+    pub(super) fn judge(&mut self, shared: &Sessions, has_carrier: impl FnOnce() -> bool) -> Option<Change> {
+        let sent_ns = self.in_flight.take()?;
+        let before = (self.judge.state(), self.judge.missed_in_a_row());
+        if shared.answered(self.number, self.sequence) {
+            self.judge.answered();
+        } else {
+            self.stats.missed.fetch_add(1, Relaxed);
+            self.judge.missed(sent_ns, shared.last_reply(self.number));
+            // Our own dead link looks like a dead source: the driver is asked once, when it matters.
+            if self.judge.state() == PathState::Down && before.0 != PathState::Down && !has_carrier() {
+                self.judge.isolated();
+            }
+        }
+        self.changed_since(before, shared)
+    }
+
+    /// Our own NIC refuses to send.
+    pub(super) fn isolated(&mut self, shared: &Sessions) -> Option<Change> {
+        let before = (self.judge.state(), self.judge.missed_in_a_row());
+        self.judge.isolated();
+        self.changed_since(before, shared)
+    }
+
+    /// Makes the next request ready and says that it is sent at `now`.
+    pub(super) fn next_request(&mut self, shared: &Sessions, now: u64) {
+        self.sequence = self.sequence.wrapping_add(1);
+        match &mut self.request {
+            Request::Sbfd(frame) => frame.patch(discriminator(self.number, self.sequence)),
+            Request::Icmp(frame) => frame.patch(self.sequence),
+        }
+        shared.sending(self.number, self.sequence, now);
+        self.in_flight = Some(now);
+        self.stats.sent.fetch_add(1, Relaxed);
+    }
+
+    /// The request that was made ready was not sent after all: it cannot be missed.
+    pub(super) fn not_sent(&mut self, shared: &Sessions) {
+        shared.not_sent(self.number, self.sequence);
+        self.in_flight = None;
+        self.stats.sent.fetch_sub(1, Relaxed);
+    }
+
+    /// The request as it goes out.
+    pub(super) fn frame(&self) -> &[u8] {
+        match &self.request {
+            Request::Sbfd(frame) => frame.frame(),
+            Request::Icmp(frame) => frame.frame(),
+        }
+    }
+
+    fn changed_since(&mut self, before: (PathState, u32), shared: &Sessions) -> Option<Change> {
+        let (state, missed) = (self.judge.state(), self.judge.missed_in_a_row());
+        self.stats.missed_in_a_row.store(missed, Relaxed);
+        self.stats.near_misses.store(self.judge.near_misses(), Relaxed);
+        if (state, missed) == before {
+            return None;
+        }
+        if matches!(state, PathState::Down | PathState::Isolated) && state != before.0 {
+            // The time until the source is back is an outage, not a gap between heartbeats.
+            shared.measure_from(self.number, u64::MAX);
+        } else if state == PathState::Up && matches!(before.0, PathState::Down | PathState::Isolated) {
+            shared.measure_from(self.number, self.last_reply_ns(shared));
+        }
+        // Down stays Down however much more is missed; the count goes on in the statistics.
+        (state != before.0 || state == PathState::Missing).then_some(Change { state, missed })
+    }
+}

@@ -1,0 +1,260 @@
+//! The loop of the heartbeat thread.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+    os::fd::{AsFd as _, OwnedFd},
+    sync::{Arc, mpsc},
+    time::Duration,
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::{
+    Command, Report, Watch, clock,
+    nics::Nics,
+    plan::Plan,
+    session::{Change, Session},
+};
+use crate::{
+    bpf::{maps::Addresses, pins::Pins, shared::Sessions},
+    config::Trigger,
+    net::batch::BatchSocket,
+    policy::{
+        Cause, PathId, PathState, UnitId,
+        trigger::{UnitVerdict, verdict},
+    },
+};
+
+/// A unit as the thread knows it.
+#[derive(Debug)]
+struct Unit {
+    trigger: Trigger,
+    /// The thread may act by itself.
+    armed: bool,
+    plan: Option<Plan>,
+}
+
+/// Everything that the thread owns.
+pub(super) struct Heartbeats {
+    shared: Sessions,
+    addresses: Addresses,
+    netlink: BatchSocket,
+    nics: Nics,
+    sessions: Vec<Session>,
+    units: BTreeMap<UnitId, Unit>,
+    /// When which session (by index) is due.
+    due: BinaryHeap<Reverse<(u64, usize)>>,
+    /// Sessions of this tick by NIC, kept for its memory.
+    outgoing: Vec<(u32, usize)>,
+    inbox: mpsc::Receiver<Command>,
+    wake: Arc<OwnedFd>,
+    reports: UnboundedSender<Report>,
+}
+
+impl Heartbeats {
+    pub(super) fn new(
+        pins: &Pins,
+        inbox: mpsc::Receiver<Command>,
+        wake: Arc<OwnedFd>,
+        reports: UnboundedSender<Report>,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            shared: Sessions::open(pins)?,
+            addresses: Addresses::open(pins)?,
+            netlink: BatchSocket::open()?,
+            nics: Nics::new()?,
+            sessions: Vec::new(),
+            units: BTreeMap::new(),
+            due: BinaryHeap::new(),
+            outgoing: Vec::new(),
+            inbox,
+            wake,
+            reports,
+        })
+    }
+
+    pub(super) fn run(mut self) {
+        while self.obey() {
+            self.tick();
+            self.sleep();
+        }
+    }
+
+    /// Carries commands out; `false` ends the thread.
+    fn obey(&mut self) -> bool {
+        loop {
+            match self.inbox.try_recv() {
+                Ok(Command::Stop) | Err(mpsc::TryRecvError::Disconnected) => return false,
+                Err(mpsc::TryRecvError::Empty) => return true,
+                Ok(Command::Nic { index, name }) => {
+                    if let Err(error) = self.nics.open(index, &name) {
+                        self.report(Report::NicFailed { name, error: error.to_string() });
+                    }
+                }
+                Ok(Command::NicGone { index }) => self.nics.close(index),
+                Ok(Command::Unit { unit, trigger }) => {
+                    self.units.entry(unit).or_insert(Unit { trigger, armed: false, plan: None }).trigger = trigger;
+                }
+                Ok(Command::Watch(watch)) => self.watch(*watch),
+                Ok(Command::Unwatch(path)) => self.unwatch(path),
+                Ok(Command::Plan(plan)) => {
+                    if let Some(unit) = self.units.get_mut(&plan.unit) {
+                        unit.plan = Some(*plan);
+                    }
+                }
+                Ok(Command::Arm { unit, armed }) => self.arm(unit, armed),
+                Ok(Command::TakeOver { unit, cause }) => self.take_over(unit, cause, clock::now(), 0),
+            }
+        }
+    }
+
+    fn watch(&mut self, watch: Watch) {
+        if let Some(session) = self.sessions.iter_mut().find(|session| session.path == watch.path) {
+            session.update(watch);
+            return;
+        }
+        let interval = watch.interval.as_nanos() as u64;
+        let index = self.sessions.len();
+        self.sessions.push(Session::new(watch, &self.shared));
+        self.outgoing.reserve(self.sessions.len());
+        // Sessions of one interval share their ticks, so that their frames leave together.
+        self.due.push(Reverse(((clock::now() / interval + 1) * interval, index)));
+    }
+
+    fn unwatch(&mut self, path: PathId) {
+        self.sessions.retain(|session| session.path != path);
+        // The indices have moved: everything is due anew on its own grid.
+        self.due.clear();
+        let now = clock::now();
+        for (index, session) in self.sessions.iter().enumerate() {
+            self.due.push(Reverse(((now / session.interval_ns + 1) * session.interval_ns, index)));
+        }
+    }
+
+    fn arm(&mut self, unit: UnitId, armed: bool) {
+        let Some(known) = self.units.get_mut(&unit) else { return };
+        known.armed = armed;
+        // The verdict may have come while the permission was on its way.
+        self.act_on(unit, clock::now());
+    }
+
+    /// Judges and sends whatever is due.
+    fn tick(&mut self) {
+        let now = clock::now();
+        while let Some(Reverse((due, index))) = self.due.peek().copied().filter(|Reverse((due, _))| *due <= now) {
+            self.due.pop();
+            let late_ns = now - due;
+            let session = &mut self.sessions[index];
+            if late_ns > session.interval_ns {
+                session.stalled(now);
+                self.report(Report::Stalled { late_ns });
+            }
+            self.judge(index);
+            let session = &mut self.sessions[index];
+            session.next_request(&self.shared, clock::now());
+            self.outgoing.push((session.nic, index));
+            // Ticks that were slept through are not made up for: they would be a burst.
+            let interval = session.interval_ns;
+            self.due.push(Reverse((due + interval * (1 + late_ns / interval), index)));
+        }
+        self.flush();
+    }
+
+    fn judge(&mut self, index: usize) {
+        let session = &mut self.sessions[index];
+        let nic = session.nic;
+        if let Some(change) = session.judge(&self.shared, || self.nics.has_carrier(nic)) {
+            self.changed(index, change);
+        }
+    }
+
+    /// Acts on a change, and only then reports it.
+    fn changed(&mut self, index: usize, change: Change) {
+        let now = clock::now();
+        let session = &self.sessions[index];
+        let (path, unit) = (session.path, session.unit);
+        let last_reply_ns = session.last_reply_ns(&self.shared);
+        if change.state == PathState::Down {
+            self.act_on(unit, now);
+        }
+        self.report(Report::Path { path, state: change.state, missed: change.missed, at_ns: now, last_reply_ns });
+    }
+
+    /// Takes a unit over if its verdict stands and the thread may.
+    fn act_on(&mut self, unit: UnitId, now: u64) {
+        let Some(known) = self.units.get(&unit) else { return };
+        let paths = self.sessions.iter().filter(|session| session.unit == unit);
+        if !known.armed || verdict(known.trigger, paths.clone().map(Session::state)) != UnitVerdict::Failed {
+            return;
+        }
+        let last_reply_ns = paths.map(|session| session.last_reply_ns(&self.shared)).max().unwrap_or(0);
+        self.take_over(unit, Cause::Verdict, now, now.saturating_sub(last_reply_ns));
+    }
+
+    fn take_over(&mut self, unit: UnitId, cause: Cause, now: u64, detect_ns: u64) {
+        let Some(known) = self.units.get_mut(&unit) else { return };
+        known.armed = false;
+        let Some(plan) = &known.plan else { return };
+        let outcome = plan.execute(now, &mut self.netlink, &mut self.addresses, &mut self.nics);
+        self.report(Report::TakenOver { unit, cause, detect_ns, outcome });
+    }
+
+    /// Sends what this tick made ready, by one system call a NIC.
+    fn flush(&mut self) {
+        self.outgoing.sort_unstable();
+        let mut start = 0;
+        while let Some(&(nic, _)) = self.outgoing.get(start) {
+            let length = self.outgoing[start..].iter().take_while(|(other, _)| *other == nic).count();
+            let batch = &self.outgoing[start..start + length];
+            let frames = batch.iter().map(|&(_, index)| self.sessions[index].frame());
+            let (sent, error) = self.nics.send_batch(nic, frames);
+            if let Some(error) = error {
+                self.refused(start + sent, start + length, &error);
+            }
+            start += length;
+        }
+        self.outgoing.clear();
+    }
+
+    /// The NIC refused the frames from `start` to `end` of this tick: they were not sent, so they cannot be missed. A NIC
+    /// that is down or gone isolates its paths.
+    fn refused(&mut self, start: usize, end: usize, error: &std::io::Error) {
+        let dead = matches!(error.raw_os_error(), Some(libc::ENETDOWN | libc::ENXIO | libc::ENODEV));
+        for place in start..end {
+            let index = self.outgoing[place].1;
+            self.sessions[index].not_sent(&self.shared);
+            if dead && let Some(change) = self.sessions[index].isolated(&self.shared) {
+                self.changed(index, change);
+            }
+        }
+    }
+
+    /// Waits for the next tick or a command.
+    fn sleep(&self) {
+        let timeout = self.due.peek().map(|Reverse((due, _))| Duration::from_nanos(due.saturating_sub(clock::now())));
+        let timeout = timeout.map(|timeout| Timespec {
+            tv_sec: timeout.as_secs() as i64,
+            tv_nsec: i64::from(timeout.subsec_nanos()),
+        });
+        let mut fds = [PollFd::from_borrowed_fd(self.wake.as_fd(), PollFlags::IN)];
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(0) | Err(Errno::INTR) => {}
+            Ok(_) => {
+                let mut count = [0; 8];
+                // Another wake-up may have emptied it; the inbox is looked at in any case.
+                let _ = rustix::io::read(self.wake.as_fd(), &mut count);
+            }
+            Err(error) => unreachable!("poll of one event descriptor: {error}"),
+        }
+    }
+
+    fn report(&self, report: Report) {
+        // The daemon goes away only together with the process.
+        let _ = self.reports.send(report);
+    }
+}
