@@ -9,4 +9,7 @@ mod holding;
 mod isolation;
 mod releasing;
 mod replaying;
+mod units;
 mod walk;
+mod watched;
+mod world;

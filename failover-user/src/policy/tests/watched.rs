@@ -1,0 +1,105 @@
+//! One unit as seen from outside: what the policy must not do, whatever it is told.
+
+use crate::policy::{Action, Cause, Now, State, UnitId, table::TABLE};
+
+/// What the policy must not do, whatever it is told: followed per unit from its actions and from what it was told.
+pub(super) struct Watched {
+    pub(super) id: UnitId,
+    pub(super) state: State,
+    pub(super) armed: bool,
+    /// [`Action::TakeOver`] was given and no takeover has been reported since.
+    pub(super) takeover_pending: bool,
+    /// The step of a failback whose result is outstanding.
+    pub(super) step: Option<&'static str>,
+    /// Steps of the failback under way.
+    pub(super) steps: Vec<&'static str>,
+    pub(super) announced: Option<Now>,
+    /// May be taken over without being asked for.
+    automatic: bool,
+    /// What the thread and the kernel really hold.
+    pub(super) held: bool,
+    /// What the thread was told: news of it may be under way.
+    pub(super) thread_armed: bool,
+}
+
+impl Watched {
+    pub(super) fn new(id: UnitId, automatic: bool) -> Self {
+        Self {
+            id,
+            state: State::Unknown,
+            armed: false,
+            takeover_pending: false,
+            step: None,
+            steps: Vec::new(),
+            announced: None,
+            automatic,
+            held: false,
+            thread_armed: false,
+        }
+    }
+
+    /// The policy wants this for the unit.
+    pub(super) fn watch(&mut self, action: &Action, now: Now) {
+        match action {
+            Action::Arm { armed, .. } => {
+                assert_ne!(self.armed, *armed, "told twice");
+                assert!(self.automatic, "armed without leave");
+                self.armed = *armed;
+            }
+            Action::TakeOver { cause, .. } => {
+                assert_eq!(self.state, State::TakingOver);
+                assert!(!self.takeover_pending, "taken over twice");
+                assert!(
+                    self.automatic || *cause != Cause::Verdict,
+                    "taken over without approval"
+                );
+                self.takeover_pending = true;
+            }
+            Action::Drain { .. } => self.begins("drain", &[]),
+            Action::RemoveAddresses { .. } if self.drained() => self.begins("remove", &["drain"]),
+            Action::RemoveAddresses { .. } => self.begins("remove", &[]),
+            Action::Forget { .. } if self.drained() => self.begins("forget", &["drain", "remove"]),
+            Action::Forget { .. } => self.begins("forget", &["remove"]),
+            Action::Announce { .. } => {
+                assert_eq!(self.state, State::TakenOver);
+                assert!(self.announced.is_none_or(|at| at < now), "announced twice");
+                self.announced = Some(now);
+            }
+            Action::Transition {
+                from, to, cause, ..
+            } => self.goes(*from, *to, cause),
+        }
+    }
+
+    fn goes(&mut self, from: State, to: State, cause: &str) {
+        assert!(!cause.is_empty());
+        assert_eq!(self.state, from);
+        assert!(
+            TABLE
+                .iter()
+                .any(|row| row.from.contains(&from) && row.to == to),
+            "{from:?} -> {to:?}"
+        );
+        if from == State::FailingBack {
+            assert_eq!(
+                (self.steps.last(), self.step),
+                (Some(&"forget"), None),
+                "left before the last step"
+            );
+        }
+        self.steps.clear();
+        self.state = to;
+    }
+
+    fn drained(&self) -> bool {
+        self.steps.contains(&"drain")
+    }
+
+    fn begins(&mut self, step: &'static str, after: &[&str]) {
+        assert_eq!(self.state, State::FailingBack);
+        assert_eq!(self.step, None, "the step before {step} is not done");
+        assert_eq!(self.steps, after, "before {step}");
+        self.step = Some(step);
+        self.steps.push(step);
+    }
+}

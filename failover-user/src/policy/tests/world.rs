@@ -1,0 +1,344 @@
+//! A policy, a heartbeat thread that acts by itself, and news that cross each other.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+
+use super::{
+    bench::{MS, source},
+    watched::Watched,
+};
+use crate::{
+    config::{Failback, OnFailure, Source, Trigger},
+    policy::{
+        Action, Cause, Command, Input, Now, PathId, PathState, Policy, State, UnitId,
+        trigger::{UnitVerdict, verdict},
+    },
+};
+
+pub(super) struct World {
+    rng: StdRng,
+    pub(super) sources: Vec<Source>,
+    policy: Policy,
+    now: Now,
+    units: Vec<Watched>,
+    paths: Vec<(PathId, PathState)>,
+    /// From the thread to the policy, in order.
+    news: VecDeque<Input>,
+    /// From the policy to the thread, in order.
+    orders: VecDeque<Action>,
+    /// An adoption that has not been reported yet.
+    adoption: Option<Input>,
+    pub(super) history: Vec<(Now, Input)>,
+    pub(super) actions: Vec<(Now, Action)>,
+    pub(super) transitions: BTreeMap<(State, State), u32>,
+}
+
+impl World {
+    pub(super) fn new(seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let sources: Vec<_> = ["web1", "web2"]
+            .into_iter()
+            .map(|name| {
+                let mut source = source(name, rng.random_range(1..=2));
+                source.on_failure = *[OnFailure::Automatic, OnFailure::Ask]
+                    .choose(&mut rng)
+                    .unwrap();
+                source.trigger = *[Trigger::Any, Trigger::All, Trigger::Path]
+                    .choose(&mut rng)
+                    .unwrap();
+                source.failback = *[Failback::Automatic, Failback::Manual]
+                    .choose(&mut rng)
+                    .unwrap();
+                source.failback_after = std::time::Duration::from_millis(rng.random_range(0..3000));
+                source
+            })
+            .collect();
+        let policy = Policy::new(&sources);
+        let mut units: Vec<_> = policy
+            .units()
+            .map(|id| Watched::new(id, sources[id.source].on_failure == OnFailure::Automatic))
+            .collect();
+        let adopted = rng
+            .random_bool(0.6)
+            .then(|| rng.random_range(0..units.len()));
+        let adoption = adopted.map(|index| {
+            units[index].held = true;
+            Input::Adopted {
+                unit: units[index].id,
+                draining: rng.random_bool(0.3),
+            }
+        });
+        let paths = (0..sources.len())
+            .flat_map(|source| {
+                (0..sources[source].paths.len()).map(move |path| PathId { source, path })
+            })
+            .map(|path| (path, PathState::Unknown))
+            .collect();
+        Self {
+            rng,
+            sources,
+            policy,
+            now: MS,
+            units,
+            paths,
+            news: VecDeque::new(),
+            orders: VecDeque::new(),
+            adoption,
+            history: Vec::new(),
+            actions: Vec::new(),
+            transitions: BTreeMap::new(),
+        }
+    }
+
+    fn unit(&mut self, id: UnitId) -> &mut Watched {
+        self.units.iter_mut().find(|unit| unit.id == id).unwrap()
+    }
+
+    /// Something happens.
+    pub(super) fn step(&mut self) {
+        match self.rng.random_range(0..100) {
+            0..30 => self.a_path_changes(),
+            30..55 => self.news_arrives(),
+            55..75 => self.an_order_is_carried_out(),
+            75..90 => self.time_passes(),
+            90..98 => {
+                let commands = [
+                    Command::Takeover,
+                    Command::Failback,
+                    Command::Approve,
+                    Command::Decline,
+                ];
+                let command = *commands.choose(&mut self.rng).unwrap();
+                self.command(command);
+            }
+            98 => self.adoption_arrives(),
+            _ => {
+                if self.rng.random_bool(0.1) {
+                    self.command(Command::Release);
+                }
+            }
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        let index = self.rng.random_range(0..self.units.len());
+        self.give(Input::Command {
+            unit: self.units[index].id,
+            command,
+        });
+    }
+
+    fn a_path_changes(&mut self) {
+        use PathState::{Down, Isolated, Missing, Unknown, Up};
+        let index = self.rng.random_range(0..self.paths.len());
+        let (path, state) = self.paths[index];
+        let next: &[_] = match state {
+            Unknown => &[Up, Up, Isolated],
+            Up => &[Missing, Missing, Missing, Down, Isolated, Unknown],
+            Missing => &[Up, Up, Down, Down, Down, Isolated, Unknown],
+            Down => &[Up, Up, Up, Isolated, Down, Unknown],
+            Isolated => &[Up, Missing, Down, Unknown, Isolated],
+        };
+        let state = *next.choose(&mut self.rng).unwrap();
+        self.paths[index].1 = state;
+        let missed = u32::from(state == Missing) + 3 * u32::from(state == Down);
+        let news = Input::Path {
+            path,
+            state,
+            missed,
+        };
+        if self.rng.random_bool(0.5) {
+            self.news.push_back(news);
+            self.thread_judges();
+        } else {
+            self.thread_judges();
+            self.news.push_back(news);
+        }
+    }
+
+    /// The thread acts wherever it is armed and the verdict stands.
+    fn thread_judges(&mut self) {
+        for unit in &mut self.units {
+            let trigger = self.sources[unit.id.source].trigger;
+            let states = self
+                .paths
+                .iter()
+                .filter(|(path, _)| {
+                    path.source == unit.id.source
+                        && unit.id.path.is_none_or(|only| only == path.path)
+                })
+                .map(|(_, state)| *state);
+            if unit.thread_armed && !unit.held && verdict(trigger, states) == UnitVerdict::Failed {
+                unit.held = self.rng.random_bool(0.8);
+                // An attempt that took nothing is one attempt.
+                unit.thread_armed = unit.held;
+                self.news
+                    .push_back(report(unit.id, Cause::Verdict, unit.held));
+            }
+        }
+    }
+
+    fn news_arrives(&mut self) {
+        if let Some(input) = self.news.pop_front() {
+            self.give(input);
+        }
+    }
+
+    /// The takeover map is read late; what it says is true when it is read.
+    fn adoption_arrives(&mut self) {
+        if !self.orders.is_empty() {
+            return;
+        }
+        match self.adoption.take() {
+            Some(Input::Adopted { unit, draining }) if self.unit(unit).held => {
+                self.give(Input::Adopted { unit, draining });
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    fn an_order_is_carried_out(&mut self) {
+        let Some(order) = self.orders.pop_front() else {
+            return;
+        };
+        let error = self
+            .rng
+            .random_bool(0.2)
+            .then(|| "No such device".to_owned());
+        match order {
+            Action::Arm { unit, armed } => {
+                self.unit(unit).thread_armed = armed;
+                self.thread_judges();
+            }
+            Action::TakeOver { unit, cause } => {
+                let watched = self.unit(unit);
+                watched.held |= error.is_none();
+                let held = watched.held;
+                self.news.push_back(report(unit, cause, held));
+            }
+            Action::Drain { unit } | Action::RemoveAddresses { unit } => {
+                assert!(self.unit(unit).held, "nothing to give back");
+                self.news.push_back(Input::StepDone { unit, error });
+            }
+            Action::Forget { unit } => {
+                self.unit(unit).held = false;
+                self.news.push_back(Input::StepDone { unit, error });
+            }
+            Action::Announce { unit } => {
+                assert!(self.unit(unit).held, "announces what it does not hold")
+            }
+            Action::Transition { .. } => {}
+        }
+    }
+
+    fn time_passes(&mut self) {
+        let wanted = self.now + self.rng.random_range(0..400) * MS;
+        let deadline = self.policy.next_deadline();
+        self.now = match deadline {
+            Some(at) if self.rng.random_bool(0.5) => at.max(self.now),
+            Some(_) | None => wanted,
+        };
+        self.give(Input::Clock);
+        let next = self.policy.next_deadline();
+        assert!(
+            next.is_none_or(|next| next > self.now),
+            "stuck at {}: {next:?}",
+            self.now
+        );
+    }
+
+    /// Tells the policy, and watches what it does.
+    fn give(&mut self, input: Input) {
+        self.history.push((self.now, input.clone()));
+        match &input {
+            Input::TakeoverDone { unit, .. } => self.unit(*unit).takeover_pending = false,
+            Input::StepDone { unit, .. } => self.unit(*unit).step = None,
+            Input::Path { .. } | Input::Adopted { .. } | Input::Command { .. } | Input::Clock => {}
+        }
+        let is_command = matches!(input, Input::Command { .. });
+        let Ok(actions) = self.policy.handle(input, self.now) else {
+            assert!(is_command, "only commands are refused");
+            return;
+        };
+        for action in actions {
+            self.watch(&action);
+            self.actions.push((self.now, action.clone()));
+            self.orders.push_back(action);
+        }
+        for unit in &self.units {
+            assert_eq!(
+                self.policy.state(unit.id),
+                Some(unit.state),
+                "a state changed without a transition"
+            );
+            assert!(
+                !unit.armed || matches!(unit.state, State::Healthy | State::Suspect),
+                "armed in {:?}",
+                unit.state
+            );
+        }
+    }
+
+    fn watch(&mut self, action: &Action) {
+        let (Action::Arm { unit, .. }
+        | Action::TakeOver { unit, .. }
+        | Action::Drain { unit }
+        | Action::RemoveAddresses { unit }
+        | Action::Forget { unit }
+        | Action::Announce { unit }
+        | Action::Transition { unit, .. }) = action;
+        let now = self.now;
+        self.unit(*unit).watch(action, now);
+        if let Action::Transition { from, to, .. } = action {
+            *self.transitions.entry((*from, *to)).or_default() += 1;
+        }
+    }
+
+    /// Nothing new happens any more: everything that was begun has to end.
+    pub(super) fn come_to_rest(&mut self) {
+        for _ in 0..1000 {
+            self.adoption_arrives();
+            while !(self.news.is_empty() && self.orders.is_empty()) {
+                self.news_arrives();
+                self.an_order_is_carried_out();
+            }
+            let under_way =
+                |unit: &Watched| matches!(unit.state, State::TakingOver | State::FailingBack);
+            if !self.units.iter().any(under_way) {
+                if self.adoption.is_none() {
+                    break;
+                }
+                continue;
+            }
+            self.now = self
+                .policy
+                .next_deadline()
+                .expect("something is under way, and nothing will end it");
+            self.give(Input::Clock);
+        }
+        for unit in &self.units {
+            assert!(
+                !matches!(unit.state, State::TakingOver | State::FailingBack),
+                "{:?} has no end",
+                unit.state
+            );
+            assert_eq!(
+                unit.held,
+                self.policy.holds(unit.id),
+                "the policy is wrong about what is held: {:?}",
+                unit.state
+            );
+        }
+    }
+}
+
+fn report(unit: UnitId, cause: Cause, held: bool) -> Input {
+    let error = (!held).then(|| "No such device".to_owned());
+    Input::TakeoverDone {
+        unit,
+        cause,
+        held: usize::from(held),
+        error,
+    }
+}
