@@ -1,0 +1,5 @@
+//! The eBPF program as user space sees it.
+
+mod object;
+
+pub use object::object;
