@@ -1,1 +1,98 @@
-fn main() {}
+//! Set up, build, run, demonstrate, test and check: `cargo xtask VERB`.
+//!
+//! Progress goes to stderr, so that `cargo xtask run -- status --json` can be piped; the tests' own output and the closing
+//! lines go to stdout.
+
+mod build;
+mod check;
+mod choice;
+mod demo;
+mod linker;
+mod object;
+mod paths;
+mod privilege;
+mod process;
+mod run;
+mod setup;
+mod tally;
+mod test;
+mod toolchain;
+mod ui;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "Set up, build, run, demonstrate, test and check failover",
+    after_help = "FAILOVER_TOOLCHAIN chooses what builds the eBPF program: \"active\" (the Rust toolchain in use), \"system\" \
+                  (the distribution's, in /usr), or the name of a rustup toolchain. Default: the first that works.",
+    disable_help_subcommand = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Find or install what the eBPF program is built with (every other verb does this by itself)
+    Setup,
+    /// Build the eBPF program and the `failover` binary
+    Build(build::Args),
+    /// Build, then run `failover ARGS` as root
+    Run {
+        #[command(flatten)]
+        build: build::Args,
+        /// Arguments of `failover`
+        #[arg(last = true)]
+        args: Vec<OsString>,
+    },
+    /// Show the main job on this machine, in network namespaces: a failure, the takeover, the failback
+    Demo {
+        /// Arguments of the demonstration itself (`-- --help` lists them)
+        #[arg(last = true)]
+        args: Vec<OsString>,
+    },
+    /// Run the tests: on the host, of the eBPF programs, and the scenarios in network namespaces
+    Test(test::Args),
+    /// Check format, lints and layout
+    Check,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = process::watch_signals().and_then(|()| match cli.verb {
+        Verb::Setup => setup::verb(),
+        Verb::Build(args) => build::verb(&args),
+        Verb::Run { build, args } => run::verb(&build, &args),
+        Verb::Demo { args } => demo::verb(&args),
+        Verb::Test(args) => test::verb(&args),
+        Verb::Check => check::verb(),
+    });
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            ui::error(&error);
+            if process::interrupted() {
+                ExitCode::from(process::EXIT_INTERRUPTED)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}
