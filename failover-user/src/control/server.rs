@@ -146,10 +146,13 @@ impl Server {
     /// Serves clients until `stop` is cancelled; then removes the socket file, and gives connections a moment to write
     /// the replies that they are about. Meanwhile the daemon has to answer calls still, or drop their receiver.
     pub async fn serve(self, calls: mpsc::Sender<Call>, events: EventLog, stop: CancellationToken) {
+        // Connections close only when the socket's file is gone: a client that sees the end may start the next daemon.
+        let closing = CancellationToken::new();
+        let close_connections = closing.clone().drop_guard();
         let shared = Shared {
             calls,
             events,
-            stop: stop.clone(),
+            stop: closing.clone(),
             limits: self.limits,
         };
         let seats = Arc::new(Semaphore::new(self.limits.clients));
@@ -179,6 +182,7 @@ impl Server {
         }
         drop(shared);
         self.close();
+        drop(close_connections);
         connections.close();
         if tokio::time::timeout(GRACE, connections.wait())
             .await

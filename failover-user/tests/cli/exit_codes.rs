@@ -1,6 +1,7 @@
 //! Exit codes, and the one line that comes with them.
 
 use std::{
+    io::ErrorKind,
     os::unix::{fs::PermissionsExt as _, net::UnixListener},
     process::Command,
 };
@@ -67,7 +68,13 @@ fn a_socket_that_is_closed_to_the_user_says_so() {
         .arg("status")
         .uid(65534)
         .gid(65534);
-    let output = command.output().unwrap();
+    // Another test's child may have inherited the copy, still open for writing, for a moment.
+    let output = loop {
+        match command.output() {
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+            done => break done.unwrap(),
+        }
+    };
 
     let (code, line) = failed(&output);
     assert_eq!(code, 1);
