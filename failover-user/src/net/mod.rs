@@ -6,6 +6,7 @@
 
 pub mod announce;
 pub mod batch;
+mod batch_socket;
 pub mod cleanup;
 pub mod link_watch;
 pub mod links;

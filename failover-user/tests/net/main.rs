@@ -1,6 +1,9 @@
 //! The network module against the real kernel, in network namespaces of its own. Needs root.
 
-#![expect(clippy::unwrap_used, reason = "a helper that panics fails its test, as it should")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that panics fails its test, as it should"
+)]
 
 mod batch;
 mod lab;
