@@ -1,0 +1,245 @@
+//! `failover check -c FILE`: is this configuration right, and what will it do?
+
+use std::{
+    fmt::{self, Write as _},
+    io::Write as _,
+    path::Path,
+    process::ExitCode,
+    time::Duration,
+};
+
+use crate::config::{
+    self, Config, Deliver, Failback, HostFacts, LoadError, OnFailure, Probe, Reflector, Source,
+    Style, Trigger, XdpMode, duration,
+};
+
+/// What `check` has to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// For standard output: the summary of a good file.
+    pub summary: String,
+    /// For standard error: the problems of a bad one.
+    pub report: String,
+    /// 0, or 2 for a bad file.
+    pub code: u8,
+}
+
+/// Checks `file` for this host and prints the outcome. Colours appear on a terminal only, and not with `NO_COLOR`.
+///
+/// # Errors
+///
+/// Standard output or standard error cannot be written to.
+pub fn run(file: &Path, facts: &HostFacts) -> anyhow::Result<ExitCode> {
+    let outcome = check(file, facts, Style::Coloured);
+    // anstream strips the colours where they are not wanted.
+    anstream::stdout().write_all(outcome.summary.as_bytes())?;
+    anstream::stderr().write_all(outcome.report.as_bytes())?;
+    Ok(ExitCode::from(outcome.code))
+}
+
+/// Checks `file` for the host that `facts` describe.
+pub fn check(file: &Path, facts: &HostFacts, style: Style) -> Outcome {
+    match config::load(file, facts) {
+        Ok(config) => Outcome {
+            summary: summarize(file, &config, facts),
+            report: String::new(),
+            code: 0,
+        },
+        Err(error) => Outcome {
+            summary: String::new(),
+            report: report(&error, style),
+            code: 2,
+        },
+    }
+}
+
+fn report(error: &LoadError, style: Style) -> String {
+    match error {
+        LoadError::Unreadable { .. } | LoadError::NotText { .. } => format!("{error}\n"),
+        LoadError::Invalid(problems) => {
+            format!("{}{}\n", problems.report(style), problems.closing_line())
+        }
+    }
+}
+
+/// What a good configuration will do, to be verified at a glance.
+fn summarize(file: &Path, config: &Config, facts: &HostFacts) -> String {
+    let mut text = format!("{} is good\n", file.display());
+    // Writing to a String cannot fail.
+    let _: fmt::Result = (|| {
+        for source in &config.sources {
+            writeln!(text)?;
+            describe_source(&mut text, source)?;
+        }
+        if let Some(reflector) = &config.reflector {
+            writeln!(text)?;
+            describe_reflector(&mut text, reflector, facts)?;
+        }
+        let xdp = match config.daemon.xdp {
+            XdpMode::Native => "native",
+            XdpMode::Generic => "generic",
+            XdpMode::Auto => "native where the driver can, else generic",
+        };
+        let socket = config.daemon.socket.display();
+        writeln!(text, "\ncontrol socket {socket}; XDP {xdp}")
+    })();
+    text
+}
+
+fn describe_source(text: &mut String, source: &Source) -> fmt::Result {
+    let probe = match source.probe {
+        Probe::Sbfd => "S-BFD",
+        Probe::Icmp => "ICMP echo",
+    };
+    let (interval, misses) = (source.interval, source.misses);
+    let plural = if misses == 1 { "miss" } else { "misses" };
+    writeln!(text, "source {}", source.name)?;
+    writeln!(
+        text,
+        "  {probe} every {}, {misses} {plural}: a failure is noticed {} after it happens",
+        duration::show(interval),
+        detection(interval, misses)
+    )?;
+    let when = match (source.trigger, source.paths.len()) {
+        (Trigger::Any | Trigger::All, 1) => "the path has failed",
+        (Trigger::Any, _) => "any path has failed",
+        (Trigger::All, _) => "all paths have failed",
+        (Trigger::Path, _) => "a path has failed, for that path alone",
+    };
+    let action = match source.on_failure {
+        OnFailure::Automatic => "take over at once",
+        OnFailure::Ask => "ask, and take over when approved",
+    };
+    writeln!(text, "  when {when}: {action}")?;
+    match source.failback {
+        Failback::Manual => writeln!(text, "  failback: by `failover failback {}`", source.name)?,
+        Failback::Automatic => writeln!(
+            text,
+            "  failback: once the source has been healthy for {}",
+            duration::show(source.failback_after)
+        )?,
+    }
+    for (i, path) in source.paths.iter().enumerate() {
+        write!(
+            text,
+            "  path {}: watch {} from {}",
+            i + 1,
+            path.monitor,
+            path.nic
+        )?;
+        if source.probe == Probe::Sbfd && path.discriminator != path.monitor.to_bits() {
+            write!(text, ", discriminator {}", path.discriminator)?;
+        }
+        writeln!(text)?;
+        let rows: Vec<_> = path
+            .addresses
+            .iter()
+            .map(|address| (format!("{}/{}", address.ip, address.prefix), address))
+            .collect();
+        let ip = rows.iter().map(|(ip, _)| ip.len()).max().unwrap_or(0);
+        let nic = path.addresses.iter().map(|a| a.target_nic.chars().count());
+        let nic = nic.max().unwrap_or(0);
+        for (shown, address) in rows {
+            write!(text, "    {shown:ip$}  on {:nic$}  ", address.target_nic)?;
+            match address.deliver {
+                Deliver::Local => writeln!(text, "delivered here")?,
+                Deliver::Forward(to) => writeln!(text, "forwarded to {to}")?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A failure falls between two requests, and the last of the missed ones is judged when the next is due: between
+/// `misses` and `misses + 1` intervals later.
+fn detection(interval: Duration, misses: u32) -> String {
+    let (per_unit, unit) = [(1_000_000_000, "s"), (1_000_000, "ms")]
+        .into_iter()
+        .find(|(per_unit, _)| interval.as_nanos() % per_unit == 0)
+        .unwrap_or((1_000, "us"));
+    let one = interval.as_nanos() / per_unit;
+    let misses = u128::from(misses);
+    format!("{} to {} {unit}", one * misses, one * (misses + 1))
+}
+
+fn describe_reflector(text: &mut String, reflector: &Reflector, facts: &HostFacts) -> fmt::Result {
+    writeln!(text, "reflector")?;
+    for name in &reflector.nics {
+        let nic = facts.nics.iter().find(|nic| nic.name == *name);
+        let addresses: Vec<_> = nic
+            .into_iter()
+            .flat_map(|nic| &nic.addresses)
+            .map(|(ip, _)| *ip)
+            .filter(|ip| !facts.held.contains(ip))
+            .map(|ip| ip.to_string())
+            .collect();
+        writeln!(
+            text,
+            "  answers heartbeats on {name} at {}",
+            addresses.join(", ")
+        )?;
+    }
+    match reflector.discriminator {
+        Some(number) => writeln!(text, "  discriminator {number}")?,
+        None => writeln!(text, "  discriminator: the address that is asked")?,
+    }
+    let initiators: Vec<_> = reflector
+        .initiators
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let who = if initiators.is_empty() {
+        "any host".to_owned()
+    } else {
+        initiators.join(", ")
+    };
+    let min_rx = duration::show(reflector.min_rx);
+    writeln!(text, "  for {who}, at most one request every {min_rx}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn detection_time_is_misses_to_misses_plus_one_intervals() {
+        for (micros, misses, shown) in [
+            (10_000, 3, "30 to 40 ms"),
+            (1_000, 3, "3 to 4 ms"),
+            (50, 3, "150 to 200 us"),
+            (1_500, 2, "3000 to 4500 us"),
+            (250_000, 4, "1000 to 1250 ms"),
+            (60_000_000, 255, "15300 to 15360 s"),
+        ] {
+            assert_eq!(detection(Duration::from_micros(micros), misses), shown);
+        }
+    }
+
+    #[test]
+    fn a_missing_file_is_one_sentence() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("absent.toml");
+
+        let outcome = check(&file, &HostFacts::default(), Style::Plain);
+
+        let expected = format!(
+            "cannot read the configuration {}: there is no such file; give its path with -c\n",
+            file.display()
+        );
+        assert_eq!(outcome.report, expected);
+        assert_eq!(outcome.code, 2);
+    }
+
+    #[test]
+    fn a_file_that_is_no_text_is_refused_with_the_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("latin1.toml");
+        std::fs::write(&file, b"[daemon]\n# caf\xe9\n").unwrap();
+
+        let outcome = check(&file, &HostFacts::default(), Style::Plain);
+
+        let place = format!("{}:2:6: ", file.display());
+        assert!(outcome.report.starts_with(&place), "{}", outcome.report);
+        assert_eq!(outcome.code, 2);
+    }
+}

@@ -1,0 +1,336 @@
+//! Reads keys from a table, one by one, and collects what is wrong instead of stopping there.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{
+    duration,
+    inventory::Inventory,
+    keys::{Kind, nearest},
+    problem::{Complaint, Found, Place, enumerate},
+};
+
+/// What reading a file brings to light besides the values.
+#[derive(Default)]
+pub(super) struct Collector {
+    /// Everything that is wrong.
+    pub(super) found: Vec<Found>,
+    /// What was named, and where: for checks across the file and against the host.
+    pub(super) inventory: Inventory,
+    /// The file has syntax errors, so a missing key may only have been lost.
+    pub(super) broken: bool,
+}
+
+impl Collector {
+    pub(super) fn complain(&mut self, place: &Place, complaint: Complaint) {
+        self.found.push(complaint.at(place));
+    }
+
+    /// Something that should be there is not.
+    pub(super) fn miss(&mut self, place: &Place, complaint: Complaint) {
+        if !self.broken {
+            self.complain(place, complaint);
+        }
+    }
+
+    /// The value, or `None` and a problem at `place`.
+    pub(super) fn keep<T>(&mut self, place: &Place, result: Result<T, Complaint>) -> Option<T> {
+        result
+            .map_err(|complaint| self.complain(place, complaint))
+            .ok()
+    }
+}
+
+/// A table whose keys have been compared with those that its kind has.
+pub(super) struct Section<'t> {
+    entries: &'t DeTable<'t>,
+    /// Its key path, and its header.
+    pub(super) place: Place,
+    separator: &'static str,
+}
+
+impl<'t> Section<'t> {
+    /// Opens a table and reports the keys that do not belong there.
+    pub(super) fn open(
+        kind: Kind,
+        entries: &'t DeTable<'t>,
+        place: Place,
+        out: &mut Collector,
+    ) -> Self {
+        let separator = match kind {
+            Kind::File => "",
+            Kind::Source | Kind::Path => ", ",
+            Kind::Daemon | Kind::Defaults | Kind::Address | Kind::Deliver | Kind::Reflector => ".",
+        };
+        let section = Self {
+            entries,
+            place,
+            separator,
+        };
+        for key in entries.keys() {
+            if let Some(complaint) = kind.refuse(key.get_ref()) {
+                let place = Place {
+                    key: section.path_of(&key.get_ref().escape_debug().to_string()),
+                    span: key.span(),
+                };
+                out.complain(&place, complaint);
+            }
+        }
+        section
+    }
+
+    /// The value of `key`, if it is set.
+    pub(super) fn get(&self, key: &str) -> Option<Item<'t>> {
+        let value = self.entries.get(key)?;
+        Some(Item::new(self.path_of(key), value))
+    }
+
+    /// The value of `key`, which must be set; `example` is what could be written.
+    pub(super) fn require(
+        &self,
+        key: &str,
+        example: &str,
+        out: &mut Collector,
+    ) -> Option<Item<'t>> {
+        let item = self.get(key);
+        if item.is_none() {
+            let complaint = Complaint::new(format!("`{key}` is missing"));
+            out.miss(&self.place, complaint.help(format!("add `{example}`")));
+        }
+        item
+    }
+
+    fn path_of(&self, key: &str) -> String {
+        format!("{}{}{key}", self.place.key, self.separator)
+    }
+}
+
+/// A value and where it stands.
+pub(super) struct Item<'t> {
+    pub(super) place: Place,
+    pub(super) value: &'t DeValue<'t>,
+}
+
+impl<'t> Item<'t> {
+    fn new(key: String, value: &'t Spanned<DeValue<'t>>) -> Self {
+        Self {
+            place: Place {
+                key,
+                span: value.span(),
+            },
+            value: value.get_ref(),
+        }
+    }
+
+    /// A string; `expected` names what it should hold, such as "a NIC's name", and `example` is one.
+    pub(super) fn text(
+        &self,
+        expected: &str,
+        example: &str,
+        out: &mut Collector,
+    ) -> Option<&'t str> {
+        if let DeValue::String(text) = self.value {
+            return Some(text);
+        }
+        let complaint = self.wrong_type(expected);
+        out.complain(
+            &self.place,
+            complaint.help(format!("write it like \"{example}\"")),
+        );
+        None
+    }
+
+    /// A string that `parse` makes a value of.
+    pub(super) fn parsed<T>(
+        &self,
+        expected: &str,
+        example: &str,
+        parse: impl FnOnce(&str) -> Result<T, Complaint>,
+        out: &mut Collector,
+    ) -> Option<T> {
+        let text = self.text(expected, example, out)?;
+        out.keep(&self.place, parse(text))
+    }
+
+    /// One of several words.
+    pub(super) fn choice<T: Copy>(&self, words: &[(&str, T)], out: &mut Collector) -> Option<T> {
+        let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        let quoted: Vec<_> = known.iter().map(|word| format!("\"{word}\"")).collect();
+        let options = enumerate(&quoted, "or");
+        let DeValue::String(text) = self.value else {
+            let complaint = self.wrong_type("one of several words");
+            out.complain(&self.place, complaint.help(format!("write {options}")));
+            return None;
+        };
+        let found = words.iter().find(|(word, _)| word == text);
+        if found.is_none() {
+            let complaint = Complaint::new(format!("\"{}\" is not known", text.escape_debug()));
+            out.complain(
+                &self.place,
+                match nearest(text, &known) {
+                    Some(word) => {
+                        complaint.help(format!("did you mean \"{word}\"? It can be {options}"))
+                    }
+                    None => complaint.help(format!("write {options}")),
+                },
+            );
+        }
+        found.map(|(_, value)| *value)
+    }
+
+    /// A whole number.
+    pub(super) fn integer(&self, range: RangeInclusive<u32>, out: &mut Collector) -> Option<u32> {
+        let (min, max) = (range.start(), range.end());
+        let help = format!("write a whole number from {min} to {max}");
+        let DeValue::Integer(number) = self.value else {
+            let complaint = self.wrong_type("a whole number");
+            let numeric =
+                matches!(self.value, DeValue::String(text) if text.parse::<u32>().is_ok());
+            let help = if numeric {
+                "write it without the quotes".to_owned()
+            } else {
+                help
+            };
+            out.complain(&self.place, complaint.help(help));
+            return None;
+        };
+        let value = i64::from_str_radix(number.as_str(), number.radix()).ok();
+        let inside = value
+            .and_then(|value| u32::try_from(value).ok())
+            .filter(|value| range.contains(value));
+        if inside.is_none() {
+            let complaint = Complaint::new(format!("{number} is out of range"));
+            out.complain(&self.place, complaint.help(help));
+        }
+        inside
+    }
+
+    /// A duration of whole microseconds.
+    pub(super) fn duration(
+        &self,
+        range: RangeInclusive<Duration>,
+        out: &mut Collector,
+    ) -> Option<Duration> {
+        let bounds = format!(
+            "it can be {} to {}",
+            duration::show(*range.start()),
+            duration::show(*range.end())
+        );
+        let DeValue::String(text) = self.value else {
+            let complaint = match self.value {
+                DeValue::Integer(number) => Complaint::new(format!("{number} has no unit")).help(
+                    format!("write it in quotes with a unit, such as \"10ms\"; {bounds}"),
+                ),
+                DeValue::String(_)
+                | DeValue::Float(_)
+                | DeValue::Boolean(_)
+                | DeValue::Datetime(_)
+                | DeValue::Array(_)
+                | DeValue::Table(_) => self.wrong_type("a duration").help(format!(
+                    "write a whole number and its unit in quotes, such as \"10ms\"; {bounds}"
+                )),
+            };
+            out.complain(&self.place, complaint);
+            return None;
+        };
+        let value = out.keep(&self.place, duration::parse(text))?;
+        if !range.contains(&value) {
+            let complaint = Complaint::new(format!("{} is out of range", duration::show(value)));
+            out.complain(&self.place, complaint.help(bounds));
+            return None;
+        }
+        if value.subsec_nanos() % 1_000 != 0 {
+            let complaint = Complaint::new(format!(
+                "{} is not whole microseconds",
+                duration::show(value)
+            ));
+            out.complain(&self.place, complaint.help("the smallest step is 1us"));
+            return None;
+        }
+        Some(value)
+    }
+
+    /// The members of a list, each with its own place.
+    pub(super) fn list(
+        &self,
+        expected: &str,
+        example: &str,
+        out: &mut Collector,
+    ) -> Option<Vec<Item<'t>>> {
+        let DeValue::Array(list) = self.value else {
+            let complaint = self.wrong_type(expected);
+            out.complain(&self.place, complaint.help(format!("write `{example}`")));
+            return None;
+        };
+        let members = list.iter().enumerate();
+        Some(
+            members
+                .map(|(i, value)| Item::new(format!("{}[{}]", self.place.key, i + 1), value))
+                .collect(),
+        )
+    }
+
+    /// A table written `[header]` or in braces.
+    pub(super) fn table(&self, header: &str, out: &mut Collector) -> Option<&'t DeTable<'t>> {
+        if let DeValue::Table(entries) = self.value {
+            return Some(entries);
+        }
+        let complaint = self.wrong_type("a table");
+        out.complain(
+            &self.place,
+            complaint.help(format!("write `[{header}]` once")),
+        );
+        None
+    }
+
+    /// Tables written `[[header]]`. A single `[header]` is a mistake, and read on nevertheless.
+    pub(super) fn tables(&self, header: &str, out: &mut Collector) -> Vec<Item<'t>> {
+        let help = format!("write `[[{header}]]`, in double brackets");
+        let members = match self.value {
+            DeValue::Array(_) => self.list("", "", out).unwrap_or_default(),
+            DeValue::Table(_) => {
+                let complaint = Complaint::new("expected a list of tables, found one table");
+                out.complain(&self.place, complaint.help(&help));
+                return vec![Item {
+                    place: self.place.clone(),
+                    value: self.value,
+                }];
+            }
+            DeValue::String(_)
+            | DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_) => {
+                let complaint = self.wrong_type("a list of tables");
+                out.complain(&self.place, complaint.help(&help));
+                return Vec::new();
+            }
+        };
+        let (tables, others): (Vec<_>, Vec<_>) = members
+            .into_iter()
+            .partition(|item| matches!(item.value, DeValue::Table(_)));
+        for other in others {
+            let complaint = other.wrong_type("a table");
+            out.complain(&other.place, complaint.help(&help));
+        }
+        tables
+    }
+
+    /// "expected …, found …"
+    pub(super) fn wrong_type(&self, expected: &str) -> Complaint {
+        let found = match self.value {
+            DeValue::String(_) => "a string",
+            DeValue::Integer(_) => "a whole number",
+            DeValue::Float(_) => "a fraction",
+            DeValue::Boolean(_) => "true or false",
+            DeValue::Datetime(_) => "a date",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        };
+        Complaint::new(format!("expected {expected}, found {found}"))
+    }
+}
