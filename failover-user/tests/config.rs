@@ -23,8 +23,10 @@ fn directory(name: &str) -> PathBuf {
 
 /// The `.toml` files of a directory, in the order of their names.
 fn fixtures(name: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory(name)).unwrap();
-    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    let entries = fs::read_dir(directory(name)).expect("fixtures");
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.expect("a fixture").path())
+        .collect();
     files.retain(|file| {
         file.extension()
             .is_some_and(|extension| extension == "toml")
@@ -54,14 +56,17 @@ fn assert_says(file: &Path, extension: &str, said: &str) {
     let said = said.replace(&file.display().to_string(), &name_of(file));
     let expected = file.with_extension(extension);
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
-        fs::write(&expected, &said).unwrap();
+        fs::write(&expected, &said).expect("written");
     }
     let wanted = fs::read_to_string(&expected).unwrap_or_default();
     assert!(said == wanted, "{} says:\n{said}", file.display());
 }
 
 fn name_of(file: &Path) -> String {
-    file.file_name().unwrap().to_string_lossy().into_owned()
+    file.file_name()
+        .expect("a file")
+        .to_string_lossy()
+        .into_owned()
 }
 
 fn problems(text: &str) -> Problems {
@@ -118,7 +123,7 @@ fn a_problem_is_one_line_for_logs() {
     assert_eq!(
         problems.to_string(),
         "t.toml:3:10: reflector.min_rx: 50 has no unit \
-         (write it in quotes with a unit, such as \"10ms\"; it can be 1us to 60s)"
+         (write it in quotes with a unit, such as \"50ms\" or \"50s\"; it can be 1us to 60s)"
     );
 }
 
@@ -325,4 +330,15 @@ fn no_damaged_file_panics_and_every_problem_lies_in_the_file() {
         }
     }
     assert!(refused > 1_000, "only {refused} were refused");
+}
+
+#[test]
+fn hostile_nesting_is_refused_and_does_not_exhaust_the_stack() {
+    for open in ["[", "{a=", "{a=[", "a.", "[a."] {
+        let text = format!("a = {}", open.repeat(100_000));
+
+        let problems = problems(&text);
+
+        assert!(!problems.is_empty(), "{open}");
+    }
 }

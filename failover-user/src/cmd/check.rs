@@ -1,12 +1,6 @@
 //! `failover check -c FILE`: is this configuration right, and what will it do?
 
-use std::{
-    fmt::{self, Write as _},
-    io::Write as _,
-    path::Path,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{fmt, io::Write as _, path::Path, process::ExitCode, time::Duration};
 
 use crate::config::{
     self, Config, Deliver, Failback, HostFacts, LoadError, OnFailure, Probe, Reflector, Source,
@@ -41,7 +35,12 @@ pub fn run(file: &Path, facts: &HostFacts) -> anyhow::Result<ExitCode> {
 pub fn check(file: &Path, facts: &HostFacts, style: Style) -> Outcome {
     match config::load(file, facts) {
         Ok(config) => Outcome {
-            summary: summarize(file, &config, facts),
+            summary: Summary {
+                file,
+                config: &config,
+                facts,
+            }
+            .to_string(),
             report: String::new(),
             code: 0,
         },
@@ -63,39 +62,43 @@ fn report(error: &LoadError, style: Style) -> String {
 }
 
 /// What a good configuration will do, to be verified at a glance.
-fn summarize(file: &Path, config: &Config, facts: &HostFacts) -> String {
-    let mut text = format!("{} is good\n", file.display());
-    // Writing to a String cannot fail.
-    let _: fmt::Result = (|| {
-        for source in &config.sources {
-            writeln!(text)?;
-            describe_source(&mut text, source)?;
+struct Summary<'a> {
+    file: &'a Path,
+    config: &'a Config,
+    facts: &'a HostFacts,
+}
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} is good", self.file.display())?;
+        for source in &self.config.sources {
+            writeln!(f)?;
+            describe_source(f, source)?;
         }
-        if let Some(reflector) = &config.reflector {
-            writeln!(text)?;
-            describe_reflector(&mut text, reflector, facts)?;
+        if let Some(reflector) = &self.config.reflector {
+            writeln!(f)?;
+            describe_reflector(f, reflector, self.facts)?;
         }
-        let xdp = match config.daemon.xdp {
+        let xdp = match self.config.daemon.xdp {
             XdpMode::Native => "native",
             XdpMode::Generic => "generic",
             XdpMode::Auto => "native where the driver can, else generic",
         };
-        let socket = config.daemon.socket.display();
-        writeln!(text, "\ncontrol socket {socket}; XDP {xdp}")
-    })();
-    text
+        let socket = self.config.daemon.socket.display();
+        writeln!(f, "\ncontrol socket {socket}; XDP {xdp}")
+    }
 }
 
-fn describe_source(text: &mut String, source: &Source) -> fmt::Result {
+fn describe_source(f: &mut fmt::Formatter<'_>, source: &Source) -> fmt::Result {
     let probe = match source.probe {
         Probe::Sbfd => "S-BFD",
         Probe::Icmp => "ICMP echo",
     };
     let (interval, misses) = (source.interval, source.misses);
     let plural = if misses == 1 { "miss" } else { "misses" };
-    writeln!(text, "source {}", source.name)?;
+    writeln!(f, "source {}", source.name)?;
     writeln!(
-        text,
+        f,
         "  {probe} every {}, {misses} {plural}: a failure is noticed {} after it happens",
         duration::show(interval),
         detection(interval, misses)
@@ -110,27 +113,27 @@ fn describe_source(text: &mut String, source: &Source) -> fmt::Result {
         OnFailure::Automatic => "take over at once",
         OnFailure::Ask => "ask, and take over when approved",
     };
-    writeln!(text, "  when {when}: {action}")?;
+    writeln!(f, "  when {when}: {action}")?;
     match source.failback {
-        Failback::Manual => writeln!(text, "  failback: by `failover failback {}`", source.name)?,
+        Failback::Manual => writeln!(f, "  failback: by `failover failback {}`", source.name)?,
         Failback::Automatic => writeln!(
-            text,
+            f,
             "  failback: once the source has been healthy for {}",
             duration::show(source.failback_after)
         )?,
     }
     for (i, path) in source.paths.iter().enumerate() {
         write!(
-            text,
+            f,
             "  path {}: watch {} from {}",
             i + 1,
             path.monitor,
             path.nic
         )?;
         if source.probe == Probe::Sbfd && path.discriminator != path.monitor.to_bits() {
-            write!(text, ", discriminator {}", path.discriminator)?;
+            write!(f, ", discriminator {}", path.discriminator)?;
         }
-        writeln!(text)?;
+        writeln!(f)?;
         let rows: Vec<_> = path
             .addresses
             .iter()
@@ -140,10 +143,10 @@ fn describe_source(text: &mut String, source: &Source) -> fmt::Result {
         let nic = path.addresses.iter().map(|a| a.target_nic.chars().count());
         let nic = nic.max().unwrap_or(0);
         for (shown, address) in rows {
-            write!(text, "    {shown:ip$}  on {:nic$}  ", address.target_nic)?;
+            write!(f, "    {shown:ip$}  on {:nic$}  ", address.target_nic)?;
             match address.deliver {
-                Deliver::Local => writeln!(text, "delivered here")?,
-                Deliver::Forward(to) => writeln!(text, "forwarded to {to}")?,
+                Deliver::Local => writeln!(f, "delivered here")?,
+                Deliver::Forward(to) => writeln!(f, "forwarded to {to}")?,
             }
         }
     }
@@ -155,15 +158,19 @@ fn describe_source(text: &mut String, source: &Source) -> fmt::Result {
 fn detection(interval: Duration, misses: u32) -> String {
     let (per_unit, unit) = [(1_000_000_000, "s"), (1_000_000, "ms")]
         .into_iter()
-        .find(|(per_unit, _)| interval.as_nanos() % per_unit == 0)
+        .find(|(per_unit, _)| interval.as_nanos().is_multiple_of(*per_unit))
         .unwrap_or((1_000, "us"));
     let one = interval.as_nanos() / per_unit;
     let misses = u128::from(misses);
     format!("{} to {} {unit}", one * misses, one * (misses + 1))
 }
 
-fn describe_reflector(text: &mut String, reflector: &Reflector, facts: &HostFacts) -> fmt::Result {
-    writeln!(text, "reflector")?;
+fn describe_reflector(
+    f: &mut fmt::Formatter<'_>,
+    reflector: &Reflector,
+    facts: &HostFacts,
+) -> fmt::Result {
+    writeln!(f, "reflector")?;
     for name in &reflector.nics {
         let nic = facts.nics.iter().find(|nic| nic.name == *name);
         let addresses: Vec<_> = nic
@@ -174,14 +181,14 @@ fn describe_reflector(text: &mut String, reflector: &Reflector, facts: &HostFact
             .map(|ip| ip.to_string())
             .collect();
         writeln!(
-            text,
+            f,
             "  answers heartbeats on {name} at {}",
             addresses.join(", ")
         )?;
     }
     match reflector.discriminator {
-        Some(number) => writeln!(text, "  discriminator {number}")?,
-        None => writeln!(text, "  discriminator: the address that is asked")?,
+        Some(number) => writeln!(f, "  discriminator {number}")?,
+        None => writeln!(f, "  discriminator: the address that is asked")?,
     }
     let initiators: Vec<_> = reflector
         .initiators
@@ -194,7 +201,7 @@ fn describe_reflector(text: &mut String, reflector: &Reflector, facts: &HostFact
         initiators.join(", ")
     };
     let min_rx = duration::show(reflector.min_rx);
-    writeln!(text, "  for {who}, at most one request every {min_rx}")
+    writeln!(f, "  for {who}, at most one request every {min_rx}")
 }
 
 #[cfg(test)]

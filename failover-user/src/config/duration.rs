@@ -14,7 +14,7 @@ pub(super) fn parse(text: &str) -> Result<Duration, Complaint> {
     let digits_only = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     if digits_only {
         return Err(complaint("has no unit").help(format!(
-            "write \"{text}ms\" for milliseconds; other units are us, s, min and h"
+            "write \"{text}ms\" or \"{text}s\"; the units are us, ms, s, min and h"
         )));
     }
     if text.trim_start().starts_with('-') {
@@ -49,13 +49,21 @@ fn split_number(text: &str) -> bool {
     })
 }
 
+/// Units that durations are shown in, nanoseconds of each.
+const UNITS: [(u128, &str); 4] = [
+    (3_600_000_000_000, "h"),
+    (1_000_000_000, "s"),
+    (1_000_000, "ms"),
+    (1_000, "us"),
+];
+
 /// The shortest whole number with a unit: `60s`, `1500us`.
 pub fn show(duration: Duration) -> String {
     let nanos = duration.as_nanos();
-    let (per_unit, unit) = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")]
+    let (per_unit, unit) = UNITS
         .into_iter()
-        .find(|(per_unit, _)| nanos % per_unit == 0)
-        .unwrap_or((1, "ns"));
+        .find(|(per_unit, _)| nanos != 0 && nanos.is_multiple_of(*per_unit))
+        .unwrap_or(if nanos == 0 { (1, "s") } else { (1, "ns") });
     format!("{}{unit}", nanos / per_unit)
 }
 
@@ -122,6 +130,7 @@ mod tests {
             (1_500, "1500us"),
             (10_000, "10ms"),
             (90_000_000, "90s"),
+            (7_200_000_000, "2h"),
         ] {
             assert_eq!(show(Duration::from_micros(micros)), shown);
         }

@@ -76,8 +76,8 @@ impl Inventory {
 
     fn duplicate_names(&self) -> Vec<Found> {
         let sources = self.names.iter().map(|source| (&source.name, &source.at));
-        duplicates(sources, |name, first| {
-            Complaint::new(format!("the name \"{name}\" is taken by {}", owner(first)))
+        duplicates(sources, |name, _| {
+            Complaint::new(format!("\"{name}\" is the name of two sources"))
                 .help("give each source its own name")
         })
     }
@@ -202,7 +202,6 @@ fn duplicates<'a, T: Ord + Copy>(
 fn owner(place: &Place) -> &str {
     let key = place.key.as_str();
     key.strip_suffix(", monitor")
-        .or_else(|| key.strip_suffix(", name"))
         .or_else(|| key.strip_suffix(".ip"))
         .unwrap_or(key)
 }

@@ -109,18 +109,18 @@ impl Kind {
         }
         let title = self.title();
         let complaint = Complaint::new(format!("unknown key in {title}"));
-        let known = format!("the keys of {title} are {}", keys.join(", "));
+        let known = format!("keys of {title} are {}", keys.join(", "));
         if let Some(similar) = nearest(key, &keys) {
-            return Some(complaint.help(format!("did you mean `{similar}`? {known}")));
+            return Some(complaint.help(format!("did you mean `{similar}`? The {known}")));
         }
         let home = Self::ALL
             .into_iter()
             .find(|kind| *kind != Self::Defaults && kind.keys().contains(&key));
         Some(match home {
             Some(home) if home != Self::File => {
-                complaint.help(format!("`{key}` is a key of {}; {known}", home.title()))
+                complaint.help(format!("`{key}` is a key of {}. The {known}", home.title()))
             }
-            Some(_) | None => complaint.help(known),
+            Some(_) | None => complaint.help(format!("the {known}")),
         })
     }
 }
@@ -197,7 +197,7 @@ mod tests {
 
         let help = complaint.help.expect("help");
         assert!(
-            help.starts_with("`interval` is a key of [[source]];"),
+            help.starts_with("`interval` is a key of [[source]]. "),
             "{help}"
         );
     }

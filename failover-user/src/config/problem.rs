@@ -94,6 +94,10 @@ impl fmt::Display for Problems {
             }
             let (line, column) = (problem.line, problem.column);
             write!(f, "{}:{line}:{column}: {}", self.file(), problem.title())?;
+            if let Some(first) = &problem.first {
+                let (line, _) = self.source.position(first.start);
+                write!(f, "; first on line {line}")?;
+            }
             if let Some(help) = &problem.help {
                 write!(f, " ({help})")?;
             }

@@ -223,7 +223,7 @@ impl<'t> Item<'t> {
         let DeValue::String(text) = self.value else {
             let complaint = match self.value {
                 DeValue::Integer(number) => Complaint::new(format!("{number} has no unit")).help(
-                    format!("write it in quotes with a unit, such as \"10ms\"; {bounds}"),
+                    format!("write it in quotes with a unit, such as \"{number}ms\" or \"{number}s\"; {bounds}"),
                 ),
                 DeValue::String(_)
                 | DeValue::Float(_)
@@ -332,5 +332,102 @@ impl<'t> Item<'t> {
             DeValue::Table(_) => "a table",
         };
         Complaint::new(format!("expected {expected}, found {found}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{syntax::Syntax, text::SourceText};
+
+    /// What `read` makes of the value of `daemon.xdp`, and the first complaint.
+    fn read<T>(
+        value: &str,
+        read: impl Fn(&Item<'_>, &mut Collector) -> Option<T>,
+    ) -> (Option<T>, Option<String>) {
+        let source = SourceText::new("t.toml", &format!("xdp = {value}\n"));
+        let (tree, _) = Syntax::parse(&source);
+        let mut out = Collector::default();
+        let place = Place {
+            key: "daemon".to_owned(),
+            span: 0..0,
+        };
+        let section = Section::open(Kind::Daemon, &tree, place, &mut out);
+        let result = read(&section.get("xdp").expect("set"), &mut out);
+        let message = out.found.pop().map(|found| found.complaint.message);
+        (result, message)
+    }
+
+    #[test]
+    fn whole_numbers_are_read_in_every_notation() {
+        for (written, value) in [
+            ("1", 1),
+            ("+255", 255),
+            ("0xff", 255),
+            ("0b11", 3),
+            ("0o17", 15),
+            ("2_5_5", 255),
+        ] {
+            let result = read(written, |item, out| item.integer(1..=255, out));
+
+            assert_eq!(result, (Some(value), None), "{written}");
+        }
+    }
+
+    #[test]
+    fn other_numbers_are_refused() {
+        for (written, reason) in [
+            ("0", "0 is out of range"),
+            ("256", "256 is out of range"),
+            ("-1", "-1 is out of range"),
+            ("4294967297", "4294967297 is out of range"),
+            (
+                "99999999999999999999999",
+                "99999999999999999999999 is out of range",
+            ),
+            ("0x1_00", "0x100 is out of range"),
+            ("3.0", "expected a whole number, found a fraction"),
+            ("nan", "expected a whole number, found a fraction"),
+            ("\"3\"", "expected a whole number, found a string"),
+            ("true", "expected a whole number, found true or false"),
+            ("2024-01-01", "expected a whole number, found a date"),
+        ] {
+            let result = read(written, |item, out| item.integer(1..=255, out));
+
+            assert_eq!(result, (None, Some(reason.to_owned())), "{written}");
+        }
+    }
+
+    #[test]
+    fn words_are_compared_exactly() {
+        let words = [("auto", 1), ("native", 2)];
+
+        for (written, value, reason) in [
+            ("\"native\"", Some(2), None),
+            ("\"Native\"", None, Some("\"Native\" is not known")),
+            ("\"\"", None, Some("\"\" is not known")),
+            (
+                "true",
+                None,
+                Some("expected one of several words, found true or false"),
+            ),
+        ] {
+            let result = read(written, |item, out| item.choice(&words, out));
+
+            assert_eq!(result, (value, reason.map(str::to_owned)), "{written}");
+        }
+    }
+
+    #[test]
+    fn members_of_a_list_are_counted_from_one() {
+        let (keys, _) = read("[1, 2]", |item, out| {
+            let members = item.list("a list", "[]", out)?;
+            Some(members.into_iter().map(|member| member.place.key).collect())
+        });
+
+        assert_eq!(
+            keys,
+            Some(vec!["daemon.xdp[1]".to_owned(), "daemon.xdp[2]".to_owned()])
+        );
     }
 }

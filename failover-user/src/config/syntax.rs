@@ -85,6 +85,21 @@ fn explain(message: &str, written: &str, line: &str) -> Complaint {
             complaint.help("keep one of the two")
         };
     }
+    if [
+        "invalid basic string, expected `\"`",
+        "invalid literal string, expected `'`",
+    ]
+    .contains(&message)
+    {
+        return syntax("a quote is missing").help("put the value between two quotes, on one line");
+    }
+    if message.starts_with("missing comma") || message.starts_with("unclosed array, ") {
+        return syntax("the list before this goes on")
+            .help("separate its members by commas, and close it with `]`");
+    }
+    if message.starts_with("unclosed table") || message.starts_with("unclosed array table") {
+        return syntax("a bracket is missing").help("write `[name]` or `[[name]]`");
+    }
     if message.starts_with("unexpected leading zero") {
         return syntax("a number cannot begin with 0").help("write it without the leading zero");
     }
