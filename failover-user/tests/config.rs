@@ -250,6 +250,25 @@ fn more_than_the_kernel_side_can_hold_is_refused() {
     );
 }
 
+#[test]
+fn a_reflector_with_more_addresses_than_discriminators_needs_its_own() {
+    let mut facts = host();
+    let more = (0..64).map(|i| (Ipv4Addr::new(10, 0, 1, i + 1), 24));
+    facts.nics[1].addresses.extend(more);
+
+    let by_address = config::check("t.toml", "[reflector]\nnics = [\"ens1\"]\n", &facts);
+    let one = "[reflector]\nnics = [\"ens1\"]\ndiscriminator = 7\n";
+    let by_number = config::check("t.toml", one, &facts);
+
+    let problems = by_address.expect_err("too many");
+    assert_eq!(
+        problems.to_string(),
+        "t.toml:2:9: reflector.nics[1]: these NICs have 65 IPv4 addresses, \
+         and the reflector answers to at most 64 (set `discriminator`)"
+    );
+    assert!(by_number.is_ok());
+}
+
 /// What a slip of the hand, a bad merge or a broken disk makes of a file.
 fn mutate(octets: &mut Vec<u8>, rng: &mut StdRng) {
     const TOKENS: &[&str] = &[

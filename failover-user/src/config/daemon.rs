@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use super::{
+    item::Item,
     keys::Kind,
     problem::Complaint,
-    reader::{Collector, Item, Section},
+    reader::{Collector, Section},
     types::{DEFAULT_SOCKET, Daemon, XdpMode},
 };
 

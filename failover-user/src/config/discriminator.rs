@@ -4,10 +4,7 @@ use std::net::Ipv4Addr;
 
 use toml::de::DeValue;
 
-use super::{
-    problem::Complaint,
-    reader::{Collector, Item},
-};
+use super::{item::Item, problem::Complaint, reader::Collector};
 
 /// A discriminator other than 0 (RFC 7880 section 3: it identifies the reflector, and 0 identifies none).
 pub(super) fn read(item: &Item<'_>, out: &mut Collector) -> Option<u32> {

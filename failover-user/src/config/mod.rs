@@ -10,6 +10,7 @@ mod discriminator;
 pub mod duration;
 mod host;
 mod inventory;
+mod item;
 mod keys;
 mod load;
 mod path;

@@ -7,9 +7,10 @@ use toml::de::DeValue;
 use super::{
     address, discriminator,
     inventory::{Forward, Listed, Monitor, Named},
+    item::Item,
     keys::Kind,
     problem::{Complaint, Place},
-    reader::{Collector, Item, Section},
+    reader::{Collector, Section},
     types::{Address, Deliver, Path, Probe},
 };
 

@@ -7,10 +7,11 @@ use failover_ebpf::abi;
 use super::{
     address, discriminator,
     inventory::Named,
+    item::Item,
     keys::Kind,
     path::nic_name,
     problem::{Complaint, Place},
-    reader::{Collector, Item, Section},
+    reader::{Collector, Section},
     types::Reflector,
 };
 

@@ -3,9 +3,10 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
+    item::Item,
     keys::nearest,
     problem::Complaint,
-    reader::{Collector, Item, Section},
+    reader::{Collector, Section},
     types::{Failback, OnFailure, Probe, Trigger},
 };
 

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::{
     inventory::Named,
+    item::Item,
     keys::Kind,
     path,
     problem::Complaint,
-    reader::{Collector, Item, Section},
+    reader::{Collector, Section},
     settings::Settings,
     types::{Failback, OnFailure, Probe, Source, Trigger},
 };
