@@ -2,6 +2,7 @@
 
 mod answer;
 mod ask;
+pub mod check;
 mod events;
 pub mod exit;
 mod failback;
@@ -25,9 +26,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let socket = cli.client_socket().to_owned();
     match cli.verb {
         Verb::Run(options) => return run::run(options, cli.socket),
-        Verb::Check { config } => {
-            anyhow::bail!("`check` of {} is not part of this build", config.display())
-        }
+        Verb::Check { config } => return check::run(&config, &check::facts()?),
         Verb::Status { source, json } => status::run(&socket, source.as_deref(), json)?,
         Verb::Events { follow, json } => events::run(&socket, follow, json)?,
         Verb::Approve { source } => answer::run(&socket, &Request::Approve { source })?,

@@ -1,7 +1,68 @@
 //! The configuration: TOML text to checked types.
 //!
-//! [`types`] is what the rest of the daemon works with: every value in it has been checked.
+//! [`types`] is what the rest of the daemon works with: every value in it has been checked. Two steps lead there:
+//! [`parse`] says all that the text alone allows, [`check_host`] compares it with the host's NICs. Both are pure; they
+//! report every problem at once, each with its place in the file. [`check`] does both, [`load`] reads the file first.
 
+mod address;
+mod daemon;
+mod discriminator;
+pub mod duration;
+mod host;
+mod inventory;
+mod item;
+mod keys;
+mod load;
+mod path;
+mod problem;
+mod read;
+mod reader;
+mod reflector;
+mod report;
+mod settings;
+mod source;
+mod syntax;
+mod text;
 pub mod types;
 
+pub use host::{HostFacts, NicFacts};
+pub use load::{LoadError, load};
+pub use problem::{Problem, Problems};
+pub use report::Style;
+pub use text::SourceText;
 pub use types::*;
+
+use inventory::Inventory;
+
+/// A configuration whose text is sound, with the places that [`check_host`] may complain about.
+#[derive(Clone, Debug)]
+pub struct Parsed {
+    /// The values.
+    pub config: Config,
+    source: SourceText,
+    inventory: Inventory,
+}
+
+/// First step: everything that the text alone allows to say. `file` is only a name, for reports.
+pub fn parse(file: &str, text: &str) -> Result<Parsed, Problems> {
+    let (config, source, inventory) = read::read(SourceText::new(file, text)).finish()?;
+    Ok(Parsed {
+        config,
+        source,
+        inventory,
+    })
+}
+
+/// Second step: does the host have what the file names? Empty if it does.
+pub fn check_host(parsed: &Parsed, facts: &HostFacts) -> Problems {
+    let found = host::compare(&parsed.inventory, facts);
+    Problems::new(parsed.source.clone(), found)
+}
+
+/// Both steps in one report: the host is checked for whatever could be read.
+pub fn check(file: &str, text: &str, facts: &HostFacts) -> Result<Config, Problems> {
+    let mut reading = read::read(SourceText::new(file, text));
+    reading.add(host::compare(&reading.inventory, facts));
+    let (config, _, _) = reading.finish()?;
+    Ok(config)
+}

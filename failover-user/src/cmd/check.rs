@@ -1,0 +1,276 @@
+//! `failover check -c FILE`: is this configuration right, and what will it do?
+
+use std::{fmt, io::Write as _, net::Ipv4Addr, path::Path, process::ExitCode, time::Duration};
+
+use crate::{
+    config::{
+        self, Config, Deliver, Failback, HostFacts, LoadError, OnFailure, Probe, Reflector, Source,
+        Style, Trigger, XdpMode, duration,
+    },
+    net::{self, links::Link},
+};
+
+/// What `check` has to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// For standard output: the summary of a good file.
+    pub summary: String,
+    /// For standard error: the problems of a bad one.
+    pub report: String,
+    /// 0, or 2 for a bad file.
+    pub code: u8,
+}
+
+/// Checks `file` for this host and prints the outcome. Colours appear on a terminal only, and not with `NO_COLOR`.
+///
+/// # Errors
+///
+/// Standard output or standard error cannot be written to.
+pub fn run(file: &Path, facts: &HostFacts) -> anyhow::Result<ExitCode> {
+    let outcome = check(file, facts, Style::Coloured);
+    // anstream strips the colours where they are not wanted.
+    anstream::stdout().write_all(outcome.summary.as_bytes())?;
+    anstream::stderr().write_all(outcome.report.as_bytes())?;
+    Ok(ExitCode::from(outcome.code))
+}
+
+/// What this host is like: its NICs, and which of their addresses it has only taken over.
+///
+/// # Errors
+///
+/// The kernel does not answer.
+pub fn facts() -> anyhow::Result<HostFacts> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let handle = net::connect()?;
+        let links = net::links::list(&handle).await?;
+        let held = net::cleanup::addresses(&handle).await?;
+        Ok(host_facts(&links, held.into_iter().map(|(_, ip)| ip)))
+    })
+}
+
+/// The same, of NICs that are known already.
+pub fn host_facts(links: &[Link], held: impl IntoIterator<Item = Ipv4Addr>) -> HostFacts {
+    let links = links.iter().map(|link| (link.name.clone(), link.loopback, link.addresses.clone()));
+    HostFacts::from_links(links, held)
+}
+
+/// Checks `file` for the host that `facts` describe.
+pub fn check(file: &Path, facts: &HostFacts, style: Style) -> Outcome {
+    match config::load(file, facts) {
+        Ok(config) => Outcome {
+            summary: Summary {
+                file,
+                config: &config,
+                facts,
+            }
+            .to_string(),
+            report: String::new(),
+            code: 0,
+        },
+        Err(error) => Outcome {
+            summary: String::new(),
+            report: report(&error, style),
+            code: 2,
+        },
+    }
+}
+
+fn report(error: &LoadError, style: Style) -> String {
+    match error {
+        LoadError::Unreadable { .. } | LoadError::NotText { .. } => format!("{error}\n"),
+        LoadError::Invalid(problems) => {
+            format!("{}{}\n", problems.report(style), problems.closing_line())
+        }
+    }
+}
+
+/// What a good configuration will do, to be verified at a glance.
+struct Summary<'a> {
+    file: &'a Path,
+    config: &'a Config,
+    facts: &'a HostFacts,
+}
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} is good", self.file.display())?;
+        for source in &self.config.sources {
+            writeln!(f)?;
+            describe_source(f, source)?;
+        }
+        if let Some(reflector) = &self.config.reflector {
+            writeln!(f)?;
+            describe_reflector(f, reflector, self.facts)?;
+        }
+        let xdp = match self.config.daemon.xdp {
+            XdpMode::Native => "native",
+            XdpMode::Generic => "generic",
+            XdpMode::Auto => "native where the driver can, else generic",
+        };
+        let socket = self.config.daemon.socket.display();
+        writeln!(f, "\ncontrol socket {socket}; XDP {xdp}")
+    }
+}
+
+fn describe_source(f: &mut fmt::Formatter<'_>, source: &Source) -> fmt::Result {
+    let probe = match source.probe {
+        Probe::Sbfd => "S-BFD",
+        Probe::Icmp => "ICMP echo",
+    };
+    let (interval, misses) = (source.interval, source.misses);
+    let plural = if misses == 1 { "miss" } else { "misses" };
+    writeln!(f, "source {}", source.name)?;
+    writeln!(
+        f,
+        "  {probe} every {}, {misses} {plural}: a failure is noticed {} after it happens",
+        duration::show(interval),
+        detection(interval, misses)
+    )?;
+    let when = match (source.trigger, source.paths.len()) {
+        (Trigger::Any | Trigger::All, 1) => "the path has failed",
+        (Trigger::Any, _) => "any path has failed",
+        (Trigger::All, _) => "all paths have failed",
+        (Trigger::Path, _) => "a path has failed, for that path alone",
+    };
+    let action = match source.on_failure {
+        OnFailure::Automatic => "take over at once",
+        OnFailure::Ask => "ask, and take over when approved",
+    };
+    writeln!(f, "  when {when}: {action}")?;
+    match source.failback {
+        Failback::Manual => writeln!(f, "  failback: by `failover failback {}`", source.name)?,
+        Failback::Automatic => writeln!(
+            f,
+            "  failback: once the source has been healthy for {}",
+            duration::show(source.failback_after)
+        )?,
+    }
+    for (i, path) in source.paths.iter().enumerate() {
+        write!(
+            f,
+            "  path {}: watch {} from {}",
+            i + 1,
+            path.monitor,
+            path.nic
+        )?;
+        if source.probe == Probe::Sbfd && path.discriminator != path.monitor.to_bits() {
+            write!(f, ", discriminator {}", path.discriminator)?;
+        }
+        writeln!(f)?;
+        let rows: Vec<_> = path
+            .addresses
+            .iter()
+            .map(|address| (format!("{}/{}", address.ip, address.prefix), address))
+            .collect();
+        let ip = rows.iter().map(|(ip, _)| ip.len()).max().unwrap_or(0);
+        let nic = path.addresses.iter().map(|a| a.target_nic.chars().count());
+        let nic = nic.max().unwrap_or(0);
+        for (shown, address) in rows {
+            write!(f, "    {shown:ip$}  on {:nic$}  ", address.target_nic)?;
+            match address.deliver {
+                Deliver::Local => writeln!(f, "delivered here")?,
+                Deliver::Forward(to) => writeln!(f, "forwarded to {to}")?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A failure falls between two requests, and the last of the missed ones is judged when the next is due: between
+/// `misses` and `misses + 1` intervals later.
+fn detection(interval: Duration, misses: u32) -> String {
+    let (per_unit, unit) = [(1_000_000_000, "s"), (1_000_000, "ms")]
+        .into_iter()
+        .find(|(per_unit, _)| interval.as_nanos().is_multiple_of(*per_unit))
+        .unwrap_or((1_000, "us"));
+    let one = interval.as_nanos() / per_unit;
+    let misses = u128::from(misses);
+    format!("{} to {} {unit}", one * misses, one * (misses + 1))
+}
+
+fn describe_reflector(
+    f: &mut fmt::Formatter<'_>,
+    reflector: &Reflector,
+    facts: &HostFacts,
+) -> fmt::Result {
+    writeln!(f, "reflector")?;
+    for name in &reflector.nics {
+        let nic = facts.nics.iter().find(|nic| nic.name == *name);
+        let addresses: Vec<_> = nic
+            .into_iter()
+            .flat_map(|nic| &nic.addresses)
+            .map(|(ip, _)| *ip)
+            .filter(|ip| !facts.held.contains(ip))
+            .map(|ip| ip.to_string())
+            .collect();
+        writeln!(
+            f,
+            "  answers heartbeats on {name} at {}",
+            addresses.join(", ")
+        )?;
+    }
+    match reflector.discriminator {
+        Some(number) => writeln!(f, "  discriminator {number}")?,
+        None => writeln!(f, "  discriminator: the address that is asked")?,
+    }
+    let initiators: Vec<_> = reflector
+        .initiators
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let who = if initiators.is_empty() {
+        "any host".to_owned()
+    } else {
+        initiators.join(", ")
+    };
+    let min_rx = duration::show(reflector.min_rx);
+    writeln!(f, "  for {who}, at most one request every {min_rx}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn detection_time_is_misses_to_misses_plus_one_intervals() {
+        for (micros, misses, shown) in [
+            (10_000, 3, "30 to 40 ms"),
+            (1_000, 3, "3 to 4 ms"),
+            (50, 3, "150 to 200 us"),
+            (1_500, 2, "3000 to 4500 us"),
+            (250_000, 4, "1000 to 1250 ms"),
+            (60_000_000, 255, "15300 to 15360 s"),
+        ] {
+            assert_eq!(detection(Duration::from_micros(micros), misses), shown);
+        }
+    }
+
+    #[test]
+    fn a_missing_file_is_one_sentence() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("absent.toml");
+
+        let outcome = check(&file, &HostFacts::default(), Style::Plain);
+
+        let expected = format!(
+            "cannot read the configuration {}: there is no such file; give its path with -c\n",
+            file.display()
+        );
+        assert_eq!(outcome.report, expected);
+        assert_eq!(outcome.code, 2);
+    }
+
+    #[test]
+    fn a_file_that_is_no_text_is_refused_with_the_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("latin1.toml");
+        std::fs::write(&file, b"[daemon]\n# caf\xe9\n").unwrap();
+
+        let outcome = check(&file, &HostFacts::default(), Style::Plain);
+
+        let place = format!("{}:2:6: ", file.display());
+        assert!(outcome.report.starts_with(&place), "{}", outcome.report);
+        assert_eq!(outcome.code, 2);
+    }
+}

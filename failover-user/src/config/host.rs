@@ -1,0 +1,221 @@
+//! What can only be said knowing the host: its NICs and their addresses.
+
+use std::net::Ipv4Addr;
+
+use failover_ebpf::abi;
+
+use super::{
+    address::{network, same_subnet},
+    inventory::{Inventory, Monitor, Named},
+    problem::{Complaint, Found, enumerate},
+};
+
+/// The host, as far as a configuration depends on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostFacts {
+    /// Every NIC.
+    pub nics: Vec<NicFacts>,
+    /// Addresses that this host has taken over. They are on its NICs and are not its own.
+    pub held: Vec<Ipv4Addr>,
+}
+
+/// A NIC of the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NicFacts {
+    /// Its name.
+    pub name: String,
+    /// It is the loopback.
+    pub loopback: bool,
+    /// Its IPv4 addresses with their prefix lengths.
+    pub addresses: Vec<(Ipv4Addr, u8)>,
+}
+
+impl HostFacts {
+    /// From one tuple a NIC: name, whether it is the loopback, IPv4 addresses with their prefix lengths.
+    pub fn from_links(
+        links: impl IntoIterator<Item = (String, bool, Vec<(Ipv4Addr, u8)>)>,
+        held: impl IntoIterator<Item = Ipv4Addr>,
+    ) -> Self {
+        Self {
+            nics: links
+                .into_iter()
+                .map(|(name, loopback, addresses)| NicFacts {
+                    name,
+                    loopback,
+                    addresses,
+                })
+                .collect(),
+            held: held.into_iter().collect(),
+        }
+    }
+
+    fn nic(&self, name: &str) -> Option<&NicFacts> {
+        self.nics.iter().find(|nic| nic.name == name)
+    }
+
+    /// A NIC's addresses without those that are only held.
+    fn own<'a>(&'a self, nic: &'a NicFacts) -> impl Iterator<Item = (Ipv4Addr, u8)> + 'a {
+        let own = |(ip, _): &(Ipv4Addr, u8)| !self.held.contains(ip);
+        nic.addresses.iter().copied().filter(own)
+    }
+
+    /// The NIC that `ip` is an own address of.
+    fn owner(&self, ip: Ipv4Addr) -> Option<&NicFacts> {
+        self.nics
+            .iter()
+            .find(|nic| self.own(nic).any(|(own, _)| own == ip))
+    }
+
+    /// NICs with a subnet that `ip` is in.
+    fn connected(&self, ip: Ipv4Addr) -> impl Iterator<Item = &NicFacts> {
+        self.nics
+            .iter()
+            .filter(move |nic| !nic.loopback && self.reaches(nic, ip))
+    }
+
+    fn reaches(&self, nic: &NicFacts, ip: Ipv4Addr) -> bool {
+        self.own(nic)
+            .any(|(own, prefix)| same_subnet(own, ip, prefix))
+    }
+
+    /// `ens1 (10.0.0.2/24) and ens2 (no IPv4 address)`, without the loopback.
+    fn list(&self) -> String {
+        let nics = self.nics.iter().filter(|nic| !nic.loopback);
+        let nics: Vec<_> = nics.map(|nic| self.describe(nic)).collect();
+        enumerate(&nics, "and")
+    }
+
+    fn describe(&self, nic: &NicFacts) -> String {
+        let addresses: Vec<_> = self.own(nic).map(|(ip, p)| format!("{ip}/{p}")).collect();
+        if addresses.is_empty() {
+            format!("{} (no IPv4 address)", nic.name)
+        } else {
+            format!("{} ({})", nic.name, addresses.join(", "))
+        }
+    }
+}
+
+/// Compares what a file names with what the host has.
+pub(super) fn compare(named: &Inventory, facts: &HostFacts) -> Vec<Found> {
+    let nics = named.nics.iter().filter_map(|nic| unknown_nic(nic, facts));
+    let monitors = named
+        .monitors
+        .iter()
+        .filter_map(|monitor| unreachable_monitor(monitor, named, facts));
+    let own = named.addresses.iter().filter_map(|listed| {
+        let nic = facts.owner(listed.ip)?;
+        let complaint = Complaint::new(format!(
+            "{} is this host's own address, on {}",
+            listed.ip, nic.name
+        ));
+        let help = "list addresses of the source that this host does not have";
+        Some(complaint.help(help).at(&listed.at))
+    });
+    let forwards = named.forwards.iter().filter_map(|forward| {
+        let complaint = unreachable_standby(forward.to, facts)?;
+        Some(complaint.at(&forward.at))
+    });
+    let reflector = named.reflector_nics.iter().filter_map(|named| {
+        let nic = facts.nic(&named.name).filter(|nic| !nic.loopback)?;
+        let complaint = Complaint::new(format!("{} has no IPv4 address", nic.name))
+            .help("heartbeats are sent to an IPv4 address; give it one, or name another NIC");
+        facts
+            .own(nic)
+            .next()
+            .is_none()
+            .then(|| complaint.at(&named.at))
+    });
+    let mut found: Vec<_> = nics
+        .chain(monitors)
+        .chain(own)
+        .chain(forwards)
+        .chain(reflector)
+        .collect();
+    found.extend(too_many_discriminators(named, facts));
+    found
+}
+
+fn unknown_nic(named: &Named, facts: &HostFacts) -> Option<Found> {
+    let name = &named.name;
+    let complaint = match facts.nic(name) {
+        Some(nic) if nic.loopback => Complaint::new(format!(
+            "\"{name}\" is the loopback, which no other host can reach"
+        )),
+        Some(_) => return None,
+        None => Complaint::new(format!("this host has no NIC \"{name}\"")),
+    };
+    let help = format!("its NICs are {}", facts.list());
+    Some(complaint.help(help).at(&named.at))
+}
+
+/// Heartbeats are framed by hand and go to the source's MAC address: it must be on a network of the NIC itself.
+fn unreachable_monitor(monitor: &Monitor, named: &Inventory, facts: &HostFacts) -> Option<Found> {
+    let ip = monitor.ip;
+    if let Some(nic) = facts.owner(ip) {
+        let complaint = Complaint::new(format!("{ip} is this host's own address, on {}", nic.name));
+        return Some(
+            complaint
+                .help("watch an address of the source")
+                .at(&monitor.at),
+        );
+    }
+    let nic = facts.nic(monitor.nic.as_deref()?)?;
+    if nic.loopback || facts.reaches(nic, ip) {
+        return None;
+    }
+    let complaint = Complaint::new(format!("{ip} is on no network of {}", facts.describe(nic)));
+    let help = match facts.connected(ip).next() {
+        Some(other) => format!(
+            "heartbeats can leave by {}: write `nic = \"{}\"`",
+            facts.describe(other),
+            other.name
+        ),
+        None => {
+            // The prefix that the file itself gives for the source's network, if it does.
+            let listed = named.addresses.iter().find(|listed| {
+                listed.source == monitor.source && same_subnet(listed.ip, ip, listed.prefix)
+            });
+            let prefix = listed.map_or(24, |listed| listed.prefix);
+            let network = network(ip, prefix);
+            format!(
+                "give {} an address of the source's network, such as one in {network}/{prefix}",
+                nic.name
+            )
+        }
+    };
+    Some(complaint.help(help).at(&monitor.at))
+}
+
+fn unreachable_standby(to: Ipv4Addr, facts: &HostFacts) -> Option<Complaint> {
+    if let Some(nic) = facts.owner(to) {
+        let complaint = Complaint::new(format!("{to} is this host's own address, on {}", nic.name));
+        return Some(complaint.help("to deliver here, write `deliver = \"local\"`"));
+    }
+    if facts.connected(to).next().is_some() {
+        return None;
+    }
+    let complaint = Complaint::new(format!(
+        "{to} is on no network that this host is connected to"
+    ));
+    Some(complaint.help(format!(
+        "the standby server must be on a network of one of {}",
+        facts.list()
+    )))
+}
+
+fn too_many_discriminators(named: &Inventory, facts: &HostFacts) -> Option<Found> {
+    let limit = abi::MAX_DISCRIMINATORS as usize;
+    let nics = named.reflector_nics.iter();
+    let count: usize = nics
+        .filter_map(|named| facts.nic(&named.name))
+        .map(|nic| facts.own(nic).count())
+        .sum();
+    if !named.default_discriminators || count <= limit {
+        return None;
+    }
+    let complaint = Complaint::new(format!(
+        "these NICs have {count} IPv4 addresses, and the reflector answers to at most {limit}"
+    ));
+    let first = &named.reflector_nics.first()?.at;
+    Some(complaint.help("set `discriminator`").at(first))
+}

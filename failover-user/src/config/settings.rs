@@ -1,0 +1,117 @@
+//! The scalar keys of `[[source]]`, which `[defaults]` may set for all of them.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use super::{
+    item::Item,
+    keys::nearest,
+    problem::Complaint,
+    reader::{Collector, Section},
+    types::{Failback, OnFailure, Probe, Trigger},
+};
+
+/// `interval` can be this.
+pub(super) const INTERVAL: RangeInclusive<Duration> =
+    Duration::from_micros(50)..=Duration::from_secs(60);
+/// `misses` can be this.
+pub(super) const MISSES: RangeInclusive<u32> = 1..=255;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Long enough for any maintenance, short enough to catch `"60d"` for `"60s"`.
+const FAILBACK_AFTER: RangeInclusive<Duration> = Duration::ZERO..=DAY;
+/// More often than once a second would be a flood of broadcasts.
+const ANNOUNCE_EVERY: RangeInclusive<Duration> = Duration::from_secs(1)..=DAY;
+
+/// What one table sets; `None`: not set there, or refused.
+#[derive(Clone, Default)]
+pub(super) struct Settings {
+    pub(super) probe: Option<Probe>,
+    pub(super) interval: Option<Duration>,
+    pub(super) misses: Option<u32>,
+    pub(super) on_failure: Option<OnFailure>,
+    pub(super) trigger: Option<Trigger>,
+    pub(super) failback: Option<Failback>,
+    pub(super) failback_after: Option<Duration>,
+    pub(super) announce_every: Option<Duration>,
+}
+
+impl Settings {
+    pub(super) fn read(section: &Section<'_>, out: &mut Collector) -> Self {
+        Self {
+            probe: section.get("probe").and_then(|item| probe(&item, out)),
+            interval: section
+                .get("interval")
+                .and_then(|item| item.duration(INTERVAL, out)),
+            misses: section
+                .get("misses")
+                .and_then(|item| item.integer(MISSES, out)),
+            on_failure: section
+                .get("on_failure")
+                .and_then(|item| item.choice(ON_FAILURE, out)),
+            trigger: section
+                .get("trigger")
+                .and_then(|item| item.choice(TRIGGER, out)),
+            failback: section
+                .get("failback")
+                .and_then(|item| item.choice(FAILBACK, out)),
+            failback_after: section
+                .get("failback_after")
+                .and_then(|item| item.duration(FAILBACK_AFTER, out)),
+            announce_every: section
+                .get("announce_every")
+                .and_then(|item| item.duration(ANNOUNCE_EVERY, out)),
+        }
+    }
+
+    /// Takes from `defaults` what is not set here.
+    pub(super) fn or(self, defaults: &Self) -> Self {
+        Self {
+            probe: self.probe.or(defaults.probe),
+            interval: self.interval.or(defaults.interval),
+            misses: self.misses.or(defaults.misses),
+            on_failure: self.on_failure.or(defaults.on_failure),
+            trigger: self.trigger.or(defaults.trigger),
+            failback: self.failback.or(defaults.failback),
+            failback_after: self.failback_after.or(defaults.failback_after),
+            announce_every: self.announce_every.or(defaults.announce_every),
+        }
+    }
+}
+
+const ON_FAILURE: &[(&str, OnFailure)] =
+    &[("automatic", OnFailure::Automatic), ("ask", OnFailure::Ask)];
+const TRIGGER: &[(&str, Trigger)] = &[
+    ("any", Trigger::Any),
+    ("all", Trigger::All),
+    ("path", Trigger::Path),
+];
+const FAILBACK: &[(&str, Failback)] = &[
+    ("manual", Failback::Manual),
+    ("automatic", Failback::Automatic),
+];
+
+fn probe(item: &Item<'_>, out: &mut Collector) -> Option<Probe> {
+    let expected = "a probe";
+    let text = item.text(expected, "sbfd", out)?;
+    let known = "write \"sbfd\" or \"icmp\"";
+    let shown = text.escape_debug();
+    let complaint = match text {
+        "sbfd" => return Some(Probe::Sbfd),
+        "icmp" => return Some(Probe::Icmp),
+        "arp" | "tcp" => Complaint::new(format!("`{text}` is not supported by this version")),
+        _ if text.starts_with("tcp:") => {
+            Complaint::new("`tcp:PORT` is not supported by this version")
+        }
+        _ => {
+            let complaint = Complaint::new(format!("\"{shown}\" is not known"));
+            let help = match nearest(text, &["sbfd", "icmp"]) {
+                Some(word) => format!("did you mean \"{word}\"? It can be \"sbfd\" or \"icmp\""),
+                None => known.to_owned(),
+            };
+            out.complain(&item.place, complaint.help(help));
+            return None;
+        }
+    };
+    out.complain(&item.place, complaint.help(known));
+    None
+}
