@@ -35,7 +35,7 @@ impl Program {
         for name in [program::FAILOVER, program::PASS] {
             xdp(&mut ebpf, name)?
                 .load()
-                .with_context(|| format!("the kernel refuses the program `{name}`"))?;
+                .map_err(|error| refused(name, error))?;
         }
         Ok(Self {
             ebpf,
@@ -152,6 +152,25 @@ fn xdp<'a>(ebpf: &'a mut Ebpf, name: &str) -> anyhow::Result<&'a mut Xdp> {
     program
         .try_into()
         .with_context(|| format!("`{name}` is no XDP program"))
+}
+
+/// The verifier explains itself over hundreds of lines; the last ones say what is wrong.
+fn refused(name: &str, error: ProgramError) -> anyhow::Error {
+    let ProgramError::LoadError {
+        io_error,
+        verifier_log,
+    } = error
+    else {
+        return anyhow::Error::new(error)
+            .context(format!("the kernel refuses the program `{name}`"));
+    };
+    let log = verifier_log.to_string();
+    tracing::debug!(program = name, log, "verifier");
+    let tail: Vec<&str> = log.lines().rev().take(4).collect();
+    let tail = tail.into_iter().rev().collect::<Vec<_>>().join(" | ");
+    anyhow!(
+        "the kernel refuses the program `{name}`: {io_error}; the verifier's last words: {tail}"
+    )
 }
 
 fn os_error(error: &ProgramError) -> Option<i32> {
