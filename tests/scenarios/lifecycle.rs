@@ -1,5 +1,7 @@
 //! Daemons that end, are killed, start again; NICs that go and come.
 
+use std::process::{Command, Stdio};
+
 use failover_tests::lab::{Daemon, clock};
 
 use crate::pair::{PATIENCE, Pair, automatic, run, source, wait_for_state};
@@ -24,9 +26,17 @@ fn a_killed_daemon_loses_no_packet_for_a_held_address() {
 
     let report = client.finish();
     // The flush makes the client ask again who has the address: without a daemon the program answers.
-    assert_eq!(report.lost_between(killed, u64::MAX), 0, "{:?}", report.timeline());
+    assert_eq!(
+        report.lost_between(killed, u64::MAX),
+        0,
+        "{:?}",
+        report.timeline()
+    );
     let status = target.status();
-    assert_eq!(source(&status, "web1")["cause"], "held when the daemon started");
+    assert_eq!(
+        source(&status, "web1")["cause"],
+        "held when the daemon started"
+    );
 }
 
 #[test]
@@ -60,7 +70,8 @@ fn a_reflector_answers_while_its_daemon_restarts() {
 
     daemon.kill9();
     daemon.restart();
-    let received = |status: &serde_json::Value| source(status, "web1")["paths"][0]["received"].as_u64();
+    let received =
+        |status: &serde_json::Value| source(status, "web1")["paths"][0]["received"].as_u64();
     let now = received(&target.status());
     target.wait_for(PATIENCE, "more heartbeats", |status| {
         received(status) > now.map(|now| now + 100)
@@ -113,9 +124,13 @@ fn a_nic_that_comes_back_carries_on() {
     let (_source, target) = pair.start(&automatic("1ms", 3));
 
     pair.target_nics[1].down();
-    target.wait_for(PATIENCE, "ens2 to be down", |status| status["nics"][1]["carrier"] == false);
+    target.wait_for(PATIENCE, "ens2 to be down", |status| {
+        status["nics"][1]["carrier"] == false
+    });
     pair.target_nics[1].up();
-    target.wait_for(PATIENCE, "ens2 to be up", |status| status["nics"][1]["carrier"] == true);
+    target.wait_for(PATIENCE, "ens2 to be up", |status| {
+        status["nics"][1]["carrier"] == true
+    });
     let client = pair.client("10.0.0.11", 1000);
     let pulled = pair.source_nic.pull();
     client.wait_for_answer_by("target", pulled);
@@ -140,7 +155,10 @@ fn events_survive_a_restart() {
         .map(|event| event["event"].as_str().unwrap_or_default().to_owned())
         .collect();
     for wanted in ["started", "verdict", "takeover", "stopping"] {
-        assert!(names.iter().any(|name| name == wanted), "no {wanted} in {names:?}");
+        assert!(
+            names.iter().any(|name| name == wanted),
+            "no {wanted} in {names:?}"
+        );
     }
 }
 
@@ -148,12 +166,22 @@ fn events_survive_a_restart() {
 fn a_second_daemon_on_the_same_pins_is_refused() {
     let pair = Pair::new();
     let (_source, target) = pair.start(&automatic("1ms", 3));
-    let config = target.config();
-    let config = config.to_str().expect("a path");
-    let pins = target.pins().to_str().expect("a path").to_owned();
-    let other = pair.lab.dir().join("other.sock");
+    let path = |path: &std::path::Path| path.to_str().expect("a path").to_owned();
+    let mut command = Command::new(failover_tests::lab::daemon::binary());
+    command
+        .args(["--socket", &path(&pair.lab.dir().join("other.sock"))])
+        .args([
+            "run",
+            "-c",
+            &path(&target.config()),
+            "--bpffs",
+            &path(target.pins()),
+        ])
+        .args(["--state-dir", &path(&pair.lab.dir().join("other"))])
+        .stderr(Stdio::piped());
 
-    let output = target.failover(&["--socket", other.to_str().expect("a path"), "run", "-c", config, "--bpffs", &pins]);
+    let child = pair.target.namespace().command(command);
+    let output = child.wait_with_output().expect("the second daemon");
 
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{text}");
@@ -165,7 +193,11 @@ fn a_wrong_configuration_is_answered_with_every_mistake_and_exit_code_2() {
     let pair = Pair::new();
     let daemon = pair.start_source();
     let file = pair.lab.dir().join("wrong.toml");
-    std::fs::write(&file, "[reflector]\nnics = [\"ens9\"]\nmin_rx = 5\nnisc = 1\n").expect("a file");
+    std::fs::write(
+        &file,
+        "[reflector]\nnics = [\"ens9\"]\nmin_rx = 5\nnisc = 1\n",
+    )
+    .expect("a file");
     let file = file.to_str().expect("a path");
 
     let checked = run(&daemon, &["check", "-c", file], 2);
@@ -183,14 +215,24 @@ fn a_malformed_request_is_answered_and_the_daemon_goes_on() {
     use std::io::{BufRead as _, BufReader, Write as _};
     let pair = Pair::new();
     let daemon: Daemon = pair.start_source();
-    let mut stream = std::os::unix::net::UnixStream::connect(daemon.socket()).expect("a connection");
+    let mut stream =
+        std::os::unix::net::UnixStream::connect(daemon.socket()).expect("a connection");
     let mut answers = BufReader::new(stream.try_clone().expect("a connection")).lines();
 
-    for request in ["{\"request\":\"nonsense\"}\n", "not json\n", "{\"request\":\"status\"}\n"] {
+    for request in [
+        "{\"request\":\"nonsense\"}\n",
+        "not json\n",
+        "{\"request\":\"status\"}\n",
+    ] {
         stream.write_all(request.as_bytes()).expect("a request");
     }
-    let answers: Vec<String> = (0..3).map(|_| answers.next().expect("an answer").expect("text")).collect();
+    let answers: Vec<String> = (0..3)
+        .map(|_| answers.next().expect("an answer").expect("text"))
+        .collect();
 
-    assert!(answers[0].contains("error") && answers[1].contains("error"), "{answers:?}");
+    assert!(
+        answers[0].contains("error") && answers[1].contains("error"),
+        "{answers:?}"
+    );
     assert!(answers[2].contains("\"status\""), "{answers:?}");
 }

@@ -131,6 +131,10 @@ pub(crate) fn run(daemon: &Daemon, arguments: &[&str], code: i32) -> String {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
-    assert_eq!(output.status.code(), Some(code), "failover {arguments:?}: {text}");
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "failover {arguments:?}: {text}"
+    );
     text
 }

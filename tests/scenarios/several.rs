@@ -17,7 +17,12 @@ impl Net {
         let switch = lab.switch("sw");
         let client = lab.host("client");
         lab.plug(&client, "ens1", &switch, "10.0.0.100/24");
-        Self { lab, switch, client, services: Vec::new() }
+        Self {
+            lab,
+            switch,
+            client,
+            services: Vec::new(),
+        }
     }
 
     fn host(&mut self, name: &str, address: &str, serves: &[&str]) -> (Host, Nic) {
@@ -82,7 +87,11 @@ fn two_nics(trigger: &str) -> (Net, [Nic; 2], Nic, Daemon, Daemon) {
     let second = net.lab.plug(&source, "ens2", &other, "10.0.1.10/24");
     let (target, nic) = net.host("target", "10.0.0.2/24", &["10.0.0.10", "10.0.1.10"]);
     net.lab.plug(&target, "ens2", &other, "10.0.1.2/24");
-    let reflector = Daemon::start(&net.lab, &source, "[reflector]\nnics = [\"ens1\", \"ens2\"]\n");
+    let reflector = Daemon::start(
+        &net.lab,
+        &source,
+        "[reflector]\nnics = [\"ens1\", \"ens2\"]\n",
+    );
     let config = format!(
         r#"
 [[source]]
@@ -110,7 +119,8 @@ addresses = ["10.0.1.10/24"]
 
 fn source_paths(status: &serde_json::Value) -> Vec<String> {
     let paths = source(status, "web1")["paths"].as_array().expect("paths");
-    let heartbeat = |path: &serde_json::Value| path["heartbeat"].as_str().unwrap_or_default().to_owned();
+    let heartbeat =
+        |path: &serde_json::Value| path["heartbeat"].as_str().unwrap_or_default().to_owned();
     paths.iter().map(heartbeat).collect()
 }
 
@@ -119,7 +129,9 @@ fn with_trigger_all_a_source_with_two_nics_fails_when_both_are_silent() {
     let (_net, nics, own, _reflector, daemon) = two_nics("all");
 
     nics[0].pull();
-    daemon.wait_for(PATIENCE, "the first path to be down", |status| source_paths(status)[0] == "down");
+    daemon.wait_for(PATIENCE, "the first path to be down", |status| {
+        source_paths(status)[0] == "down"
+    });
     let one_down = daemon.status();
     let kept = !own.has_address("10.0.0.10");
     nics[1].pull();
@@ -161,8 +173,16 @@ fn two_hosts_can_stand_in_for_each_other() {
     let (first, first_nic) = net.host("first", "10.0.0.10/24", &both);
     let (second, second_nic) = net.host("second", "10.0.0.20/24", &both);
     let daemons = [
-        Daemon::start(&net.lab, &first, &(REFLECTOR.to_owned() + &watch("peer", "10.0.0.20"))),
-        Daemon::start(&net.lab, &second, &(REFLECTOR.to_owned() + &watch("peer", "10.0.0.10"))),
+        Daemon::start(
+            &net.lab,
+            &first,
+            &(REFLECTOR.to_owned() + &watch("peer", "10.0.0.20")),
+        ),
+        Daemon::start(
+            &net.lab,
+            &second,
+            &(REFLECTOR.to_owned() + &watch("peer", "10.0.0.10")),
+        ),
     ];
     for daemon in &daemons {
         wait_for_state(daemon, "peer", "healthy");
@@ -199,5 +219,8 @@ fn a_source_without_our_software_is_watched_by_icmp() {
     wait_for_state(&daemon, "web1", "taken-over");
     let status = daemon.status();
     let rtt = &source(&status, "web1")["paths"][0]["rtt_ns"];
-    assert!(rtt["min"].as_u64() > Some(0) && rtt["max"].as_u64() >= rtt["min"].as_u64(), "{rtt}");
+    assert!(
+        rtt["min"].as_u64() > Some(0) && rtt["max"].as_u64() >= rtt["min"].as_u64(),
+        "{rtt}"
+    );
 }

@@ -19,7 +19,10 @@ fn a_pulled_cable_leads_to_a_takeover_of_each_address_on_its_nic() {
     assert!(pair.target_nics[0].has_address("10.0.0.10"));
     assert!(pair.target_nics[1].has_address("10.0.0.11"));
     let macs = ["10.0.0.10", "10.0.0.11"].map(|address| pair.client.neighbour(address));
-    assert_eq!(macs, [0, 1].map(|nic: usize| Some(pair.target_nics[nic].mac())));
+    assert_eq!(
+        macs,
+        [0, 1].map(|nic: usize| Some(pair.target_nics[nic].mac()))
+    );
     let status = target.status();
     let latest = &source(&status, "web1")["last_takeover"];
     assert_eq!(latest["cause"], "verdict");
@@ -89,7 +92,10 @@ fn traffic_of_the_target_itself_is_untouched_by_a_takeover() {
     let report = stream.finish();
 
     assert_eq!((report.broken, report.retransmits), (None, 0));
-    println!("{} blocks, longest stall {:?}", report.blocks, report.longest_stall);
+    println!(
+        "{} blocks, longest stall {:?}",
+        report.blocks, report.longest_stall
+    );
 }
 
 #[test]
@@ -117,7 +123,10 @@ fn our_own_dead_link_is_no_failure_of_the_source() {
     pair.target_nics[0].replug();
     wait_for_state(&target, "web1", "healthy");
 
-    assert_eq!(source(&isolated, "web1")["paths"][0]["heartbeat"], "isolated");
+    assert_eq!(
+        source(&isolated, "web1")["paths"][0]["heartbeat"],
+        "isolated"
+    );
     assert!(!pair.target_nics[1].has_address("10.0.0.11"));
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Waiting {
     command: Command,
     source: usize,
     units: BTreeSet<UnitId>,
+    /// It is still being given to its units: not to be answered yet, whatever has come back.
+    being_given: bool,
     /// What has been done so far, to be told at the end.
     done: Done,
     reply: oneshot::Sender<Reply>,
@@ -187,39 +189,45 @@ impl Daemon {
             );
             return answer(reply, failure(FailureKind::BadRequest, message));
         }
-        let mut taken = BTreeSet::new();
-        let mut refusal = None;
         // The wait is set up first: the result may come before `try_feed` returns.
         self.waiting.push(Waiting {
             command,
             source,
             units: units.clone(),
+            being_given: true,
             done: Done::default(),
             reply,
         });
-        let place = self.waiting.len() - 1;
+        let mut refusal = None;
+        let mut taken = 0;
         for unit in units {
             match self.try_feed(Input::Command { unit, command }) {
-                Ok(()) => {
-                    taken.insert(unit);
+                Ok(()) => taken += 1,
+                Err(refused) => {
+                    refusal = Some(refused.to_string());
+                    if let Some(waiting) = self.given() {
+                        waiting.units.remove(&unit);
+                    }
                 }
-                Err(refused) => refusal = Some(refused.to_string()),
             }
         }
-        let waiting = &mut self.waiting[place];
-        waiting.units.retain(|unit| taken.contains(unit));
-        if let (true, Some(refusal)) = (taken.is_empty(), refusal) {
-            let waiting = self.waiting.remove(place);
-            return answer(waiting.reply, failure(FailureKind::Refused, refusal));
-        }
-        if command == Command::Decline {
-            let waiting = self.waiting.remove(place);
-            return answer(
-                waiting.reply,
-                Reply::Done(format!("{name} is left alone until it answers again")),
-            );
-        }
-        self.answer_finished();
+        let Some(place) = self.waiting.iter().position(|waiting| waiting.being_given) else {
+            return;
+        };
+        self.waiting[place].being_given = false;
+        let early = match refusal {
+            Some(refusal) if taken == 0 => failure(FailureKind::Refused, refusal),
+            Some(_) | None if command == Command::Decline => {
+                Reply::Done(format!("{name} is left alone until it answers again"))
+            }
+            Some(_) | None => return self.answer_finished(),
+        };
+        answer(self.waiting.remove(place).reply, early);
+    }
+
+    /// The command that is being given to its units; there is one at a time.
+    fn given(&mut self) -> Option<&mut Waiting> {
+        self.waiting.iter_mut().find(|waiting| waiting.being_given)
     }
 
     /// A takeover has been carried out.
@@ -259,7 +267,7 @@ impl Daemon {
 
     fn answer_finished(&mut self) {
         for place in (0..self.waiting.len()).rev() {
-            if self.waiting[place].units.is_empty() {
+            if self.waiting[place].units.is_empty() && !self.waiting[place].being_given {
                 let waiting = self.waiting.remove(place);
                 let name = &self.config.sources[waiting.source].name;
                 let text = outcome(name, &waiting);

@@ -122,7 +122,6 @@ impl Lab {
             )
             .must(&what);
 
-        link::transmit_offload_off(peer.namespace(), peer_name).must(&what);
         bring_up(&nic).must(&what);
         nic.add_address(address);
         link::add_address(
@@ -158,6 +157,11 @@ impl Lab {
 
         link::create_veth(host.namespace(), &near, far, &far_end, mtu)?;
         link::transmit_offload_off(host.namespace(), name)?;
+
+        if far_mac.is_some() {
+            // Before the program: switching it off afterwards takes from the near end what it needs to be redirected onto.
+            link::transmit_offload_off(far, far_name)?;
+        }
 
         let gate = far.run(|| Gate::attach(far_end.index))?;
 
