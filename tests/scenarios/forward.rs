@@ -45,13 +45,13 @@ addresses = [{ ip = "10.0.0.10/24", deliver = { forward = "10.0.5.20" } }]
     let daemon = Daemon::start(&lab, &target, config);
     wait_for_state(&daemon, "web1", "healthy");
     Net {
-        _lab: lab,
         client,
         source_nic,
         target_nic,
         _source: reflector,
         target: daemon,
         _services: services,
+        _lab: lab,
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     net::IpAddr,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU8, AtomicU32, Ordering},
     },
 };
@@ -27,6 +27,8 @@ pub struct Lab {
     directories: Directories,
     next_index: AtomicU32,
     next_host: AtomicU8,
+    /// A cable is there as long as the lab is, whether or not somebody keeps its NIC.
+    nics: Mutex<Vec<Nic>>,
 }
 
 impl Lab {
@@ -37,6 +39,7 @@ impl Lab {
             directories: Directories::create().must("making the lab's directories"),
             next_index: AtomicU32::new(10),
             next_host: AtomicU8::new(0x0a),
+            nics: Mutex::default(),
         }
     }
 
@@ -165,7 +168,14 @@ impl Lab {
 
         let gate = far.run(|| Gate::attach(far_end.index))?;
 
-        Ok(Nic::new(host.clone(), near, Arc::clone(far), far_end, gate))
+        let nic = Nic::new(host.clone(), near, Arc::clone(far), far_end, gate);
+
+        self.nics
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(nic.clone());
+
+        Ok(nic)
     }
 
     fn index(&self) -> u32 {
