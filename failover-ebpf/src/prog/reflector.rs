@@ -21,8 +21,8 @@ pub(super) fn answer(ctx: &XdpContext, own: &Settings) -> Verdict {
 fn try_answer(packet: &mut Packet<'_>, own: &Settings) -> Result<Verdict, Verdict> {
     let (ctx, ingress) = (packet.ctx(), packet.ingress());
     let frame: &mut Control = packet.headers().ok_or(Verdict::RequestTruncated)?;
-    frame.check(&heartbeat::REQUEST)?;
     to_us(frame, ingress)?;
+    frame.check(&heartbeat::REQUEST)?;
     reflect::check(frame)?;
     known(ctx, frame)?;
     allowed(ctx, own, frame)?;
