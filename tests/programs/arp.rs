@@ -12,8 +12,8 @@ use crate::{
     harness::Bench,
     row::{Row, check},
     scene::{
-        CLIENT, CLIENT_MAC, HELD, HOST, NO_MAC, OTHER_MAC, Port, SOURCE_MAC, STRANGE, forward,
-        local,
+        CLIENT, CLIENT_MAC, HELD, HOST, NO_MAC, OTHER_MAC, OUT_MAC, Port, SOURCE_MAC, STRANGE,
+        forward, local,
     },
 };
 
@@ -89,6 +89,10 @@ fn answers() -> Vec<Row> {
             arp_reply(Port::Chosen.mac(), HELD, SOURCE_MAC, nobody),
         ),
         answered("an address that is forwarded", request(), answer()).given(forwarded),
+        elsewhere(
+            "an announcement with the MAC of the NIC that it comes back by: no conflict",
+            arp_announcement(OUT_MAC, HELD),
+        ),
         elsewhere("a request on another NIC", request()),
         elsewhere(
             "a request to the other NIC alone",

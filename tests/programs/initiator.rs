@@ -7,6 +7,7 @@ use failover_ebpf::{
 use failover_tests::{
     edits::{L4, at, meant, with, with_ip_options, with_trailer, without_udp_checksum},
     frames::{self, Bfd, Flow, SBFD_PORT, udp},
+    lab::clock::now_ns,
 };
 
 use crate::{
@@ -92,6 +93,16 @@ fn measured() -> Vec<Row> {
         .given(|bench| {
             sent(bench);
             bench.sessions.not_sent(SBFD, SEQUENCE);
+        }),
+        Row::drop(
+            "a request that is not sent before in an hour",
+            reply(valid),
+            Verdict::ReplyStale,
+        )
+        .given(|bench| {
+            let hour_ns = 3_600_000_000_000;
+
+            bench.sessions.sending(SBFD, SEQUENCE, now_ns() + hour_ns);
         }),
         Row::drop(
             "a request too long ago to be told apart",

@@ -6,10 +6,13 @@
 use failover_ebpf::verdict::Action;
 use failover_tests::edits::{L3, stated_length};
 
-use crate::{harness::bench, row::Row};
+use crate::{
+    harness::{Bench, bench},
+    row::Row,
+};
 
 /// What is wrong with the program's treatment of every frame of which the end of this row's is missing.
-fn complaint(bench: &mut crate::harness::Bench, row: &Row) -> Option<String> {
+fn complaint(bench: &mut Bench, row: &Row) -> Option<String> {
     let whole = stated_length(&row.frame).min(row.frame.len());
 
     for length in L3..whole {

@@ -116,7 +116,7 @@ pub fn with_ip_options(frame: &[u8], words: u8) -> Vec<u8> {
 pub fn stated_length(frame: &[u8]) -> usize {
     match frame[at::ETHERTYPE..] {
         [0x08, 0x06, ..] => 42,
-        [0x08, 0x00, ..] => L3 + usize::from(u16::from_be_bytes([frame[16], frame[17]])),
+        [0x08, 0x00, _, _, high, low, ..] => L3 + usize::from(u16::from_be_bytes([high, low])),
         _ => frame.len(),
     }
 }
