@@ -97,3 +97,79 @@ fn ipv4<F: Frame + ?Sized>(frame: &F, own: &Settings) -> Result<Class, Verdict> 
         _ => packet,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    const OWN: Settings = Settings {
+        flags: settings::CONFIGURED | settings::REFLECT,
+        sbfd_source_port: 49_200,
+        min_rx_us: 50,
+        reserved: 0,
+    };
+
+    /// UDP from and to these ports, from 10.0.0.1 to 10.0.0.2.
+    fn datagram(src: u16, dst: u16) -> Vec<u8> {
+        let mut frame = std::vec![0; 12];
+        frame.extend([0x08, 0x00]);
+        frame.extend([
+            0x45, 0, 0, 52, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,
+        ]);
+        frame.extend([src.to_be_bytes(), dst.to_be_bytes()].concat());
+        frame.resize(66, 0);
+        frame
+    }
+
+    #[test]
+    fn heartbeats_are_known_by_their_ports() {
+        let class = |src, dst| classify(&datagram(src, dst)[..], &OWN);
+        let packet = Ok(Class::Packet {
+            src: [10, 0, 0, 1],
+            dst: [10, 0, 0, 2],
+        });
+
+        assert_eq!(class(1, 7784), Ok(Class::Request));
+        assert_eq!(class(7784, 7784), Ok(Class::Request));
+        assert_eq!(class(7784, 49_200), Ok(Class::Reply));
+        assert_eq!(class(7784, 49_201), packet);
+        assert_eq!(class(1, 49_200), packet);
+        assert_eq!(class(1, 3784), packet);
+    }
+
+    #[test]
+    fn behind_options_the_ports_are_elsewhere() {
+        let mut frame = datagram(0x0101, 0x0101);
+        frame[L3] = 0x46;
+        frame[L4 + 4..L4 + 8].copy_from_slice(&[0, 1, 0x1e, 0x68]);
+
+        assert_eq!(classify(&frame[..], &OWN), Ok(Class::Request));
+    }
+
+    #[test]
+    fn a_frame_that_ends_in_its_headers_is_truncated() {
+        let whole = datagram(1, 7784);
+
+        for length in 0..L4 {
+            assert_eq!(
+                classify(&whole[..length], &OWN),
+                Err(Verdict::PassTruncated),
+                "{length} octets"
+            );
+        }
+    }
+
+    #[test]
+    fn no_length_of_a_request_makes_it_anything_else_than_a_request_or_a_packet() {
+        let whole = datagram(1, 7784);
+
+        for length in L4..=whole.len() {
+            let class = classify(&whole[..length], &OWN);
+
+            let wanted = length >= L4 + 4;
+            assert_eq!(class == Ok(Class::Request), wanted, "{length} octets");
+            assert!(class.is_ok(), "{length} octets");
+        }
+    }
+}

@@ -77,11 +77,14 @@ impl Control {
     }
 
     /// RFC 5880 6.8.6: the BFD length is at least 24 without authentication and never beyond the payload.
+    ///
+    /// The datagram fills the IP packet, so one whose end is missing never fits: these headers are all that S-BFD has
+    /// without authentication, and they were read.
     #[inline(always)]
     fn check_lengths(&self, refusals: &Refusals) -> Result<(), Verdict> {
         let datagram = self.udp.length() as usize;
         let length = self.bfd.length() as usize;
-        let fits = self.ip.total_len() as usize >= Ipv4::LEN + datagram
+        let fits = self.ip.total_len() as usize == Ipv4::LEN + datagram
             && datagram >= Udp::LEN + Bfd::LEN
             && length >= Bfd::LEN
             && length <= datagram - Udp::LEN;

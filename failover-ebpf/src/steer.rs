@@ -25,6 +25,23 @@ unsafe impl Header for Routed {}
 
 const _: () = assert!(size_of::<Routed>() == Eth::LEN + Ipv4::LEN);
 
+impl Routed {
+    /// Whether a frame of `length` octets holds all of the packet; it may hold more, as Ethernet pads short ones.
+    #[inline(always)]
+    pub const fn complete(&self, length: u64) -> bool {
+        Eth::LEN as u64 + self.ip.total_len() as u64 <= length
+    }
+
+    /// Makes the packet ready to leave.
+    #[inline(always)]
+    pub const fn rewrite(&mut self, hop: &Hop) {
+        self.eth.readdress(hop.dst, hop.src);
+        if hop.routed {
+            self.ip.set_ttl(self.ip.ttl().wrapping_sub(1));
+        }
+    }
+}
+
 /// Where a packet goes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hop {
@@ -38,17 +55,6 @@ pub struct Hop {
     pub routed: bool,
     /// Its verdict, if it can leave.
     pub verdict: Verdict,
-}
-
-impl Routed {
-    /// Makes the packet ready to leave.
-    #[inline(always)]
-    pub const fn rewrite(&mut self, hop: &Hop) {
-        self.eth.readdress(hop.dst, hop.src);
-        if hop.routed {
-            self.ip.set_ttl(self.ip.ttl().wrapping_sub(1));
-        }
-    }
 }
 
 /// Where a packet for the held address `target` goes, received on `ingress`, whose MAC is `nic`.

@@ -67,7 +67,8 @@ verdicts! {
     PassForwardTooBig = "pass_forward_too_big" => Pass,
     /// To be sent on, but the next host's MAC is not known.
     PassNextHopUnknown = "pass_next_hop_unknown" => Pass,
-    /// Return traffic of a forwarded address for which the kernel's tables have no ready route: the kernel forwards it.
+    /// Return traffic of a forwarded address for which the kernel's tables have no ready route by a managed NIC: the kernel
+    /// forwards it.
     PassReturn = "pass_return" => Pass,
     /// Another host claims a held address.
     PassConflict = "pass_conflict" => Pass,

@@ -1,1 +1,57 @@
 //! The program tier: the XDP program on single frames, through `BPF_PROG_TEST_RUN`. Needs root.
+//!
+//! Tables of [`row::Row`]s, one module for each stage of the program, say what comes in and what has to come out: the
+//! action, every octet and every counter. The rest is about the program as a whole: how it is loaded, adopted and
+//! attached, and what it does to frames that are cut short or make no sense.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that panics fails its test, as it should"
+)]
+
+mod adoption;
+mod arp;
+mod attaching;
+mod drain;
+mod harness;
+mod initiator;
+mod measuring;
+mod noise;
+mod on_the_wire;
+mod passing;
+mod rate;
+mod reflector;
+mod refusals;
+mod return_traffic;
+mod row;
+mod scene;
+mod size;
+mod steering;
+mod truncation;
+
+use std::collections::BTreeSet;
+
+use failover_ebpf::verdict::Verdict;
+
+/// All tables.
+fn tables() -> Vec<row::Row> {
+    [
+        passing::rows(),
+        reflector::rows(),
+        refusals::rows(),
+        rate::rows(),
+        initiator::rows(),
+        arp::rows(),
+        steering::rows(),
+        return_traffic::rows(),
+        drain::rows(),
+    ]
+    .concat()
+}
+
+#[test]
+fn every_verdict_is_the_end_of_some_row() {
+    let reached: BTreeSet<_> = tables().iter().map(|row| row.verdict.name()).collect();
+    let all: BTreeSet<_> = Verdict::ALL.iter().map(|verdict| verdict.name()).collect();
+
+    assert_eq!(reached, all);
+}

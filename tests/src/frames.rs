@@ -108,6 +108,36 @@ pub fn udp(flow: &Flow, from_port: u16, to_port: u16, payload: &[u8]) -> Vec<u8>
     frame
 }
 
+/// A UDP datagram over IPv6, between the IPv4-mapped forms of the flow's addresses.
+pub fn udp6(flow: &Flow, from_port: u16, to_port: u16, payload: &[u8]) -> Vec<u8> {
+    let (from, to) = (flow.from.to_ipv6_mapped(), flow.to.to_ipv6_mapped());
+    let builder = PacketBuilder::ethernet2(flow.from_mac.0, flow.to_mac.0)
+        .ipv6(from.octets(), to.octets(), flow.ttl)
+        .udp(from_port, to_port);
+    let mut frame = Vec::with_capacity(builder.size(payload.len()));
+
+    builder
+        .write(&mut frame, payload)
+        .expect("writing to memory");
+
+    frame
+}
+
+/// A segment of TCP that opens a connection.
+pub fn tcp(flow: &Flow, from_port: u16, to_port: u16, payload: &[u8]) -> Vec<u8> {
+    let builder = PacketBuilder::ethernet2(flow.from_mac.0, flow.to_mac.0)
+        .ipv4(flow.from.octets(), flow.to.octets(), flow.ttl)
+        .tcp(from_port, to_port, 0x0102_0304, 65_535)
+        .syn();
+    let mut frame = Vec::with_capacity(builder.size(payload.len()));
+
+    builder
+        .write(&mut frame, payload)
+        .expect("writing to memory");
+
+    frame
+}
+
 /// An ICMP echo request.
 pub fn echo_request(flow: &Flow, id: u16, sequence: u16, payload: &[u8]) -> Vec<u8> {
     let builder = PacketBuilder::ethernet2(flow.from_mac.0, flow.to_mac.0)

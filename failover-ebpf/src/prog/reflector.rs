@@ -7,6 +7,7 @@ use failover_ebpf::{
     heartbeat::{self, Control},
     reflect,
     verdict::Verdict,
+    wire::eth::Eth,
 };
 
 use super::{maps, packet::Packet, rare, settle};
@@ -20,9 +21,10 @@ pub(super) fn answer(ctx: &XdpContext, own: &Settings) -> Verdict {
 #[inline(always)]
 fn try_answer(packet: &mut Packet<'_>, own: &Settings) -> Result<Verdict, Verdict> {
     let (ctx, ingress) = (packet.ctx(), packet.ingress());
+    // First, as another host's request is none of our business, however wrong it is.
+    to_us(packet.headers().ok_or(Verdict::PassTruncated)?, ingress)?;
     let frame: &mut Control = packet.headers().ok_or(Verdict::RequestTruncated)?;
     frame.check(&heartbeat::REQUEST)?;
-    to_us(frame, ingress)?;
     reflect::check(frame)?;
     known(ctx, frame)?;
     allowed(ctx, own, frame)?;
@@ -33,10 +35,10 @@ fn try_answer(packet: &mut Packet<'_>, own: &Settings) -> Result<Verdict, Verdic
 
 /// A switch floods what it does not know.
 #[inline(always)]
-fn to_us(request: &Control, ingress: u32) -> Result<(), Verdict> {
+fn to_us(eth: &Eth, ingress: u32) -> Result<(), Verdict> {
     // SAFETY: nobody removes an entry while it is read; user space replaces entries as a whole.
     match unsafe { maps::NICS.get(ingress) } {
-        Some(nic) if nic.mac == request.eth.dst() => Ok(()),
+        Some(nic) if nic.mac == eth.dst() => Ok(()),
         _ => Err(Verdict::PassOtherHost),
     }
 }

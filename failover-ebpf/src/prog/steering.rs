@@ -40,23 +40,45 @@ fn outbound(ctx: &XdpContext, source: &Held) -> Verdict {
 #[inline(always)]
 fn try_inbound(packet: &mut Packet<'_>, target: &Held) -> Result<Verdict, Verdict> {
     let (ctx, ingress, length) = (packet.ctx(), packet.ingress(), packet.len());
-    let headers: &mut Routed = packet.headers().ok_or(Verdict::PassTruncated)?;
+    let headers = complete(packet, length)?;
     let hop = steer::next_hop(headers, target, ingress, own_mac(ingress)?);
     if hop != Err(Verdict::PassOtherHost) {
         account(target, length);
     }
-    leave(ctx, headers, &hop?)
+    let hop = hop?;
+    leave(headers, &hop).inspect_err(|_| {
+        if rare::due(Rare::RedirectFailed) {
+            warn!(
+                ctx,
+                "no managed NIC has index {}: packet for {:i} dropped",
+                hop.out,
+                headers.ip.dst()
+            );
+        }
+    })
 }
 
 #[inline(always)]
 fn try_outbound(packet: &mut Packet<'_>, source: &Held) -> Result<Verdict, Verdict> {
-    let (ctx, ingress) = (packet.ctx(), packet.ingress());
-    let headers: &mut Routed = packet.headers().ok_or(Verdict::PassTruncated)?;
+    let (ctx, ingress, length) = (packet.ctx(), packet.ingress(), packet.len());
+    let headers = complete(packet, length)?;
     if !steer::is_return(headers, source, ingress, own_mac(ingress)?) {
         return Err(Verdict::PassUnrelated);
     }
     let hop = fib::route(ctx, headers, ingress)?;
-    leave(ctx, headers, &hop)
+    // The kernel has a route, so where we may not send the packet ourselves it does.
+    leave(headers, &hop).map_err(|_| Verdict::PassReturn)
+}
+
+/// The headers of a packet of which nothing is missing.
+#[inline(always)]
+fn complete<'p>(packet: &'p mut Packet<'_>, length: u64) -> Result<&'p mut Routed, Verdict> {
+    let headers: &mut Routed = packet.headers().ok_or(Verdict::PassTruncated)?;
+    if headers.complete(length) {
+        Ok(headers)
+    } else {
+        Err(Verdict::PassTruncated)
+    }
 }
 
 #[inline(always)]
@@ -74,19 +96,11 @@ fn own_mac(ingress: u32) -> Result<Mac, Verdict> {
         .ok_or(Verdict::PassOtherHost)
 }
 
-/// Rewrites a packet and sends it out.
+/// Rewrites a packet and sends it out, or leaves it alone where the way out is no managed NIC.
 #[inline(always)]
-fn leave(ctx: &XdpContext, headers: &mut Routed, hop: &Hop) -> Result<Verdict, Verdict> {
+fn leave(headers: &mut Routed, hop: &Hop) -> Result<Verdict, Verdict> {
     // The redirect is asked for first: a packet that cannot leave must not be rewritten and passed.
     if hop.verdict.action() == Action::Redirect && maps::REDIRECT.redirect(hop.out, 0).is_err() {
-        if rare::due(Rare::RedirectFailed) {
-            warn!(
-                ctx,
-                "no managed NIC has index {}: packet for {:i} dropped",
-                hop.out,
-                headers.ip.dst()
-            );
-        }
         return Err(Verdict::DropNoNic);
     }
     headers.rewrite(hop);

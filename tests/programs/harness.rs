@@ -1,0 +1,277 @@
+//! The bench: the loaded program and its maps on a host of the lab, in the host's namespace.
+//!
+//! The kernel lets a frame come in by a NIC of the calling thread's namespace whose receive queue is ready for XDP. So the
+//! bench has a host with three NICs that carry the lab's own program; the program under test is on none of them, and no
+//! frame reaches it but those that [`Bench::run`] hands it.
+
+use aya::{
+    maps::{Array, HashMap, MapData},
+    programs::{TestRun, TestRunAttrs, TestRunOptions},
+};
+use failover_ebpf::{
+    abi::{Held, SessionRx, SessionTx, Settings, Watcher, WatcherState, map, program},
+    verdict::{Action, Verdict},
+};
+use failover_tests::lab::{Host, Lab, Nic, clock::now_ns, xdp_pass::Gate};
+use failover_user::bpf::{maps::Maps, pins::Pins, program::Program, shared::Sessions};
+
+use crate::scene::{self, Port};
+
+/// Room that a program could make a frame longer by.
+const ROOM: usize = 256;
+
+/// What `struct xdp_md` holds, as `BPF_PROG_TEST_RUN` takes it.
+const CONTEXT: usize = 6 * size_of::<u32>();
+
+pub(crate) struct Bench {
+    pub(crate) program: Program,
+    pub(crate) maps: Maps,
+    pub(crate) sessions: Sessions,
+    pub(crate) lab: Lab,
+    pub(crate) host: Host,
+    watchers: HashMap<MapData, Watcher, WatcherState>,
+    session_rx: Array<MapData, SessionRx>,
+    session_tx: Array<MapData, SessionTx>,
+    nics: Vec<Nic>,
+    _gates: Vec<Gate>,
+}
+
+/// What became of a frame.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// What the program returned; nothing for a number that it must not return (`XDP_ABORTED` above all).
+    pub(crate) action: Option<Action>,
+    /// The frame afterwards.
+    pub(crate) output: Vec<u8>,
+}
+
+/// Counters.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    /// By name of the verdict, those that are not zero.
+    pub(crate) verdicts: Vec<(&'static str, u64)>,
+    /// Packets and octets of the held address.
+    pub(crate) traffic: (u64, u64),
+}
+
+impl Tally {
+    /// What has been added since.
+    pub(crate) fn since(&self, before: &Self) -> Self {
+        let of = |tally: &Self, name: &str| {
+            let found = tally.verdicts.iter().find(|(known, _)| *known == name);
+
+            found.map_or(0, |(_, count)| *count)
+        };
+
+        Self {
+            verdicts: self
+                .verdicts
+                .iter()
+                .map(|(name, count)| (*name, count - of(before, name)))
+                .filter(|(_, count)| *count > 0)
+                .collect(),
+            traffic: (
+                self.traffic.0 - before.traffic.0,
+                self.traffic.1 - before.traffic.1,
+            ),
+        }
+    }
+}
+
+/// Runs `body` on a thread in the namespace of a host of its own.
+pub(crate) fn bench<T: Send>(body: impl FnOnce(&mut Bench) -> T + Send) -> T {
+    let lab = Lab::new();
+    let host = lab.host("bench");
+    let switch = lab.switch("sw");
+    let nics: Vec<_> = Port::ALL
+        .iter()
+        .map(|port| {
+            let (name, address) = port.plug();
+            let nic = lab.plug(&host, name, &switch, address);
+
+            assert_eq!(nic.mac(), port.mac(), "the lab numbers NICs in order");
+
+            nic
+        })
+        .collect();
+    let namespace = host.namespace().clone();
+
+    namespace.run(|| {
+        let pins = Pins::new(lab.bpffs());
+        let mut bench = Bench {
+            program: Program::load(&pins).expect("the program"),
+            maps: Maps::open(&pins).expect("the maps"),
+            sessions: Sessions::open(&pins).expect("the sessions"),
+            watchers: open(&pins, map::WATCHERS),
+            session_rx: open(&pins, map::SESSION_RX),
+            session_tx: open(&pins, map::SESSION_TX),
+            _gates: nics
+                .iter()
+                .map(|nic| Gate::attach(nic.index()).expect("XDP on a NIC of the bench"))
+                .collect(),
+            lab,
+            host,
+            nics,
+        };
+
+        bench.reset();
+
+        body(&mut bench)
+    })
+}
+
+impl Bench {
+    /// A host as [`scene`] describes it, without a history.
+    pub(crate) fn reset(&mut self) {
+        self.maps.set_settings(scene::own_settings()).unwrap();
+        self.maps.retain_nics(&[]).unwrap();
+        for port in [Port::Chosen, Port::Out] {
+            self.maps
+                .set_nic(self.index(port), scene::nic(port))
+                .unwrap();
+        }
+        self.maps
+            .set_reflector(&[scene::DISCRIMINATOR], &[])
+            .unwrap();
+        for (watcher, _) in self.maps.watchers().unwrap() {
+            self.watchers.remove(&watcher).unwrap();
+        }
+        for (address, _) in self.maps.addresses.all().unwrap() {
+            self.maps.addresses.remove(address).unwrap();
+        }
+        for number in [scene::SBFD, scene::ICMP, scene::UNSET] {
+            self.sessions.clear(number);
+        }
+        self.maps
+            .set_session(scene::SBFD, scene::sbfd_session())
+            .unwrap();
+        self.maps
+            .set_session(scene::ICMP, scene::icmp_session())
+            .unwrap();
+        self.maps.clear_traffic(scene::SLOT).unwrap();
+    }
+
+    /// Changes the settings.
+    pub(crate) fn settings(&mut self, change: impl FnOnce(&mut Settings)) {
+        let mut settings = self.maps.settings().unwrap();
+
+        change(&mut settings);
+        self.maps.set_settings(settings).unwrap();
+    }
+
+    /// Holds [`scene::HELD`].
+    pub(crate) fn hold(&mut self, held: Held) {
+        self.maps.addresses.set(scene::HELD, held).unwrap();
+    }
+
+    /// Index of a NIC.
+    pub(crate) fn index(&self, port: Port) -> u32 {
+        self.nic(port).index()
+    }
+
+    /// A NIC.
+    pub(crate) fn nic(&self, port: Port) -> &Nic {
+        &self.nics[port as usize]
+    }
+
+    /// Says that a request is sent now.
+    pub(crate) fn sent(&self, session: u16, sequence: u16) {
+        self.sessions.sending(session, sequence, now_ns());
+    }
+
+    /// Everything that the program has measured of a session.
+    pub(crate) fn measured(&self, session: u16) -> SessionRx {
+        self.session_rx.get(&u32::from(session), 0).unwrap()
+    }
+
+    /// Everything that the heartbeat thread has said about a session.
+    pub(crate) fn told(&self, session: u16) -> SessionTx {
+        self.session_tx.get(&u32::from(session), 0).unwrap()
+    }
+
+    /// All counters.
+    pub(crate) fn tally(&self) -> Tally {
+        let verdicts = self.maps.counters().unwrap();
+        let traffic = self.maps.traffic(scene::SLOT).unwrap();
+
+        Tally {
+            verdicts: verdicts
+                .into_iter()
+                .map(|(verdict, count): (Verdict, u64)| (verdict.name(), count))
+                .collect(),
+            traffic: (traffic.packets, traffic.bytes),
+        }
+    }
+
+    /// Hands a frame to the program.
+    pub(crate) fn run(&mut self, ingress: Port, frame: &[u8]) -> Outcome {
+        self.run_split(ingress, frame, frame.len())
+    }
+
+    /// Hands a frame to the program of which only the first octets are in the first buffer, as with jumbo frames.
+    pub(crate) fn run_split(&mut self, ingress: Port, frame: &[u8], first: usize) -> Outcome {
+        let context = context(self.index(ingress), first);
+        let mut output = vec![0; frame.len() + ROOM];
+        let result = self
+            .program
+            .xdp(program::FAILOVER)
+            .unwrap()
+            .test_run(TestRunOptions {
+                data_in: Some(frame),
+                data_out: Some(&mut output),
+                ctx_in: Some(&context),
+                ..TestRunOptions::new()
+            })
+            .expect("BPF_PROG_TEST_RUN");
+
+        output.truncate(result.data_size_out as usize);
+
+        Outcome {
+            action: action(result.return_value),
+            output,
+        }
+    }
+
+    /// Hands a frame to the program and then does with it what the program says, as a driver would.
+    pub(crate) fn run_live(&mut self, ingress: Port, frame: &[u8]) {
+        let context = context(self.index(ingress), frame.len());
+
+        self.program
+            .xdp(program::FAILOVER)
+            .unwrap()
+            .test_run(TestRunOptions {
+                data_in: Some(frame),
+                ctx_in: Some(&context),
+                attrs: TestRunAttrs::new().xdp_live_frames(1),
+                ..TestRunOptions::new()
+            })
+            .expect("BPF_PROG_TEST_RUN with live frames");
+    }
+}
+
+/// `struct xdp_md`: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex.
+fn context(ingress: u32, first: usize) -> [u8; CONTEXT] {
+    let end = u32::try_from(first).expect("a frame");
+    let mut context = [0; CONTEXT];
+
+    context[4..8].copy_from_slice(&end.to_ne_bytes());
+    context[12..16].copy_from_slice(&ingress.to_ne_bytes());
+
+    context
+}
+
+fn action(returned: u32) -> Option<Action> {
+    match returned {
+        1 => Some(Action::Drop),
+        2 => Some(Action::Pass),
+        3 => Some(Action::Transmit),
+        4 => Some(Action::Redirect),
+        _ => None,
+    }
+}
+
+fn open<M: TryFrom<aya::maps::Map, Error = aya::maps::MapError>>(pins: &Pins, name: &str) -> M {
+    let data = MapData::from_pin(pins.map(name)).expect(name);
+
+    M::try_from(aya::maps::Map::from_map_data(data).expect(name)).expect(name)
+}

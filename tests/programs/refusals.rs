@@ -1,0 +1,283 @@
+//! Requests that are refused: dropped, and counted by reason.
+
+use failover_ebpf::{abi::settings, verdict::Verdict};
+use failover_tests::{
+    edits::{at, meant, with, with_ip_options, without_udp_checksum},
+    frames::{BROADCAST, Bfd, Flow, SBFD_PORT, udp},
+};
+
+use crate::{
+    row::{Row, check},
+    scene::{CLIENT_PORT, DISCRIMINATOR, FROM_CLIENT, OTHER_MAC, Port, STRANGE},
+};
+
+/// The A bit.
+const AUTHENTICATION: u8 = 0x04;
+/// The M bit.
+const MULTIPOINT: u8 = 0x01;
+
+fn request() -> Bfd {
+    Bfd::request(0x0007_0102, DISCRIMINATOR)
+}
+
+fn ask(request: Bfd) -> Vec<u8> {
+    request.frame(&FROM_CLIENT, CLIENT_PORT, SBFD_PORT)
+}
+
+/// With an authentication section of meticulous keyed SHA-1 (RFC 5880 4.4): type 5, 28 octets.
+fn authenticated() -> Vec<u8> {
+    let bfd = Bfd {
+        flags: Bfd::DEMAND | AUTHENTICATION,
+        length: 52,
+        ..request()
+    };
+    let section = [&[5, 28, 1, 0, 0, 0, 0, 9][..], &[0xee; 20]].concat();
+    let payload = [&bfd.octets()[..], &section].concat();
+
+    udp(&FROM_CLIENT, CLIENT_PORT, SBFD_PORT, &payload)
+}
+
+fn length(name: &'static str, frame: Vec<u8>) -> Row {
+    Row::drop(name, frame, Verdict::RequestTruncated)
+}
+
+fn checksum(name: &'static str, frame: Vec<u8>) -> Row {
+    Row::drop(name, frame, Verdict::RequestBadChecksum)
+}
+
+fn malformed(name: &'static str, bfd: Bfd) -> Row {
+    Row::drop(name, ask(bfd), Verdict::RequestMalformed)
+}
+
+fn version(name: &'static str, version: u8) -> Row {
+    let bfd = Bfd {
+        version,
+        ..request()
+    };
+
+    Row::drop(name, ask(bfd), Verdict::RequestBadVersion)
+}
+
+/// For somebody else, whom a switch could not find.
+fn elsewhere(name: &'static str, frame: Vec<u8>) -> Row {
+    Row::pass(name, frame, Verdict::PassOtherHost)
+}
+
+pub(crate) fn rows() -> Vec<Row> {
+    [lengths(), checksums(), contents(), hosts()].concat()
+}
+
+fn lengths() -> Vec<Row> {
+    let valid = || ask(request());
+    let bfd_length = |length| {
+        ask(Bfd {
+            length,
+            ..request()
+        })
+    };
+
+    vec![
+        length("a payload that is too short", {
+            udp(
+                &FROM_CLIENT,
+                CLIENT_PORT,
+                SBFD_PORT,
+                &request().octets()[..22],
+            )
+        }),
+        length("an empty payload", {
+            udp(&FROM_CLIENT, CLIENT_PORT, SBFD_PORT, &[])
+        }),
+        length("octets behind BFD", {
+            let payload = [&request().octets()[..], &[0; 4]].concat();
+
+            udp(&FROM_CLIENT, CLIENT_PORT, SBFD_PORT, &payload)
+        }),
+        length("BFD shorter than its mandatory section", bfd_length(23)),
+        length("BFD longer than the datagram", bfd_length(25)),
+        length("BFD of length 0", bfd_length(0)),
+        length("a datagram shorter than its header", {
+            meant(valid(), at::UDP_LENGTH, &[0, 7])
+        }),
+        length("a datagram shorter than BFD", {
+            meant(valid(), at::UDP_LENGTH, &[0, 31])
+        }),
+        length("a datagram longer than the packet", {
+            meant(valid(), at::UDP_LENGTH, &[0, 33])
+        }),
+        length("a packet shorter than the datagram", {
+            meant(valid(), at::IP_TOTAL_LEN, &[0, 51])
+        }),
+        length("a packet longer than the frame", {
+            meant(valid(), at::IP_TOTAL_LEN, &[5, 0])
+        }),
+        length("a frame without its last octet", {
+            let mut frame = valid();
+
+            frame.pop();
+
+            frame
+        }),
+        Row::drop(
+            "IP options",
+            with_ip_options(&valid(), 1),
+            Verdict::RequestIpOptions,
+        ),
+        Row::drop(
+            "as many IP options as fit",
+            with_ip_options(&valid(), 10),
+            Verdict::RequestIpOptions,
+        ),
+    ]
+}
+
+fn checksums() -> Vec<Row> {
+    let valid = || ask(request());
+
+    vec![
+        checksum("a wrong IP checksum", {
+            with(valid(), at::IP_CHECKSUM, &[0x12, 0x34])
+        }),
+        checksum("an IP header changed on the way", {
+            with(valid(), at::IP_TTL, &[63])
+        }),
+        checksum("a wrong UDP checksum", {
+            with(valid(), at::UDP_CHECKSUM, &[0x12, 0x34])
+        }),
+        checksum("BFD changed on the way", {
+            with(valid(), at::BFD + 7, &[0xff])
+        }),
+        checksum("another sender than the checksum is for", {
+            let other = Flow {
+                from: STRANGE,
+                ..FROM_CLIENT
+            };
+            let of_other = request().frame(&other, CLIENT_PORT, SBFD_PORT);
+
+            with(
+                valid(),
+                at::UDP_CHECKSUM,
+                &of_other[at::UDP_CHECKSUM..][..2],
+            )
+        }),
+    ]
+}
+
+fn contents() -> Vec<Row> {
+    vec![
+        Row::drop(
+            "from a reflector's port",
+            request().frame(&FROM_CLIENT, SBFD_PORT, SBFD_PORT),
+            Verdict::RequestFromReflector,
+        ),
+        version("version 0", 0),
+        version("version 2", 2),
+        version("version 7", 7),
+        malformed(
+            "detect multiplier 0",
+            Bfd {
+                detect_mult: 0,
+                ..request()
+            },
+        ),
+        malformed(
+            "multipoint",
+            Bfd {
+                flags: Bfd::DEMAND | MULTIPOINT,
+                ..request()
+            },
+        ),
+        malformed(
+            "My Discriminator 0",
+            Bfd {
+                my_discriminator: 0,
+                ..request()
+            },
+        ),
+        Row::drop(
+            "Demand clear",
+            ask(Bfd {
+                flags: 0,
+                ..request()
+            }),
+            Verdict::RequestNotDemand,
+        ),
+        Row::drop(
+            "authentication",
+            authenticated(),
+            Verdict::RequestAuthentication,
+        ),
+        Row::drop(
+            "authentication without a section",
+            ask(Bfd {
+                flags: Bfd::DEMAND | AUTHENTICATION,
+                ..request()
+            }),
+            Verdict::RequestAuthentication,
+        ),
+        Row::drop(
+            "another's discriminator",
+            ask(Bfd {
+                your_discriminator: DISCRIMINATOR + 1,
+                ..request()
+            }),
+            Verdict::RequestUnknownDiscriminator,
+        ),
+        Row::drop(
+            "Your Discriminator 0",
+            ask(Bfd {
+                your_discriminator: 0,
+                ..request()
+            }),
+            Verdict::RequestUnknownDiscriminator,
+        ),
+    ]
+}
+
+fn hosts() -> Vec<Row> {
+    let to = |to_mac| {
+        let flow = Flow {
+            to_mac,
+            ..FROM_CLIENT
+        };
+
+        request().frame(&flow, CLIENT_PORT, SBFD_PORT)
+    };
+
+    vec![
+        Row::drop(
+            "an initiator that is not listed",
+            ask(request()),
+            Verdict::RequestInitiatorRefused,
+        )
+        .given(|bench| {
+            bench.settings(|own| own.flags &= !settings::ANY_INITIATOR);
+            bench
+                .maps
+                .set_reflector(&[DISCRIMINATOR], &[STRANGE])
+                .unwrap();
+        }),
+        Row::drop(
+            "an initiator, though the list is empty",
+            ask(request()),
+            Verdict::RequestInitiatorRefused,
+        )
+        .given(|bench| bench.settings(|own| own.flags &= !settings::ANY_INITIATOR)),
+        elsewhere("another host's MAC", to(OTHER_MAC)),
+        elsewhere("everybody's MAC", to(BROADCAST)),
+        elsewhere("the MAC of another NIC of ours", to(Port::Out.mac())),
+        elsewhere("another host's MAC, and no checksum that is right", {
+            with(
+                without_udp_checksum(to(OTHER_MAC)),
+                at::IP_CHECKSUM,
+                &[1, 2],
+            )
+        }),
+        elsewhere("a NIC that is not managed", to(Port::Unmanaged.mac())).on(Port::Unmanaged),
+    ]
+}
+
+#[test]
+fn invalid_requests_are_dropped_and_never_answered() {
+    check(&rows());
+}
