@@ -313,7 +313,7 @@ pub const RARE_KINDS: u32 = 4;
 mod user {
     use super::*;
 
-    // SAFETY (all of them): made of integers and octets without implicit padding, as the size asserts below show, so that
+    // SAFETY: like all of them, made of integers and octets without implicit padding, as the size asserts below show, so that
     // any octets are a value.
     unsafe impl aya::Pod for Settings {}
     // SAFETY: as above.

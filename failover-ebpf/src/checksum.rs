@@ -3,7 +3,7 @@
 /// One's complement sum of `bytes`, added to `sum`. `N` is even.
 #[inline(always)]
 pub fn sum<const N: usize>(mut sum: u32, bytes: &[u8; N]) -> u32 {
-    const { assert!(N % 2 == 0) };
+    const { assert!(N.is_multiple_of(2)) };
     let mut i = 0;
     while i + 1 < N {
         sum += u16::from_be_bytes([bytes[i], bytes[i + 1]]) as u32;

@@ -36,7 +36,7 @@ fn a_planned_failback_loses_no_request() {
     for nic in &pair.target_nics {
         assert!(!nic.has_address("10.0.0.10") && !nic.has_address("10.0.0.11"));
     }
-    println!(
+    eprintln!(
         "source answers {:?} after the command",
         std::time::Duration::from_nanos(back - begun)
     );

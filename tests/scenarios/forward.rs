@@ -85,7 +85,7 @@ fn packets_are_redirected_to_the_standby_server_and_its_replies_back() {
         (address["held"].as_bool(), address["deliver"].as_str()),
         (Some(true), Some("forward 10.0.5.20"))
     );
-    println!(
+    eprintln!(
         "forwarded {}, returned {}",
         counter(&net.target, "forwarded"),
         counter(&net.target, "returned")

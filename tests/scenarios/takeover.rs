@@ -26,7 +26,7 @@ fn a_pulled_cable_leads_to_a_takeover_of_each_address_on_its_nic() {
     let status = target.status();
     let latest = &source(&status, "web1")["last_takeover"];
     assert_eq!(latest["cause"], "verdict");
-    println!("outage {:?}, {latest}", first.finish().outage());
+    eprintln!("outage {:?}, {latest}", first.finish().outage());
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn traffic_of_the_target_itself_is_untouched_by_a_takeover() {
     let report = stream.finish();
 
     assert_eq!((report.broken, report.retransmits), (None, 0));
-    println!(
+    eprintln!(
         "{} blocks, longest stall {:?}",
         report.blocks, report.longest_stall
     );

@@ -78,7 +78,7 @@ impl<'a> Packet<'a> {
 impl Frame for Packet<'_> {
     #[inline(always)]
     fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        const { assert!(N % 2 == 0) };
+        const { assert!(N.is_multiple_of(2)) };
         let at = self.at::<Halfwords<N>>(offset)?;
         // SAFETY: `at` is inside the frame and even.
         Some(unsafe { (*at).0 })

@@ -76,10 +76,7 @@ impl Daemon {
         if let Some(path) = unit.and_then(|unit| unit.path) {
             fields["path"] = json!(path + 1);
         }
-        let fields = match fields {
-            Value::Object(fields) => fields,
-            other => serde_json::Map::from_iter([("value".to_owned(), other)]),
-        };
+        let fields = fields.as_object().cloned().unwrap_or_default();
         let source = unit.map(|unit| self.config.sources[unit.source].name.as_str());
         self.events.record(source, event, fields);
     }

@@ -20,7 +20,8 @@ impl Daemon {
             // The address is ours while it is held, and its neighbour entry is not the source's.
             let held = self.policy.holds(layout::unit_of(&self.config, id));
             let known = self.network.mac(&path.nic, path.monitor).is_some();
-            if !held && !(known && only_missing) {
+            let fresh_enough = known && only_missing;
+            if !held && !fresh_enough {
                 wanted.push((path.nic.clone(), path.monitor));
             }
         }

@@ -35,9 +35,10 @@ impl Nics {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: the descriptor was just made and belongs to nobody else.
+        let control = unsafe { OwnedFd::from_raw_fd(fd) };
         Ok(Self {
             nics: BTreeMap::new(),
-            control: unsafe { OwnedFd::from_raw_fd(fd) },
+            control,
         })
     }
 

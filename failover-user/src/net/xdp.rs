@@ -65,19 +65,24 @@ fn parse(attributes: &[LinkAttribute]) -> Option<OnNic> {
     let (mut mode, mut program) = (None, 0);
     for attribute in xdp {
         if let LinkXdp::Attached(attached) = attribute {
-            mode = match attached {
-                XdpAttached::Driver => Some(Mode::Native),
-                XdpAttached::SocketBuffer => Some(Mode::Generic),
-                XdpAttached::Hardware => Some(Mode::Offloaded),
-                XdpAttached::Multiple => Some(Mode::Several),
-                // The enumeration is the library's and may grow.
-                _ => None,
-            };
+            mode = mode_of(attached);
         } else if let LinkXdp::ProgId(id) = attribute {
             program = *id;
         }
     }
     mode.map(|mode| OnNic { mode, program })
+}
+
+/// `None`: no program, or a way of running one that is not known here.
+fn mode_of(attached: &XdpAttached) -> Option<Mode> {
+    [
+        (XdpAttached::Driver, Mode::Native),
+        (XdpAttached::SocketBuffer, Mode::Generic),
+        (XdpAttached::Hardware, Mode::Offloaded),
+        (XdpAttached::Multiple, Mode::Several),
+    ]
+    .into_iter()
+    .find_map(|(kind, mode)| (kind == *attached).then_some(mode))
 }
 
 #[cfg(test)]
