@@ -236,3 +236,25 @@ fn a_malformed_request_is_answered_and_the_daemon_goes_on() {
     );
     assert!(answers[2].contains("\"status\""), "{answers:?}");
 }
+
+#[test]
+fn a_nic_that_is_removed_and_made_anew_holds_its_addresses_again() {
+    let pair = Pair::new();
+    let (_source, target) = pair.start(&automatic("1ms", 3));
+    let client = pair.client("10.0.0.11", 1000);
+    let pulled = pair.source_nic.pull();
+    client.wait_for_answer_by("target", pulled);
+    wait_for_state(&target, "web1", "taken-over");
+
+    pair.target_nics[1].remove();
+    target.wait_for(PATIENCE, "ens2 to be gone", |status| {
+        status["nics"][1]["xdp_mode"] == "none"
+    });
+    let gone = clock::now_ns();
+    let anew = pair.plug_target("ens2", "10.0.0.3/24");
+    client.wait_for_answer_by("target", gone);
+
+    assert!(anew.has_address("10.0.0.11"));
+    assert!(pair.target_nics[0].has_address("10.0.0.10"));
+    assert_eq!(pair.client.neighbour("10.0.0.11"), Some(anew.mac()));
+}

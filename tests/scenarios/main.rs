@@ -5,5 +5,6 @@ mod forward;
 mod lab_works;
 mod lifecycle;
 mod pair;
+mod readme;
 mod several;
 mod takeover;

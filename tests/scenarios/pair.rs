@@ -14,7 +14,7 @@ pub(crate) const PORT: u16 = 7000;
 /// The network. The source has 10.0.0.10 and 10.0.0.11 on ens1; the target has 10.0.0.2 on ens1 and 10.0.0.3 on ens2.
 pub(crate) struct Pair {
     pub(crate) lab: Lab,
-    _switch: Switch,
+    switch: Switch,
     pub(crate) client: Host,
     pub(crate) source: Host,
     pub(crate) target: Host,
@@ -41,7 +41,7 @@ impl Pair {
         let services = [&source, &target].map(|host| Service::start(host, PORT, &addresses));
         Self {
             lab,
-            _switch: switch,
+            switch,
             client,
             source,
             target,
@@ -49,6 +49,11 @@ impl Pair {
             target_nics,
             _services: services.into(),
         }
+    }
+
+    /// Another NIC for the target.
+    pub(crate) fn plug_target(&self, name: &str, address: &str) -> Nic {
+        self.lab.plug(&self.target, name, &self.switch, address)
     }
 
     /// The source's daemon.

@@ -19,7 +19,8 @@ use crate::{paths, process, ui};
 /// a machine with two cores would measure each other.
 const SCENARIO_THREADS: &str = "--test-threads=1";
 
-/// The integration tests of failover-tests that need root.
+/// The integration tests of failover-tests, all of which need root: they are not in its `tests` folder.
+const NETWORK: &str = "network";
 const PROGRAMS: &str = "programs";
 const SCENARIOS: &str = "scenarios";
 
@@ -182,12 +183,15 @@ fn commands(tier: Tier, root: Option<&Root>) -> Vec<(Command, &'static [&'static
             vec![(plain, &[]), (documentation, &[])]
         }
         (Tier::Program, Some(root)) => vec![(root.cargo(PROGRAMS), &[])],
-        (Tier::Scenario, Some(root)) => vec![(root.cargo(SCENARIOS), &[SCENARIO_THREADS])],
+        (Tier::Scenario, Some(root)) => vec![
+            (root.cargo(NETWORK), &[]),
+            (root.cargo(SCENARIOS), &[SCENARIO_THREADS]),
+        ],
         (Tier::Program | Tier::Scenario, None) => Vec::new(),
     }
 }
 
-/// Integration tests of any package that need no root: all but the two that do.
+/// Integration tests of any package that need no root.
 fn host_integration_tests() -> Vec<String> {
     let mut names: Vec<String> = ["failover-ebpf", "failover-user", "tests", "xtask"]
         .iter()
@@ -203,7 +207,6 @@ fn host_integration_tests() -> Vec<String> {
             };
             is_test.then(|| path.file_stem()?.to_str().map(str::to_owned))?
         })
-        .filter(|name| name != PROGRAMS && name != SCENARIOS)
         .collect();
     names.sort();
     names.dedup();
