@@ -84,9 +84,8 @@ pub type Ip = [u8; 16];
 /// The key of an IPv4 address.
 #[inline(always)]
 pub const fn ipv4_key(a: [u8; 4]) -> Ip {
-    [
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a[0], a[1], a[2], a[3],
-    ]
+    // As one number, which the kernel's compiler turns into two stores rather than a loop over octets.
+    ((0xffff_u128 << 32) | u32::from_be_bytes(a) as u128).to_be_bytes()
 }
 
 /// Flags of [`Settings::flags`].

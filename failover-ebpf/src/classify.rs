@@ -15,6 +15,8 @@ use crate::{
     },
 };
 
+/// Where the EtherType is.
+const ETHERTYPE: usize = 12;
 /// Where the network header begins: right behind the Ethernet header, as tagged frames pass.
 pub const L3: usize = Eth::LEN;
 /// Where the transport header of a packet without IP options begins.
@@ -44,8 +46,8 @@ pub enum Class {
 /// Says what a frame is, or where its way ends already.
 #[inline(always)]
 pub fn classify<F: Frame + ?Sized>(frame: &F, own: &Settings) -> Result<Class, Verdict> {
-    let eth = Eth(frame.read(0).ok_or(Verdict::PassTruncated)?);
-    match eth.ethertype() {
+    let ethertype = u16::from_be_bytes(frame.read(ETHERTYPE).ok_or(Verdict::PassTruncated)?);
+    match ethertype {
         ethertype::IPV4 => ipv4(frame, own),
         ethertype::ARP => Ok(Class::Arp),
         ethertype::IPV6 => Err(Verdict::PassIpv6),

@@ -154,6 +154,8 @@ pub(crate) fn run_captured(command: &mut Command, step: &mut Step) -> Result<()>
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output = command
         .stdin(Stdio::null())
+        // Its words become part of our messages.
+        .env("RUST_BACKTRACE", "0")
         .output()
         .with_context(|| format!("cannot run {}", shown(command)))?;
     if !output.status.success() {

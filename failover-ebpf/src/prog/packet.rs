@@ -53,11 +53,25 @@ impl<'a> Packet<'a> {
     /// A pointer to a `T` that lies inside the frame.
     #[inline(always)]
     fn at<T>(&self, offset: usize) -> Option<*mut T> {
-        let at = self.ctx.data() + offset;
-        if offset > REACH || at + size_of::<T>() > self.ctx.data_end() {
+        let (start, end) = self.bounds();
+        let at = start + offset;
+        if offset > REACH || at + size_of::<T>() > end {
             return None;
         }
         Some(at as *mut T)
+    }
+
+    /// Where the frame begins and ends. Volatile, as the compiler would otherwise hand these two to a stage as numbers,
+    /// where the verifier wants them to be pointers that it has seen loaded from the context.
+    #[inline(always)]
+    fn bounds(&self) -> (usize, usize) {
+        let md = self.ctx.ctx;
+        // SAFETY: the context is the one that the kernel gave to the program.
+        unsafe {
+            let start = (&raw const (*md).data).read_volatile();
+            let end = (&raw const (*md).data_end).read_volatile();
+            (start as usize, end as usize)
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use failover_ebpf::{
     abi::{Held, Rare, ipv4_key},
     arp::{self, ArpFrame},
     verdict::Verdict,
+    wire::eth::Mac,
 };
 
 use super::{maps, packet::Packet, rare, settle};
@@ -23,15 +24,9 @@ fn try_answer(packet: &mut Packet<'_>) -> Result<Verdict, Verdict> {
     if !frame.arp.is_ipv4_over_ethernet() {
         return Err(Verdict::PassNotIp);
     }
-    let sender = held(frame.arp.spa());
-    let target = held(frame.arp.tpa());
-    if sender.is_none() && target.is_none() {
-        return Err(Verdict::PassUnrelated);
-    }
-    // SAFETY: user space replaces entries as a whole.
-    let nic = unsafe { maps::NICS.get(ingress) }.ok_or(Verdict::PassUnrelated)?;
-    if let Some(sender) = sender
-        && arp::is_conflict(&frame.arp, sender, nic.mac)
+    // One question after the other: the verifier does not let two pointers be asked at once whether they are there.
+    if let Some(sender) = held(frame.arp.spa())
+        && arp::is_conflict(&frame.arp, sender, own_mac(ingress)?)
     {
         if rare::due(Rare::Conflict) {
             warn!(
@@ -43,12 +38,17 @@ fn try_answer(packet: &mut Packet<'_>) -> Result<Verdict, Verdict> {
         }
         return Err(Verdict::PassConflict);
     }
-    arp::answer(
-        frame,
-        target.ok_or(Verdict::PassUnrelated)?,
-        ingress,
-        nic.mac,
-    )
+    let target = held(frame.arp.tpa()).ok_or(Verdict::PassUnrelated)?;
+    arp::answer(frame, target, ingress, own_mac(ingress)?)
+}
+
+/// MAC of the NIC that a packet came in by. A NIC that is not managed answers for nothing.
+#[inline(always)]
+fn own_mac(ingress: u32) -> Result<Mac, Verdict> {
+    // SAFETY: user space replaces entries as a whole.
+    unsafe { maps::NICS.get(ingress) }
+        .map(|nic| nic.mac)
+        .ok_or(Verdict::PassUnrelated)
 }
 
 #[inline(always)]

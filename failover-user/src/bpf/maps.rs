@@ -5,8 +5,7 @@ use std::net::Ipv4Addr;
 
 use anyhow::Context as _;
 use aya::maps::{
-    Array, DevMapHash, HashMap, Map, MapData, MapError, PerCpuArray,
-    xdp::XdpMapError,
+    Array, DevMapHash, HashMap, Map, MapData, MapError, PerCpuArray, xdp::XdpMapError,
 };
 use failover_ebpf::{
     abi::{self, Held, Ip, Nic, Session, Settings, Traffic, Watcher, WatcherState, ipv4_key, map},
@@ -54,31 +53,49 @@ impl Maps {
 
     /// Replaces the settings.
     pub fn set_settings(&mut self, settings: Settings) -> anyhow::Result<()> {
-        self.settings.set(0, settings, 0).context("writing the settings")
+        self.settings
+            .set(0, settings, 0)
+            .context("writing the settings")
     }
 
     /// Makes a NIC known to the program, also as one that frames may be redirected onto.
     pub fn set_nic(&mut self, index: u32, nic: Nic) -> anyhow::Result<()> {
-        self.nics.insert(index, nic, 0).with_context(|| format!("writing NIC {index}"))?;
+        self.nics
+            .insert(index, nic, 0)
+            .with_context(|| format!("writing NIC {index}"))?;
         match self.redirect.insert(index, index, None, 0) {
             Ok(()) => Ok(()),
-            Err(XdpMapError::MapError(error)) => Err(error).with_context(|| format!("writing NIC {index} as a way out")),
-            Err(XdpMapError::ChainedProgramNotSupported) => unreachable!("no chained program is given"),
+            Err(XdpMapError::MapError(error)) => {
+                Err(error).with_context(|| format!("writing NIC {index} as a way out"))
+            }
+            Err(XdpMapError::ChainedProgramNotSupported) => {
+                unreachable!("no chained program is given")
+            }
         }
     }
 
     /// Forgets NICs that are not among `keep`.
     pub fn retain_nics(&mut self, keep: &[u32]) -> anyhow::Result<()> {
-        let known: Vec<u32> = self.nics.keys().collect::<Result<_, _>>().context("listing NICs")?;
+        let known: Vec<u32> = self
+            .nics
+            .keys()
+            .collect::<Result<_, _>>()
+            .context("listing NICs")?;
         for index in known.into_iter().filter(|index| !keep.contains(index)) {
-            ignore_absent(self.nics.remove(&index)).with_context(|| format!("removing NIC {index}"))?;
-            ignore_absent(self.redirect.remove(index)).with_context(|| format!("removing NIC {index} as a way out"))?;
+            ignore_absent(self.nics.remove(&index))
+                .with_context(|| format!("removing NIC {index}"))?;
+            ignore_absent(self.redirect.remove(index))
+                .with_context(|| format!("removing NIC {index} as a way out"))?;
         }
         Ok(())
     }
 
     /// Replaces the reflector's discriminators and allowed initiators.
-    pub fn set_reflector(&mut self, discriminators: &[u32], initiators: &[Ipv4Addr]) -> anyhow::Result<()> {
+    pub fn set_reflector(
+        &mut self,
+        discriminators: &[u32],
+        initiators: &[Ipv4Addr],
+    ) -> anyhow::Result<()> {
         let initiators: Vec<Ip> = initiators.iter().map(|ip| ipv4_key(ip.octets())).collect();
         replace(&mut self.discriminators, discriminators).context("writing discriminators")?;
         replace(&mut self.initiators, &initiators).context("writing initiators")
@@ -86,22 +103,32 @@ impl Maps {
 
     /// Writes a session.
     pub fn set_session(&mut self, number: u16, session: Session) -> anyhow::Result<()> {
-        self.sessions.set(number as u32, session, 0).with_context(|| format!("writing session {number}"))
+        self.sessions
+            .set(number as u32, session, 0)
+            .with_context(|| format!("writing session {number}"))
     }
 
     /// A session.
     pub fn session(&self, number: u16) -> anyhow::Result<Session> {
-        self.sessions.get(&(number as u32), 0).with_context(|| format!("reading session {number}"))
+        self.sessions
+            .get(&(number as u32), 0)
+            .with_context(|| format!("reading session {number}"))
     }
 
     /// Who asks our reflector.
     pub fn watchers(&self) -> anyhow::Result<Vec<(Watcher, WatcherState)>> {
-        self.watchers.iter().collect::<Result<_, _>>().context("reading the watchers")
+        self.watchers
+            .iter()
+            .collect::<Result<_, _>>()
+            .context("reading the watchers")
     }
 
     /// Traffic of a held address.
     pub fn traffic(&self, slot: u32) -> anyhow::Result<Traffic> {
-        let values = self.traffic.get(&slot, 0).with_context(|| format!("reading the traffic of slot {slot}"))?;
+        let values = self
+            .traffic
+            .get(&slot, 0)
+            .with_context(|| format!("reading the traffic of slot {slot}"))?;
         Ok(values.iter().fold(Traffic::default(), |sum, cpu| Traffic {
             packets: sum.packets + cpu.packets,
             bytes: sum.bytes + cpu.bytes,
@@ -110,16 +137,22 @@ impl Maps {
 
     /// Starts the traffic counters of a slot again.
     pub fn clear_traffic(&mut self, slot: u32) -> anyhow::Result<()> {
-        let cpus = aya::util::nr_cpus().map_err(|(what, error)| anyhow::anyhow!("{what}: {error}"))?;
+        let cpus =
+            aya::util::nr_cpus().map_err(|(what, error)| anyhow::anyhow!("{what}: {error}"))?;
         let zero = aya::maps::PerCpuValues::try_from(vec![Traffic::default(); cpus])?;
-        self.traffic.set(slot, zero, 0).with_context(|| format!("clearing the traffic of slot {slot}"))
+        self.traffic
+            .set(slot, zero, 0)
+            .with_context(|| format!("clearing the traffic of slot {slot}"))
     }
 
     /// How often each verdict was given, those that were.
     pub fn counters(&self) -> anyhow::Result<Vec<(Verdict, u64)>> {
         let mut counters = Vec::new();
         for verdict in Verdict::ALL {
-            let values = self.counters.get(&(*verdict as u32), 0).with_context(|| format!("reading {}", verdict.name()))?;
+            let values = self
+                .counters
+                .get(&(*verdict as u32), 0)
+                .with_context(|| format!("reading {}", verdict.name()))?;
             let sum: u64 = values.iter().sum();
             if sum != 0 {
                 counters.push((*verdict, sum));
@@ -198,7 +231,10 @@ fn open<M: Kind>(pins: &Pins, name: &str) -> anyhow::Result<M> {
     M::wrap(data).with_context(|| format!("the map {} is of another kind", path.display()))
 }
 
-fn replace<K: aya::Pod + PartialEq>(map: &mut HashMap<MapData, K, u32>, keys: &[K]) -> Result<(), MapError> {
+fn replace<K: aya::Pod + PartialEq>(
+    map: &mut HashMap<MapData, K, u32>,
+    keys: &[K],
+) -> Result<(), MapError> {
     // New ones first: whoever is in both sets is never without its entry.
     for key in keys {
         map.insert(key, 1, 0)?;
@@ -213,7 +249,11 @@ fn replace<K: aya::Pod + PartialEq>(map: &mut HashMap<MapData, K, u32>, keys: &[
 fn ignore_absent(result: Result<(), MapError>) -> Result<(), MapError> {
     match result {
         Err(MapError::KeyNotFound) => Ok(()),
-        Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+        Err(MapError::SyscallError(error))
+            if error.io_error.raw_os_error() == Some(libc::ENOENT) =>
+        {
+            Ok(())
+        }
         other => other,
     }
 }

@@ -4,6 +4,7 @@
 //! there, [`program`] loads the program and puts it on NICs, [`maps`] and [`shared`] are what the daemon reads and
 //! writes.
 
+pub mod log;
 pub mod maps;
 mod object;
 pub mod pins;

@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
 };
 
@@ -17,7 +18,9 @@ pub struct Pins {
 impl Pins {
     /// Pins below `base`, a directory on a BPF file system.
     pub fn new(base: &Path) -> Self {
-        Self { base: base.to_owned() }
+        Self {
+            base: base.to_owned(),
+        }
     }
 
     /// Makes the directories, and mounts the BPF file system if nobody has.
@@ -25,10 +28,34 @@ impl Pins {
         mount_bpffs()?;
         for dir in [self.maps(), self.links()] {
             fs::create_dir_all(&dir).with_context(|| {
-                format!("{} cannot be made: --bpffs has to name a directory below /sys/fs/bpf", dir.display())
+                format!(
+                    "{} cannot be made: --bpffs has to name a directory below /sys/fs/bpf",
+                    dir.display()
+                )
             })?;
         }
         self.refuse_other_versions()
+    }
+
+    /// Makes sure that no other daemon uses these pins, as long as the returned descriptor is open.
+    pub fn lock(&self) -> anyhow::Result<OwnedFd> {
+        use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
+
+        let dir = self.version();
+        let fd = open(
+            &dir,
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .with_context(|| format!("{} cannot be opened", dir.display()))?;
+        match flock(&fd, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(fd),
+            Err(rustix::io::Errno::WOULDBLOCK) => bail!(
+                "another failover daemon uses {}: end it with `failover stop`, or use another --bpffs",
+                dir.display(),
+            ),
+            Err(error) => Err(error).with_context(|| format!("{} cannot be locked", dir.display())),
+        }
     }
 
     /// Directory of the pinned maps.
@@ -72,7 +99,8 @@ impl Pins {
         for dir in [self.links(), self.maps()] {
             for name in read_dir(&dir)? {
                 let path = dir.join(name);
-                fs::remove_file(&path).with_context(|| format!("{} cannot be removed", path.display()))?;
+                fs::remove_file(&path)
+                    .with_context(|| format!("{} cannot be removed", path.display()))?;
                 removed += 1;
             }
         }
@@ -80,9 +108,16 @@ impl Pins {
             match fs::remove_dir(&dir) {
                 Ok(()) => {}
                 // Another version's pins, or a mount point: not ours to remove.
-                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {}
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty
+                    ) => {}
                 Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
-                Err(error) => return Err(error).with_context(|| format!("{} cannot be removed", dir.display())),
+                Err(error) => {
+                    return Err(error)
+                        .with_context(|| format!("{} cannot be removed", dir.display()));
+                }
             }
         }
         Ok(removed)
@@ -112,8 +147,17 @@ impl Pins {
 fn read_dir(dir: &Path) -> anyhow::Result<Vec<String>> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(Vec::new()),
-        Err(error) => return Err(error).with_context(|| format!("{} cannot be read", dir.display())),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            return Ok(Vec::new());
+        }
+        Err(error) => {
+            return Err(error).with_context(|| format!("{} cannot be read", dir.display()));
+        }
     };
     let mut names = Vec::new();
     for entry in entries {
@@ -131,12 +175,22 @@ fn mount_bpffs() -> anyhow::Result<()> {
     const BPF_FS_MAGIC: u32 = 0xcafe_4a11;
     let stat = match rustix::fs::statfs(BPFFS) {
         Ok(stat) => stat,
-        Err(rustix::io::Errno::NOENT) => bail!("{BPFFS} does not exist: this kernel has no BPF file system"),
+        Err(rustix::io::Errno::NOENT) => {
+            bail!("{BPFFS} does not exist: this kernel has no BPF file system")
+        }
         Err(error) => return Err(error).context(BPFFS),
     };
     if stat.f_type as u32 == BPF_FS_MAGIC {
         return Ok(());
     }
-    mount("bpf", BPFFS, "bpf", MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC, None)
-        .with_context(|| format!("{BPFFS} is no BPF file system and none can be mounted there: run as root"))
+    mount(
+        "bpf",
+        BPFFS,
+        "bpf",
+        MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC,
+        None,
+    )
+    .with_context(|| {
+        format!("{BPFFS} is no BPF file system and none can be mounted there: run as root")
+    })
 }

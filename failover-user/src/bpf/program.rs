@@ -33,14 +33,25 @@ impl Program {
             .load(object()?)
             .context("the eBPF object cannot be loaded: root (or CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON) is needed")?;
         for name in [program::FAILOVER, program::PASS] {
-            xdp(&mut ebpf, name)?.load().with_context(|| format!("the kernel refuses the program `{name}`"))?;
+            xdp(&mut ebpf, name)?
+                .load()
+                .map_err(|error| refused(name, error))?;
         }
-        Ok(Self { ebpf, pins: pins.clone() })
+        Ok(Self {
+            ebpf,
+            pins: pins.clone(),
+        })
     }
 
     /// Puts the program on a NIC, in place of an earlier instance of ours if there is one. `current` is what the NIC
     /// carries now.
-    pub fn attach(&mut self, nic: &str, index: u32, mode: XdpMode, current: Option<OnNic>) -> anyhow::Result<()> {
+    pub fn attach(
+        &mut self,
+        nic: &str,
+        index: u32,
+        mode: XdpMode,
+        current: Option<OnNic>,
+    ) -> anyhow::Result<()> {
         if self.adopt(nic)? {
             return Ok(());
         }
@@ -51,7 +62,9 @@ impl Program {
             XdpMode::Native => self.attach_new(nic, index, Attach::Driver),
             XdpMode::Generic => self.attach_new(nic, index, Attach::Skb),
             XdpMode::Auto => {
-                let Err(error) = self.attach_new(nic, index, Attach::Driver) else { return Ok(()) };
+                let Err(error) = self.attach_new(nic, index, Attach::Driver) else {
+                    return Ok(());
+                };
                 self.attach_new(nic, index, Attach::Skb)?;
                 tracing::warn!(nic, reason = %format!("{error:#}"), "no native XDP on this NIC: generic XDP, which is slower");
                 Ok(())
@@ -65,7 +78,9 @@ impl Program {
         match std::fs::remove_file(&path) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error).with_context(|| format!("{} cannot be removed", path.display())),
+            Err(error) => {
+                Err(error).with_context(|| format!("{} cannot be removed", path.display()))
+            }
         }
     }
 
@@ -84,13 +99,19 @@ impl Program {
         if !path.exists() {
             return Ok(false);
         }
-        let pinned = PinnedLink::from_pin(&path).with_context(|| format!("{} is no link", path.display()))?;
-        let link = XdpLink::try_from(FdLink::from(pinned)).with_context(|| format!("{} is no XDP link", path.display()))?;
+        let pinned = PinnedLink::from_pin(&path)
+            .with_context(|| format!("{} is no link", path.display()))?;
+        let link = XdpLink::try_from(FdLink::from(pinned))
+            .with_context(|| format!("{} is no XDP link", path.display()))?;
         let program = xdp(&mut self.ebpf, program::FAILOVER)?;
         match program.attach_to_link(link) {
             Ok(id) => {
                 // The pin keeps the link; ours would detach it when it is dropped without the pin.
-                drop(program.take_link(id).with_context(|| format!("the link of {nic}"))?);
+                drop(
+                    program
+                        .take_link(id)
+                        .with_context(|| format!("the link of {nic}"))?,
+                );
                 Ok(true)
             }
             // The NIC that it was attached to is gone; the name may belong to a new one.
@@ -98,7 +119,9 @@ impl Program {
                 self.detach(nic)?;
                 Ok(false)
             }
-            Err(error) => Err(error).with_context(|| format!("the program on {nic} cannot be replaced")),
+            Err(error) => {
+                Err(error).with_context(|| format!("the program on {nic} cannot be replaced"))
+            }
         }
     }
 
@@ -107,20 +130,47 @@ impl Program {
         let program = xdp(&mut self.ebpf, program::FAILOVER)?;
         let id: XdpLinkId = match program.attach_to_if_index(index, mode) {
             Ok(id) => id,
-            Err(error) => return Err(error).with_context(|| format!("the program cannot be attached to {nic}")),
+            Err(error) => {
+                return Err(error)
+                    .with_context(|| format!("the program cannot be attached to {nic}"));
+            }
         };
         let link = program.take_link(id)?;
         // Without a link (the library falls back to netlink when the kernel says EINVAL) nothing would survive the daemon.
         let link = FdLink::try_from(link)
             .map_err(|_| anyhow!("{nic} takes no XDP link in this mode (kernel 5.9 or later, and driver support, are needed)"))?;
-        link.pin(&path).with_context(|| format!("the link of {nic} cannot be pinned at {}", path.display()))?;
+        link.pin(&path)
+            .with_context(|| format!("the link of {nic} cannot be pinned at {}", path.display()))?;
         Ok(())
     }
 }
 
 fn xdp<'a>(ebpf: &'a mut Ebpf, name: &str) -> anyhow::Result<&'a mut Xdp> {
-    let Some(program) = ebpf.program_mut(name) else { bail!("the eBPF object has no program `{name}`") };
-    program.try_into().with_context(|| format!("`{name}` is no XDP program"))
+    let Some(program) = ebpf.program_mut(name) else {
+        bail!("the eBPF object has no program `{name}`")
+    };
+    program
+        .try_into()
+        .with_context(|| format!("`{name}` is no XDP program"))
+}
+
+/// The verifier explains itself over hundreds of lines; the last ones say what is wrong.
+fn refused(name: &str, error: ProgramError) -> anyhow::Error {
+    let ProgramError::LoadError {
+        io_error,
+        verifier_log,
+    } = error
+    else {
+        return anyhow::Error::new(error)
+            .context(format!("the kernel refuses the program `{name}`"));
+    };
+    let log = verifier_log.to_string();
+    tracing::debug!(program = name, log, "verifier");
+    let tail: Vec<&str> = log.lines().rev().take(4).collect();
+    let tail = tail.into_iter().rev().collect::<Vec<_>>().join(" | ");
+    anyhow!(
+        "the kernel refuses the program `{name}`: {io_error}; the verifier's last words: {tail}"
+    )
 }
 
 fn os_error(error: &ProgramError) -> Option<i32> {

@@ -16,7 +16,12 @@ struct Shape {
 }
 
 const fn shape<K, V>(kind: MapType, entries: u32) -> Shape {
-    Shape { kind, key: size_of::<K>() as u32, value: size_of::<V>() as u32, entries }
+    Shape {
+        kind,
+        key: size_of::<K>() as u32,
+        value: size_of::<V>() as u32,
+        entries,
+    }
 }
 
 /// A devmap's value: ifindex and program.
@@ -28,7 +33,9 @@ fn expected(name: &str) -> Option<Shape> {
         map::NICS => shape::<u32, abi::Nic>(MapType::Hash, abi::MAX_NICS),
         map::DISCRIMINATORS => shape::<u32, u32>(MapType::Hash, abi::MAX_DISCRIMINATORS),
         map::INITIATORS => shape::<abi::Ip, u32>(MapType::Hash, abi::MAX_INITIATORS),
-        map::WATCHERS => shape::<abi::Watcher, abi::WatcherState>(MapType::LruHash, abi::MAX_WATCHERS),
+        map::WATCHERS => {
+            shape::<abi::Watcher, abi::WatcherState>(MapType::LruHash, abi::MAX_WATCHERS)
+        }
         map::SESSIONS => shape::<u32, abi::Session>(MapType::Array, abi::MAX_SESSIONS),
         map::SESSION_TX => shape::<u32, abi::SessionTx>(MapType::Array, abi::MAX_SESSIONS),
         map::SESSION_RX => shape::<u32, abi::SessionRx>(MapType::Array, abi::MAX_SESSIONS),
@@ -48,8 +55,11 @@ pub(super) fn check(pins: &Pins) -> anyhow::Result<()> {
         if !path.exists() {
             continue;
         }
-        let data = MapData::from_pin(&path).with_context(|| format!("{} is no map", path.display()))?;
-        let info = data.info().with_context(|| format!("{} cannot be examined", path.display()))?;
+        let data =
+            MapData::from_pin(&path).with_context(|| format!("{} is no map", path.display()))?;
+        let info = data
+            .info()
+            .with_context(|| format!("{} cannot be examined", path.display()))?;
         let found = describe(&info)?;
         ensure!(
             expected(name).as_ref() == Some(&found),
@@ -61,7 +71,12 @@ pub(super) fn check(pins: &Pins) -> anyhow::Result<()> {
 }
 
 fn describe(info: &MapInfo) -> anyhow::Result<Shape> {
-    Ok(Shape { kind: info.map_type()?, key: info.key_size(), value: info.value_size(), entries: info.max_entries() })
+    Ok(Shape {
+        kind: info.map_type()?,
+        key: info.key_size(),
+        value: info.value_size(),
+        entries: info.max_entries(),
+    })
 }
 
 #[cfg(test)]

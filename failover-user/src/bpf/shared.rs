@@ -36,19 +36,34 @@ unsafe impl<T> Sync for Mapping<T> {}
 impl<T> Mapping<T> {
     fn open(pins: &Pins, name: &str) -> anyhow::Result<Self> {
         let path = pins.map(name);
-        let data = MapData::from_pin(&path).with_context(|| format!("the map {} cannot be opened", path.display()))?;
+        let data = MapData::from_pin(&path)
+            .with_context(|| format!("the map {} cannot be opened", path.display()))?;
         let length = size_of::<T>() * MAX_SESSIONS as usize;
         // SAFETY: a new mapping at an address of the kernel's choice; its length is that of the array, whose shape was
         // checked when the program was loaded.
         let at = unsafe {
-            mmap(ptr::null_mut(), length, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, data.fd().as_fd(), 0)
+            mmap(
+                ptr::null_mut(),
+                length,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::SHARED,
+                data.fd().as_fd(),
+                0,
+            )
         }
         .with_context(|| format!("the map {} cannot be mapped into memory", path.display()))?;
-        Ok(Self { at: at.cast(), length, _map: data })
+        Ok(Self {
+            at: at.cast(),
+            length,
+            _map: data,
+        })
     }
 
     fn element(&self, session: u16) -> *mut T {
-        assert!((session as u32) < MAX_SESSIONS, "session numbers are below MAX_SESSIONS");
+        assert!(
+            (session as u32) < MAX_SESSIONS,
+            "session numbers are below MAX_SESSIONS"
+        );
         // SAFETY: inside the mapping, by the assertion.
         unsafe { self.at.add(session as usize) }
     }
@@ -72,15 +87,16 @@ pub struct Sessions {
 /// A field of a mapped element. Unsafe to use: the field has to lie inside the mapping; it is aligned, as the kernel aligns
 /// elements to eight octets, and only ever accessed atomically or by the program.
 macro_rules! atomic {
-    ($kind:ident, $field:expr) => {{
-        $kind::from_ptr(&raw mut $field)
-    }};
+    ($kind:ident, $field:expr) => {{ $kind::from_ptr(&raw mut $field) }};
 }
 
 impl Sessions {
     /// Maps the pinned arrays.
     pub fn open(pins: &Pins) -> anyhow::Result<Self> {
-        Ok(Self { tx: Mapping::open(pins, map::SESSION_TX)?, rx: Mapping::open(pins, map::SESSION_RX)? })
+        Ok(Self {
+            tx: Mapping::open(pins, map::SESSION_TX)?,
+            rx: Mapping::open(pins, map::SESSION_RX)?,
+        })
     }
 
     /// Says that the request `sequence` is about to be sent.
@@ -119,7 +135,10 @@ impl Sessions {
     pub fn answered(&self, session: u16, sequence: u16) -> bool {
         let rx = self.rx.element(session);
         // SAFETY: as in `sending`.
-        unsafe { atomic!(AtomicU32, (*rx).answered[measure::slot(sequence)]).load(Acquire) == answered_mark(sequence) }
+        unsafe {
+            atomic!(AtomicU32, (*rx).answered[measure::slot(sequence)]).load(Acquire)
+                == answered_mark(sequence)
+        }
     }
 
     /// When the latest valid reply arrived; 0: never.
@@ -186,7 +205,11 @@ impl Measured {
         for (index, count) in self.histogram.iter().enumerate() {
             seen += count;
             if seen >= rank && *count != 0 {
-                let top = if index + 1 < BUCKETS { measure::bucket_floor(index + 1) - 1 } else { u64::MAX };
+                let top = if index + 1 < BUCKETS {
+                    measure::bucket_floor(index + 1) - 1
+                } else {
+                    u64::MAX
+                };
                 return top.clamp(self.rtt_min_ns, self.rtt_max_ns.max(self.rtt_min_ns));
             }
         }
@@ -220,7 +243,10 @@ mod tests {
 
         for (fraction, exact) in [(0.5, 500_000), (0.99, 990_000), (1.0, 1_000_000)] {
             let found = measured.quantile(fraction);
-            assert!(found >= exact && found <= exact + exact / 8, "{fraction}: {found}");
+            assert!(
+                found >= exact && found <= exact + exact / 8,
+                "{fraction}: {found}"
+            );
         }
     }
 

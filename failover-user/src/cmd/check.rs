@@ -40,7 +40,9 @@ pub fn run(file: &Path, facts: &HostFacts) -> anyhow::Result<ExitCode> {
 ///
 /// The kernel does not answer.
 pub fn facts() -> anyhow::Result<HostFacts> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let handle = net::connect()?;
         let links = net::links::list(&handle).await?;
@@ -51,7 +53,9 @@ pub fn facts() -> anyhow::Result<HostFacts> {
 
 /// The same, of NICs that are known already.
 pub fn host_facts(links: &[Link], held: impl IntoIterator<Item = Ipv4Addr>) -> HostFacts {
-    let links = links.iter().map(|link| (link.name.clone(), link.loopback, link.addresses.clone()));
+    let links = links
+        .iter()
+        .map(|link| (link.name.clone(), link.loopback, link.addresses.clone()));
     HostFacts::from_links(links, held)
 }
 
@@ -76,7 +80,7 @@ pub fn check(file: &Path, facts: &HostFacts, style: Style) -> Outcome {
     }
 }
 
-fn report(error: &LoadError, style: Style) -> String {
+pub(crate) fn report(error: &LoadError, style: Style) -> String {
     match error {
         LoadError::Unreadable { .. } | LoadError::NotText { .. } => format!("{error}\n"),
         LoadError::Invalid(problems) => {

@@ -72,7 +72,11 @@ impl Judge {
             PathState::Unknown | PathState::Isolated | PathState::Down => {}
             PathState::Up | PathState::Missing => {
                 let stands = self.missed >= self.misses && sent_ns >= self.not_before_ns;
-                self.state = if stands { PathState::Down } else { PathState::Missing };
+                self.state = if stands {
+                    PathState::Down
+                } else {
+                    PathState::Missing
+                };
             }
         }
     }
@@ -156,7 +160,10 @@ mod tests {
         judge.answered();
         judge.missed(5 * MS, 4 * MS + 1);
 
-        assert_eq!((judge.state(), judge.missed_in_a_row(), judge.near_misses()), (Missing, 1, 1));
+        assert_eq!(
+            (judge.state(), judge.missed_in_a_row(), judge.near_misses()),
+            (Missing, 1, 1)
+        );
     }
 
     #[test]

@@ -154,18 +154,29 @@ pub struct Monitor {
 
 impl Monitor {
     /// Starts the thread. `interval` is the shortest that it will have to keep.
-    pub fn start(pins: &Pins, interval: Duration, reports: UnboundedSender<Report>) -> anyhow::Result<Self> {
+    pub fn start(
+        pins: &Pins,
+        interval: Duration,
+        reports: UnboundedSender<Report>,
+    ) -> anyhow::Result<Self> {
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let (commands, inbox) = mpsc::channel();
         let (ready, started) = mpsc::channel();
         let inner = thread::Heartbeats::new(pins, inbox, Arc::clone(&wake), reports)?;
-        let thread = std::thread::Builder::new().name("heartbeat".to_owned()).spawn(move || {
-            // The daemon waits for this answer; it only ever goes away together with the process.
-            let _ = ready.send(scheduling::acquire(interval));
-            inner.run();
-        })?;
+        let thread = std::thread::Builder::new()
+            .name("heartbeat".to_owned())
+            .spawn(move || {
+                // The daemon waits for this answer; it only ever goes away together with the process.
+                let _ = ready.send(scheduling::acquire(interval));
+                inner.run();
+            })?;
         let scheduling = started.recv()?;
-        Ok(Self { commands, wake, thread: Some(thread), scheduling })
+        Ok(Self {
+            commands,
+            wake,
+            thread: Some(thread),
+            scheduling,
+        })
     }
 
     /// How the thread is scheduled.
@@ -175,7 +186,10 @@ impl Monitor {
 
     /// Opens a NIC for sending.
     pub fn open_nic(&self, index: u32, name: &str) {
-        self.tell(Command::Nic { index, name: name.to_owned() });
+        self.tell(Command::Nic {
+            index,
+            name: name.to_owned(),
+        });
     }
 
     /// Forgets a NIC that is gone.

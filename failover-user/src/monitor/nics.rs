@@ -35,13 +35,22 @@ impl Nics {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: the descriptor was just made and belongs to nobody else.
-        Ok(Self { nics: BTreeMap::new(), control: unsafe { OwnedFd::from_raw_fd(fd) } })
+        Ok(Self {
+            nics: BTreeMap::new(),
+            control: unsafe { OwnedFd::from_raw_fd(fd) },
+        })
     }
 
     /// Opens a NIC, again if it is open already: one of the same name may have taken its place.
     pub fn open(&mut self, index: u32, name: &str) -> io::Result<()> {
         let socket = PacketSocket::open(index, BATCH)?;
-        self.nics.insert(index, Nic { name: name.to_owned(), socket });
+        self.nics.insert(
+            index,
+            Nic {
+                name: name.to_owned(),
+                socket,
+            },
+        );
         Ok(())
     }
 
@@ -56,7 +65,11 @@ impl Nics {
     }
 
     /// Sends frames until one is refused; see [`PacketSocket::send_batch`].
-    pub fn send_batch<'a>(&mut self, index: u32, frames: impl IntoIterator<Item = &'a [u8]>) -> (usize, Option<io::Error>) {
+    pub fn send_batch<'a>(
+        &mut self,
+        index: u32,
+        frames: impl IntoIterator<Item = &'a [u8]>,
+    ) -> (usize, Option<io::Error>) {
         match self.nic(index) {
             Ok(nic) => nic.socket.send_batch(frames),
             Err(error) => (0, Some(error)),
@@ -65,19 +78,27 @@ impl Nics {
 
     /// Whether a NIC is up and has carrier, asked of the driver: the interface flags may lag behind by a second.
     pub fn has_carrier(&self, index: u32) -> bool {
-        let Some(nic) = self.nics.get(&index) else { return false };
+        let Some(nic) = self.nics.get(&index) else {
+            return false;
+        };
         is_up(&self.control, &nic.name) && has_link(&self.control, &nic.name)
     }
 
     fn nic(&mut self, index: u32) -> io::Result<&mut Nic> {
-        self.nics.get_mut(&index).ok_or_else(|| io::Error::from_raw_os_error(libc::ENODEV))
+        self.nics
+            .get_mut(&index)
+            .ok_or_else(|| io::Error::from_raw_os_error(libc::ENODEV))
     }
 }
 
 fn request(name: &str) -> libc::ifreq {
     // SAFETY: all zeros is a valid ifreq.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes().take(libc::IFNAMSIZ - 1)) {
+    for (to, from) in request
+        .ifr_name
+        .iter_mut()
+        .zip(name.bytes().take(libc::IFNAMSIZ - 1))
+    {
         *to = from as libc::c_char;
     }
     request
@@ -99,7 +120,10 @@ fn has_link(control: &OwnedFd, name: &str) -> bool {
         command: u32,
         data: u32,
     }
-    let mut value = Value { command: ETHTOOL_GLINK, data: 0 };
+    let mut value = Value {
+        command: ETHTOOL_GLINK,
+        data: 0,
+    };
     let mut request = request(name);
     request.ifr_ifru.ifru_data = (&raw mut value).cast();
     // SAFETY: the request points at an ethtool_value, which lives for the call and which the kernel fills in.

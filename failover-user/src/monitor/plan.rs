@@ -50,16 +50,26 @@ impl Plan {
         addresses: &mut Addresses,
         nics: &mut Nics,
     ) -> Outcome {
-        let mut error = netlink.execute(&self.batch).err().map(|error| error.to_string());
+        let mut error = netlink
+            .execute(&self.batch)
+            .err()
+            .map(|error| error.to_string());
         let addresses_ns = clock::now();
 
         let taken_at_unix_ns = clock::unix_now();
         let mut held = 0;
         for (ip, entry) in &self.entries {
-            match addresses.set(*ip, Held { taken_at_unix_ns, ..*entry }) {
+            match addresses.set(
+                *ip,
+                Held {
+                    taken_at_unix_ns,
+                    ..*entry
+                },
+            ) {
                 Ok(()) => held += 1,
                 Err(refused) => {
-                    error.get_or_insert_with(|| format!("the takeover map refuses {ip}: {refused}"));
+                    error
+                        .get_or_insert_with(|| format!("the takeover map refuses {ip}: {refused}"));
                 }
             }
         }
@@ -70,7 +80,14 @@ impl Plan {
                 error.get_or_insert_with(|| format!("an announcement was not sent: {refused}"));
             }
         }
-        Outcome { decided_ns, addresses_ns, entries_ns, announced_ns: clock::now(), held, error }
+        Outcome {
+            decided_ns,
+            addresses_ns,
+            entries_ns,
+            announced_ns: clock::now(),
+            held,
+            error,
+        }
     }
 }
 

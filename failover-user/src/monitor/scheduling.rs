@@ -95,12 +95,22 @@ fn deadline(interval: Duration) -> io::Result<()> {
     };
     // SAFETY: the structure is valid for the call and says its own size.
     let done = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
-    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if done == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 fn fifo() -> io::Result<()> {
-    let parameters = libc::sched_param { sched_priority: FIFO_PRIORITY };
+    let parameters = libc::sched_param {
+        sched_priority: FIFO_PRIORITY,
+    };
     // SAFETY: the structure is valid for the call.
     let done = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameters) };
-    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if done == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }

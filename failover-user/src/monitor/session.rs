@@ -72,7 +72,11 @@ impl Session {
     }
 
     /// Judges the request in flight, whose time is up.
-    pub(super) fn judge(&mut self, shared: &Sessions, has_carrier: impl FnOnce() -> bool) -> Option<Change> {
+    pub(super) fn judge(
+        &mut self,
+        shared: &Sessions,
+        has_carrier: impl FnOnce() -> bool,
+    ) -> Option<Change> {
         let sent_ns = self.in_flight.take()?;
         let before = (self.judge.state(), self.judge.missed_in_a_row());
         if shared.answered(self.number, self.sequence) {
@@ -81,7 +85,10 @@ impl Session {
             self.stats.missed.fetch_add(1, Relaxed);
             self.judge.missed(sent_ns, shared.last_reply(self.number));
             // Our own dead link looks like a dead source: the driver is asked once, when it matters.
-            if self.judge.state() == PathState::Down && before.0 != PathState::Down && !has_carrier() {
+            if self.judge.state() == PathState::Down
+                && before.0 != PathState::Down
+                && !has_carrier()
+            {
                 self.judge.isolated();
             }
         }
@@ -125,14 +132,18 @@ impl Session {
     fn changed_since(&mut self, before: (PathState, u32), shared: &Sessions) -> Option<Change> {
         let (state, missed) = (self.judge.state(), self.judge.missed_in_a_row());
         self.stats.missed_in_a_row.store(missed, Relaxed);
-        self.stats.near_misses.store(self.judge.near_misses(), Relaxed);
+        self.stats
+            .near_misses
+            .store(self.judge.near_misses(), Relaxed);
         if (state, missed) == before {
             return None;
         }
         if matches!(state, PathState::Down | PathState::Isolated) && state != before.0 {
             // The time until the source is back is an outage, not a gap between heartbeats.
             shared.measure_from(self.number, u64::MAX);
-        } else if state == PathState::Up && matches!(before.0, PathState::Down | PathState::Isolated) {
+        } else if state == PathState::Up
+            && matches!(before.0, PathState::Down | PathState::Isolated)
+        {
             shared.measure_from(self.number, self.last_reply_ns(shared));
         }
         // Down stays Down however much more is missed; the count goes on in the statistics.

@@ -93,12 +93,22 @@ impl Heartbeats {
                 Err(mpsc::TryRecvError::Empty) => return true,
                 Ok(Command::Nic { index, name }) => {
                     if let Err(error) = self.nics.open(index, &name) {
-                        self.report(Report::NicFailed { name, error: error.to_string() });
+                        self.report(Report::NicFailed {
+                            name,
+                            error: error.to_string(),
+                        });
                     }
                 }
                 Ok(Command::NicGone { index }) => self.nics.close(index),
                 Ok(Command::Unit { unit, trigger }) => {
-                    self.units.entry(unit).or_insert(Unit { trigger, armed: false, plan: None }).trigger = trigger;
+                    self.units
+                        .entry(unit)
+                        .or_insert(Unit {
+                            trigger,
+                            armed: false,
+                            plan: None,
+                        })
+                        .trigger = trigger;
                 }
                 Ok(Command::Watch(watch)) => self.watch(*watch),
                 Ok(Command::Unwatch(path)) => self.unwatch(path),
@@ -108,13 +118,20 @@ impl Heartbeats {
                     }
                 }
                 Ok(Command::Arm { unit, armed }) => self.arm(unit, armed),
-                Ok(Command::TakeOver { unit, cause }) => self.take_over(unit, cause, clock::now(), 0),
+                Ok(Command::TakeOver { unit, cause }) => {
+                    let done = self.take_over(unit, cause, clock::now(), 0);
+                    self.report_if_any(done);
+                }
             }
         }
     }
 
     fn watch(&mut self, watch: Watch) {
-        if let Some(session) = self.sessions.iter_mut().find(|session| session.path == watch.path) {
+        if let Some(session) = self
+            .sessions
+            .iter_mut()
+            .find(|session| session.path == watch.path)
+        {
             session.update(watch);
             return;
         }
@@ -123,7 +140,8 @@ impl Heartbeats {
         self.sessions.push(Session::new(watch, &self.shared));
         self.outgoing.reserve(self.sessions.len());
         // Sessions of one interval share their ticks, so that their frames leave together.
-        self.due.push(Reverse(((clock::now() / interval + 1) * interval, index)));
+        self.due
+            .push(Reverse(((clock::now() / interval + 1) * interval, index)));
     }
 
     fn unwatch(&mut self, path: PathId) {
@@ -132,21 +150,32 @@ impl Heartbeats {
         self.due.clear();
         let now = clock::now();
         for (index, session) in self.sessions.iter().enumerate() {
-            self.due.push(Reverse(((now / session.interval_ns + 1) * session.interval_ns, index)));
+            self.due.push(Reverse((
+                (now / session.interval_ns + 1) * session.interval_ns,
+                index,
+            )));
         }
     }
 
     fn arm(&mut self, unit: UnitId, armed: bool) {
-        let Some(known) = self.units.get_mut(&unit) else { return };
+        let Some(known) = self.units.get_mut(&unit) else {
+            return;
+        };
         known.armed = armed;
         // The verdict may have come while the permission was on its way.
-        self.act_on(unit, clock::now());
+        let done = self.act_on(unit, clock::now());
+        self.report_if_any(done);
     }
 
     /// Judges and sends whatever is due.
     fn tick(&mut self) {
         let now = clock::now();
-        while let Some(Reverse((due, index))) = self.due.peek().copied().filter(|Reverse((due, _))| *due <= now) {
+        while let Some(Reverse((due, index))) = self
+            .due
+            .peek()
+            .copied()
+            .filter(|Reverse((due, _))| *due <= now)
+        {
             self.due.pop();
             let late_ns = now - due;
             let session = &mut self.sessions[index];
@@ -160,7 +189,8 @@ impl Heartbeats {
             self.outgoing.push((session.nic, index));
             // Ticks that were slept through are not made up for: they would be a burst.
             let interval = session.interval_ns;
-            self.due.push(Reverse((due + interval * (1 + late_ns / interval), index)));
+            self.due
+                .push(Reverse((due + interval * (1 + late_ns / interval), index)));
         }
         self.flush();
     }
@@ -179,29 +209,54 @@ impl Heartbeats {
         let session = &self.sessions[index];
         let (path, unit) = (session.path, session.unit);
         let last_reply_ns = session.last_reply_ns(&self.shared);
-        if change.state == PathState::Down {
-            self.act_on(unit, now);
-        }
-        self.report(Report::Path { path, state: change.state, missed: change.missed, at_ns: now, last_reply_ns });
+        let done = if change.state == PathState::Down {
+            self.act_on(unit, now)
+        } else {
+            None
+        };
+        self.report(Report::Path {
+            path,
+            state: change.state,
+            missed: change.missed,
+            at_ns: now,
+            last_reply_ns,
+        });
+        self.report_if_any(done);
     }
 
     /// Takes a unit over if its verdict stands and the thread may.
-    fn act_on(&mut self, unit: UnitId, now: u64) {
-        let Some(known) = self.units.get(&unit) else { return };
+    fn act_on(&mut self, unit: UnitId, now: u64) -> Option<Report> {
+        let known = self.units.get(&unit)?;
         let paths = self.sessions.iter().filter(|session| session.unit == unit);
-        if !known.armed || verdict(known.trigger, paths.clone().map(Session::state)) != UnitVerdict::Failed {
-            return;
+        if !known.armed
+            || verdict(known.trigger, paths.clone().map(Session::state)) != UnitVerdict::Failed
+        {
+            return None;
         }
-        let last_reply_ns = paths.map(|session| session.last_reply_ns(&self.shared)).max().unwrap_or(0);
-        self.take_over(unit, Cause::Verdict, now, now.saturating_sub(last_reply_ns));
+        let last_reply_ns = paths
+            .map(|session| session.last_reply_ns(&self.shared))
+            .max()
+            .unwrap_or(0);
+        self.take_over(unit, Cause::Verdict, now, now.saturating_sub(last_reply_ns))
     }
 
-    fn take_over(&mut self, unit: UnitId, cause: Cause, now: u64, detect_ns: u64) {
-        let Some(known) = self.units.get_mut(&unit) else { return };
+    fn take_over(
+        &mut self,
+        unit: UnitId,
+        cause: Cause,
+        now: u64,
+        detect_ns: u64,
+    ) -> Option<Report> {
+        let known = self.units.get_mut(&unit)?;
         known.armed = false;
-        let Some(plan) = &known.plan else { return };
+        let plan = known.plan.as_ref()?;
         let outcome = plan.execute(now, &mut self.netlink, &mut self.addresses, &mut self.nics);
-        self.report(Report::TakenOver { unit, cause, detect_ns, outcome });
+        Some(Report::TakenOver {
+            unit,
+            cause,
+            detect_ns,
+            outcome,
+        })
     }
 
     /// Sends what this tick made ready, by one system call a NIC.
@@ -209,7 +264,10 @@ impl Heartbeats {
         self.outgoing.sort_unstable();
         let mut start = 0;
         while let Some(&(nic, _)) = self.outgoing.get(start) {
-            let length = self.outgoing[start..].iter().take_while(|(other, _)| *other == nic).count();
+            let length = self.outgoing[start..]
+                .iter()
+                .take_while(|(other, _)| *other == nic)
+                .count();
             let batch = &self.outgoing[start..start + length];
             let frames = batch.iter().map(|&(_, index)| self.sessions[index].frame());
             let (sent, error) = self.nics.send_batch(nic, frames);
@@ -224,7 +282,10 @@ impl Heartbeats {
     /// The NIC refused the frames from `start` to `end` of this tick: they were not sent, so they cannot be missed. A NIC
     /// that is down or gone isolates its paths.
     fn refused(&mut self, start: usize, end: usize, error: &std::io::Error) {
-        let dead = matches!(error.raw_os_error(), Some(libc::ENETDOWN | libc::ENXIO | libc::ENODEV));
+        let dead = matches!(
+            error.raw_os_error(),
+            Some(libc::ENETDOWN | libc::ENXIO | libc::ENODEV)
+        );
         for place in start..end {
             let index = self.outgoing[place].1;
             self.sessions[index].not_sent(&self.shared);
@@ -236,7 +297,10 @@ impl Heartbeats {
 
     /// Waits for the next tick or a command.
     fn sleep(&self) {
-        let timeout = self.due.peek().map(|Reverse((due, _))| Duration::from_nanos(due.saturating_sub(clock::now())));
+        let timeout = self
+            .due
+            .peek()
+            .map(|Reverse((due, _))| Duration::from_nanos(due.saturating_sub(clock::now())));
         let timeout = timeout.map(|timeout| Timespec {
             tv_sec: timeout.as_secs() as i64,
             tv_nsec: i64::from(timeout.subsec_nanos()),
@@ -250,6 +314,12 @@ impl Heartbeats {
                 let _ = rustix::io::read(self.wake.as_fd(), &mut count);
             }
             Err(error) => unreachable!("poll of one event descriptor: {error}"),
+        }
+    }
+
+    fn report_if_any(&self, report: Option<Report>) {
+        if let Some(report) = report {
+            self.report(report);
         }
     }
 

@@ -56,7 +56,11 @@ pub async fn on_nic(handle: &rtnetlink::Handle, index: u32) -> anyhow::Result<Op
 
 fn parse(attributes: &[LinkAttribute]) -> Option<OnNic> {
     let xdp = attributes.iter().find_map(|attribute| {
-        if let LinkAttribute::Xdp(xdp) = attribute { Some(xdp) } else { None }
+        if let LinkAttribute::Xdp(xdp) = attribute {
+            Some(xdp)
+        } else {
+            None
+        }
     })?;
     let (mut mode, mut program) = (None, 0);
     for attribute in xdp {
@@ -87,12 +91,20 @@ mod tests {
             LinkXdp::ProgId(17),
         ])];
 
-        assert_eq!(parse(&attributes), Some(OnNic { mode: Mode::Native, program: 17 }));
+        assert_eq!(
+            parse(&attributes),
+            Some(OnNic {
+                mode: Mode::Native,
+                program: 17
+            })
+        );
     }
 
     #[test]
     fn a_nic_without_a_program_has_none() {
-        let attributes = [LinkAttribute::Xdp(vec![LinkXdp::Attached(XdpAttached::None)])];
+        let attributes = [LinkAttribute::Xdp(vec![LinkXdp::Attached(
+            XdpAttached::None,
+        )])];
 
         assert_eq!(parse(&attributes), None);
     }

@@ -1,0 +1,165 @@
+//! What the policy says, done.
+
+use std::net::Ipv4Addr;
+
+use failover_ebpf::abi::{Held, held};
+use serde_json::json;
+
+use super::{Daemon, layout, plans};
+use crate::{
+    config::Deliver,
+    monitor::clock,
+    net::{RULE_PRIORITY, announce::gratuitous_arp, batch::Batch, table_of},
+    policy::{Action, Input, UnitId},
+};
+
+impl Daemon {
+    /// Performs an action. What is done at once gives its result as the next input; takeovers report later.
+    pub(super) fn perform(&mut self, action: Action) -> Option<Input> {
+        match action {
+            Action::Arm { unit, armed } => {
+                self.monitor.arm(unit, armed);
+                None
+            }
+            Action::TakeOver { unit, cause } => {
+                self.monitor.take_over(unit, cause);
+                None
+            }
+            Action::Drain { unit } => {
+                let result = self.drain(unit);
+                self.stepped(unit, "drain", result)
+            }
+            Action::RemoveAddresses { unit } => {
+                let result = self.remove_addresses(unit);
+                self.settle_failback(unit, &result);
+                self.stepped(unit, "addresses-removed", result)
+            }
+            Action::Forget { unit } => {
+                let result = self.forget(unit);
+                self.stepped(unit, "done", result)
+            }
+            Action::Announce { unit } => {
+                self.announce(unit);
+                None
+            }
+            Action::Transition {
+                unit,
+                from,
+                to,
+                cause,
+            } => {
+                self.transition(unit, from, to, &cause);
+                None
+            }
+        }
+    }
+
+    fn stepped(&mut self, unit: UnitId, step: &str, result: anyhow::Result<()>) -> Option<Input> {
+        let error = result.err().map(|error| format!("{error:#}"));
+        let mut fields = json!({ "step": step, "at_ns": clock::now() });
+        if let Some(error) = &error {
+            fields["error"] = json!(error);
+        }
+        self.record(Some(unit), "failback", fields);
+        Some(Input::StepDone { unit, error })
+    }
+
+    /// The addresses of a unit that are held, with how.
+    fn held(&self, unit: UnitId) -> anyhow::Result<Vec<(Ipv4Addr, Held)>> {
+        let mut all = Vec::new();
+        for (_, address) in layout::addresses_of(&self.config, unit) {
+            if let Some(held) = self.maps.addresses.get(address.ip)? {
+                all.push((address.ip, held));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Tells the network that the source has its addresses back, and turns round what still comes here.
+    fn drain(&mut self, unit: UnitId) -> anyhow::Result<()> {
+        let held = self.held(unit)?;
+        let mut unknown = 0;
+        let mut announcements = Vec::new();
+        for (ip, held) in held {
+            let source_mac = self.source_mac(unit, ip).unwrap_or(held.source_mac);
+            if source_mac == [0; 6] {
+                unknown += 1;
+                continue;
+            }
+            self.maps.addresses.set(
+                ip,
+                plans::draining(held, source_mac, self.network.by_index(held.nic)),
+            )?;
+            announcements.push((held.nic, gratuitous_arp(ip, source_mac, held.nic_mac)));
+        }
+        for (nic, frames) in announcements {
+            for frame in frames {
+                self.senders.send(nic, &frame)?;
+            }
+        }
+        anyhow::ensure!(
+            unknown == 0,
+            "the source's MAC is not known for {unknown} addresses: they are given back without a drain"
+        );
+        Ok(())
+    }
+
+    /// MAC of the source's NIC that carries an address.
+    fn source_mac(&self, unit: UnitId, ip: Ipv4Addr) -> Option<[u8; 6]> {
+        let (path, _) =
+            layout::addresses_of(&self.config, unit).find(|(_, address)| address.ip == ip)?;
+        let path = &self.config.sources[path.source].paths[path.path];
+        self.network.mac(&path.nic, path.monitor)
+    }
+
+    fn remove_addresses(&mut self, unit: UnitId) -> anyhow::Result<()> {
+        let mut batch = Batch::builder();
+        for (_, address) in layout::addresses_of(&self.config, unit) {
+            let index = match self.maps.addresses.get(address.ip)? {
+                Some(held) => held.nic,
+                None => continue,
+            };
+            if address.deliver == Deliver::Local {
+                batch = batch.remove_address(index, address.ip);
+            }
+            batch = batch.remove_rule(address.ip, table_of(index), RULE_PRIORITY);
+        }
+        let batch = batch.build();
+        if batch.requests().is_empty() {
+            return Ok(());
+        }
+        Ok(self.batches.execute(&batch)?)
+    }
+
+    fn forget(&mut self, unit: UnitId) -> anyhow::Result<()> {
+        for (ip, held) in self.held(unit)? {
+            self.maps.addresses.remove(ip)?;
+            self.maps.clear_traffic(held.slot)?;
+        }
+        Ok(())
+    }
+
+    /// Tells the network again where the held addresses are.
+    fn announce(&mut self, unit: UnitId) {
+        let held = match self.held(unit) {
+            Ok(held) => held,
+            Err(error) => {
+                tracing::error!(error = %format!("{error:#}"), "held addresses are not announced");
+                return;
+            }
+        };
+        let mut announced = Vec::new();
+        for (ip, held) in held
+            .into_iter()
+            .filter(|(_, held)| held.mode != held::DRAIN)
+        {
+            for frame in gratuitous_arp(ip, held.nic_mac, held.nic_mac) {
+                if let Err(error) = self.senders.send(held.nic, &frame) {
+                    tracing::warn!(%ip, %error, "an announcement was not sent");
+                }
+            }
+            announced.push(ip.to_string());
+        }
+        self.record(Some(unit), "announced", json!({ "addresses": announced }));
+    }
+}

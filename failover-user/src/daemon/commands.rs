@@ -1,0 +1,330 @@
+//! What administrators ask.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use tokio::sync::oneshot;
+
+use super::{Daemon, end::Ending, layout};
+use crate::{
+    control::{
+        protocol::{Failure, FailureKind, Reply, Request},
+        server::Call,
+    },
+    policy::{Command, Input, PathState, State, UnitId},
+};
+
+/// A command that is under way.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    command: Command,
+    source: usize,
+    units: BTreeSet<UnitId>,
+    /// What has been done so far, to be told at the end.
+    done: Done,
+    reply: oneshot::Sender<Reply>,
+}
+
+#[derive(Debug, Default)]
+struct Done {
+    held: usize,
+    longest_ns: u64,
+    error: Option<String>,
+}
+
+fn failure(kind: FailureKind, message: impl Into<String>) -> Reply {
+    Reply::Error(Failure {
+        kind,
+        message: message.into(),
+    })
+}
+
+impl Daemon {
+    pub(super) fn on_call(&mut self, call: Call) {
+        let Call { request, reply } = call;
+        let now = match request {
+            Request::Status { source } => self.answer_status(source.as_deref()),
+            Request::Events { .. } => failure(
+                FailureKind::BadRequest,
+                "events are answered by the control server",
+            ),
+            Request::Takeover {
+                source,
+                path,
+                even_if_healthy,
+            } => {
+                return self.begin_takeover(&source, path, even_if_healthy, reply);
+            }
+            Request::Failback {
+                source,
+                stop_monitoring,
+            } => return self.begin_failback(&source, stop_monitoring, reply),
+            Request::Approve { source } => {
+                return self.begin(&source, None, Command::Approve, reply);
+            }
+            Request::Decline { source } => {
+                return self.begin(&source, None, Command::Decline, reply);
+            }
+            Request::Stop { release } => return self.begin_end(release, reply),
+        };
+        answer(reply, now);
+    }
+
+    fn answer_status(&self, source: Option<&str>) -> Reply {
+        match source.map(|name| self.find(name)) {
+            Some(Err(unknown)) => *unknown,
+            Some(Ok(index)) => self.status(Some(index)),
+            None => self.status(None),
+        }
+    }
+
+    /// Index of a source.
+    fn find(&self, name: &str) -> Result<usize, Box<Reply>> {
+        self.config
+            .sources
+            .iter()
+            .position(|source| source.name == name)
+            .ok_or_else(|| {
+                let known: Vec<&str> = self
+                    .config
+                    .sources
+                    .iter()
+                    .map(|source| source.name.as_str())
+                    .collect();
+                let message = match known.as_slice() {
+                    [] => format!("there is no source `{name}`: the configuration has none"),
+                    known => format!("there is no source `{name}`; there is {}", known.join(", ")),
+                };
+                Box::new(failure(FailureKind::BadRequest, message))
+            })
+    }
+
+    fn begin_takeover(
+        &mut self,
+        name: &str,
+        path: Option<usize>,
+        even_if_healthy: bool,
+        reply: oneshot::Sender<Reply>,
+    ) {
+        let healthy = |daemon: &Self, unit| {
+            matches!(
+                daemon.policy.state(unit),
+                Some(State::Healthy | State::Suspect)
+            )
+        };
+        let units = self
+            .find(name)
+            .map(|source| layout::units_of(&self.config, source, path));
+        if let Ok(units) = units
+            && !even_if_healthy
+            && units.iter().any(|unit| healthy(self, *unit))
+        {
+            let message = format!(
+                "{name} answers: for a planned switchover say `failover takeover {name} --yes`"
+            );
+            return answer(reply, failure(FailureKind::Refused, message));
+        }
+        self.begin(name, path, Command::Takeover, reply);
+    }
+
+    fn begin_failback(&mut self, name: &str, stop_monitoring: bool, reply: oneshot::Sender<Reply>) {
+        self.begin(name, None, Command::Failback, reply);
+        if let Ok(source) = self.find(name)
+            && stop_monitoring
+            && self
+                .unit_states(source)
+                .any(|state| state == State::FailingBack)
+        {
+            self.stop_monitoring(source);
+        }
+    }
+
+    fn unit_states(&self, source: usize) -> impl Iterator<Item = State> {
+        layout::units_of(&self.config, source, None)
+            .into_iter()
+            .filter_map(|unit| self.policy.state(unit))
+    }
+
+    fn stop_monitoring(&mut self, source: usize) {
+        self.unmonitored.insert(source);
+        let paths: Vec<_> = layout::paths(&self.config)
+            .map(|(id, ..)| id)
+            .filter(|id| id.source == source)
+            .collect();
+        for path in paths {
+            self.monitor.unwatch(path);
+            self.paths.remove(&path);
+            self.feed(Input::Path {
+                path,
+                state: PathState::Unknown,
+                missed: 0,
+            });
+        }
+    }
+
+    /// Gives a command to every unit that it is for. It is done by those that take it; refused if none does.
+    fn begin(
+        &mut self,
+        name: &str,
+        path: Option<usize>,
+        command: Command,
+        reply: oneshot::Sender<Reply>,
+    ) {
+        let source = match self.find(name) {
+            Ok(source) => source,
+            Err(unknown) => return answer(reply, *unknown),
+        };
+        let units = layout::units_of(&self.config, source, path);
+        if units.is_empty() {
+            let message = format!(
+                "{name} has {} paths; --path counts from 1",
+                self.config.sources[source].paths.len()
+            );
+            return answer(reply, failure(FailureKind::BadRequest, message));
+        }
+        if path.is_some() && units.iter().any(|unit| unit.path.is_none()) {
+            let message = format!(
+                "{name} is taken over as a whole (trigger is not \"path\"): leave --path out"
+            );
+            return answer(reply, failure(FailureKind::BadRequest, message));
+        }
+        let mut taken = BTreeSet::new();
+        let mut refusal = None;
+        // The wait is set up first: the result may come before `try_feed` returns.
+        self.waiting.push(Waiting {
+            command,
+            source,
+            units: units.clone(),
+            done: Done::default(),
+            reply,
+        });
+        let place = self.waiting.len() - 1;
+        for unit in units {
+            match self.try_feed(Input::Command { unit, command }) {
+                Ok(()) => {
+                    taken.insert(unit);
+                }
+                Err(refused) => refusal = Some(refused.to_string()),
+            }
+        }
+        let waiting = &mut self.waiting[place];
+        waiting.units.retain(|unit| taken.contains(unit));
+        if let (true, Some(refusal)) = (taken.is_empty(), refusal) {
+            let waiting = self.waiting.remove(place);
+            return answer(waiting.reply, failure(FailureKind::Refused, refusal));
+        }
+        if command == Command::Decline {
+            let waiting = self.waiting.remove(place);
+            return answer(
+                waiting.reply,
+                Reply::Done(format!("{name} is left alone until it answers again")),
+            );
+        }
+        self.answer_finished();
+    }
+
+    /// A takeover has been carried out.
+    pub(super) fn settle_takeover(
+        &mut self,
+        unit: UnitId,
+        held: usize,
+        took_ns: u64,
+        error: Option<&str>,
+    ) {
+        for waiting in &mut self.waiting {
+            if matches!(waiting.command, Command::Takeover | Command::Approve)
+                && waiting.units.remove(&unit)
+            {
+                waiting.done.held += held;
+                waiting.done.longest_ns = waiting.done.longest_ns.max(took_ns);
+                waiting.done.error = waiting
+                    .done
+                    .error
+                    .take()
+                    .or_else(|| error.map(str::to_owned));
+            }
+        }
+        self.answer_finished();
+    }
+
+    /// The addresses of a unit are off the NICs.
+    pub(super) fn settle_failback(&mut self, unit: UnitId, result: &anyhow::Result<()>) {
+        for waiting in &mut self.waiting {
+            if waiting.command == Command::Failback && waiting.units.remove(&unit) {
+                let error = result.as_ref().err().map(|error| format!("{error:#}"));
+                waiting.done.error = waiting.done.error.take().or(error);
+            }
+        }
+        self.answer_finished();
+    }
+
+    fn answer_finished(&mut self) {
+        for place in (0..self.waiting.len()).rev() {
+            if self.waiting[place].units.is_empty() {
+                let waiting = self.waiting.remove(place);
+                let name = &self.config.sources[waiting.source].name;
+                let text = outcome(name, &waiting);
+                answer(waiting.reply, text);
+            }
+        }
+    }
+
+    fn begin_end(&mut self, release: bool, reply: oneshot::Sender<Reply>) {
+        if !release {
+            answer(
+                reply,
+                Reply::Done(
+                    "the data plane goes on without the daemon until the next one starts"
+                        .to_owned(),
+                ),
+            );
+            return self.hand_over();
+        }
+        self.ending = Some(Ending::release(reply));
+        for unit in self.policy.units().collect::<Vec<_>>() {
+            if let Err(refused) = self.try_feed(Input::Command {
+                unit,
+                command: Command::Release,
+            }) {
+                tracing::warn!(reason = %refused, "not released");
+            }
+        }
+    }
+}
+
+fn outcome(name: &str, waiting: &Waiting) -> Reply {
+    let Done {
+        held,
+        longest_ns,
+        error,
+    } = &waiting.done;
+    let takes = matches!(waiting.command, Command::Takeover | Command::Approve);
+    match (takes, error) {
+        (true, Some(error)) if *held == 0 => failure(
+            FailureKind::Failed,
+            format!("{name} was not taken over: {error}"),
+        ),
+        (true, Some(error)) => failure(
+            FailureKind::Failed,
+            format!("{name} is taken over in part ({held} addresses): {error}"),
+        ),
+        (true, None) => {
+            let plural = if *held == 1 { "address" } else { "addresses" };
+            let took = Duration::from_nanos(*longest_ns);
+            Reply::Done(format!(
+                "{name} is taken over: {held} {plural} in {took:.1?}"
+            ))
+        }
+        (false, Some(error)) => failure(
+            FailureKind::Failed,
+            format!("{name} is given back, but: {error}"),
+        ),
+        (false, None) => Reply::Done(format!("{name} has its addresses back")),
+    }
+}
+
+/// A client that has gone away needs no answer.
+pub(super) fn answer(reply: oneshot::Sender<Reply>, text: Reply) {
+    if reply.send(text).is_err() {
+        tracing::debug!("a control client has gone before its answer");
+    }
+}

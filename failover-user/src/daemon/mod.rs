@@ -1,0 +1,246 @@
+//! The daemon: one tokio loop that hears of everything (the heartbeat thread, administrators, NICs, neighbours, the
+//! clock), asks the policy, and does what it says. It is the only place that performs actions.
+//!
+//! [`start`] makes the pieces, [`reports`] and [`commands`] turn news into inputs, [`actions`] carries out what the policy
+//! answers, [`nics`] and [`watching`] keep up with the network, [`status`] and [`story`] tell people.
+
+mod actions;
+mod commands;
+mod end;
+mod layout;
+mod nics;
+mod plans;
+mod port;
+mod reports;
+mod start;
+mod status;
+mod story;
+mod watching;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+use self::{layout::Layout, plans::Network, port::ReservedPort, story::Told};
+use crate::{
+    bpf::{maps::Maps, pins::Pins, program::Program, shared::Sessions},
+    config::Config,
+    control::server::{Call, Server},
+    events::EventLog,
+    monitor::{Monitor, PathStats, Report, clock, nics::Nics},
+    net::{
+        self, batch::BatchSocket, link_watch::LinkEvent, neighbours::NeighbourEvent,
+        sysctl::Changes, xdp::Mode,
+    },
+    policy::{Action, Input, PathId, PathState, Policy, UnitId},
+};
+
+/// Where a daemon keeps things.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Directory on a BPF file system for its pins.
+    pub bpffs: PathBuf,
+    /// Directory for its events.
+    pub state_dir: PathBuf,
+    /// The control socket.
+    pub socket: PathBuf,
+}
+
+/// A running daemon.
+struct Daemon {
+    config: Config,
+    pins: Pins,
+    program: Program,
+    maps: Maps,
+    sessions: Sessions,
+    monitor: Monitor,
+    policy: Policy,
+    layout: Layout,
+    network: Network,
+    netlink: rtnetlink::Handle,
+    batches: BatchSocket,
+    /// For announcements that are not the heartbeat thread's.
+    senders: Nics,
+    /// How each managed NIC runs the program.
+    attached: BTreeMap<String, Mode>,
+    /// NICs that forward, because a standby server is behind them.
+    forwarding: Changes,
+    sbfd_port: ReservedPort,
+    /// What our ICMP echo requests are known by.
+    cookie: u64,
+    stats: BTreeMap<PathId, Arc<PathStats>>,
+    paths: BTreeMap<PathId, PathState>,
+    /// Sources that are not watched, because an administrator said so.
+    unmonitored: BTreeSet<usize>,
+    /// What people are told about each unit.
+    told: BTreeMap<UnitId, Told>,
+    events: EventLog,
+    /// Commands whose answer waits for the heartbeat thread or for a step of a failback.
+    waiting: Vec<commands::Waiting>,
+    /// The end has been asked for.
+    ending: Option<end::Ending>,
+    started: String,
+}
+
+/// Where news comes from.
+struct Sources {
+    reports: mpsc::UnboundedReceiver<Report>,
+    calls: mpsc::Receiver<Call>,
+    links: mpsc::Receiver<LinkEvent>,
+    neighbours: mpsc::Receiver<NeighbourEvent>,
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+/// How often missing MAC addresses are asked for.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// Known MAC addresses are checked every so many rounds of housekeeping.
+const REFRESH_ROUNDS: u64 = 30;
+/// How long the last events may take to reach the disk.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// Runs a daemon until it is told to end. `config` has been checked.
+///
+/// # Errors
+///
+/// It cannot start (no permission, another daemon, another XDP program on a NIC), or cannot go on.
+pub async fn run(config: Config, options: &Options) -> anyhow::Result<()> {
+    let server = Server::bind(&options.socket)?;
+    let pins = Pins::new(&options.bpffs);
+    pins.prepare()?;
+    let _only_one = pins.lock()?;
+    let events = EventLog::open(Some(&options.state_dir));
+
+    let (call_sender, calls) = mpsc::channel(64);
+    let (report_sender, reports) = mpsc::unbounded_channel();
+    let mut daemon = Daemon::start(config, pins, events.clone(), report_sender).await?;
+    let mut sources = Sources {
+        reports,
+        calls,
+        links: net::link_watch::watch()?,
+        neighbours: net::neighbours::watch()?,
+        terminate: signal(SignalKind::terminate())?,
+        interrupt: signal(SignalKind::interrupt())?,
+        hangup: signal(SignalKind::hangup())?,
+    };
+
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn(server.serve(call_sender, events.clone(), stop.clone()));
+    let result = daemon.live(&mut sources).await;
+    // Whoever asks from now on is told that the daemon is ending.
+    drop(sources);
+    let result = result.and(daemon.end().await);
+    stop.cancel();
+    serving.await.context("the control server")?;
+    if !events.flush(FLUSH) {
+        tracing::warn!("the last events did not reach the disk");
+    }
+    result
+}
+
+impl Daemon {
+    /// The loop.
+    async fn live(&mut self, sources: &mut Sources) -> anyhow::Result<()> {
+        let mut housekeeping = interval(HOUSEKEEPING);
+        housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut round = 0u64;
+        while !self.may_end() {
+            let deadline = self.deadline();
+            tokio::select! {
+                biased;
+                report = sources.reports.recv() => match report {
+                    Some(report) => self.on_report(report),
+                    None => bail!("the heartbeat thread has ended"),
+                },
+                call = sources.calls.recv() => match call {
+                    Some(call) => self.on_call(call),
+                    None => bail!("the control server has ended"),
+                },
+                event = sources.links.recv() => match event {
+                    Some(event) => self.on_link(event).await?,
+                    None => bail!("the kernel no longer tells of NICs"),
+                },
+                event = sources.neighbours.recv() => match event {
+                    Some(event) => self.on_neighbour(&event)?,
+                    None => bail!("the kernel no longer tells of neighbours"),
+                },
+                _ = sources.terminate.recv() => self.hand_over(),
+                _ = sources.interrupt.recv() => self.hand_over(),
+                _ = sources.hangup.recv() => {
+                    tracing::warn!("this version does not reload: stop the daemon and start it with the new file; nothing is lost meanwhile");
+                }
+                () = sleep_until(deadline) => self.feed(Input::Clock),
+                _ = housekeeping.tick() => {
+                    if self.monitor.has_died() {
+                        bail!("the heartbeat thread has died");
+                    }
+                    self.resolve(!round.is_multiple_of(REFRESH_ROUNDS)).await;
+                    round += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// When the policy has to be told the time.
+    fn deadline(&self) -> Instant {
+        const FAR: Duration = Duration::from_secs(3600);
+        let wait = self.policy.next_deadline().map_or(FAR, |deadline| {
+            Duration::from_nanos(deadline.saturating_sub(clock::now()))
+        });
+        Instant::now() + wait
+    }
+
+    /// Tells the policy what happened, and does what it answers.
+    fn feed(&mut self, input: Input) {
+        if let Err(refused) = self.try_feed(input) {
+            // Only commands are refused, and they do not come this way.
+            tracing::error!(reason = %refused, "the policy refused what is no command");
+        }
+    }
+
+    /// The same for a command, which the policy may refuse.
+    fn try_feed(&mut self, input: Input) -> Result<(), crate::policy::Refused> {
+        tracing::debug!(?input, "input");
+        let actions = self.policy.handle(input, clock::now())?;
+        let results: Vec<Input> = actions
+            .into_iter()
+            .filter_map(|action| self.act(action))
+            .collect();
+        for result in results {
+            self.feed(result);
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, action: Action) -> Option<Input> {
+        tracing::debug!(?action, "action");
+        self.perform(action)
+    }
+
+    /// Addresses of standby servers.
+    fn standbys(&self) -> BTreeSet<std::net::Ipv4Addr> {
+        layout::addresses(&self.config)
+            .filter_map(|(_, address)| match address.deliver {
+                crate::config::Deliver::Forward(standby) => Some(standby),
+                crate::config::Deliver::Local => None,
+            })
+            .collect()
+    }
+
+    fn stats(&mut self, path: PathId) -> Arc<PathStats> {
+        Arc::clone(self.stats.entry(path).or_default())
+    }
+}

@@ -1,0 +1,103 @@
+//! News from the heartbeat thread.
+
+use serde_json::json;
+
+use super::{Daemon, layout};
+use crate::{
+    monitor::{Outcome, Report},
+    policy::{Cause, Input, PathId, PathState, UnitId},
+};
+
+impl Daemon {
+    pub(super) fn on_report(&mut self, report: Report) {
+        match report {
+            Report::Path {
+                path,
+                state,
+                missed,
+                at_ns,
+                last_reply_ns,
+            } => {
+                self.on_path(path, state, missed, at_ns, last_reply_ns);
+            }
+            Report::TakenOver {
+                unit,
+                cause,
+                detect_ns,
+                outcome,
+            } => self.on_taken_over(unit, cause, detect_ns, outcome),
+            Report::Stalled { late_ns } => {
+                tracing::warn!(
+                    late_ns,
+                    "the heartbeat thread ran late: no verdict until a later request is missed too"
+                );
+            }
+            Report::NicFailed { name, error } => {
+                self.record(None, "error", json!({ "nic": name, "error": error }));
+            }
+        }
+    }
+
+    fn on_path(
+        &mut self,
+        path: PathId,
+        state: PathState,
+        missed: u32,
+        at_ns: u64,
+        last_reply_ns: u64,
+    ) {
+        let unit = layout::unit_of(&self.config, path);
+        let before = self.paths.insert(path, state);
+        if before != Some(state) {
+            let monitor = self.config.sources[path.source].paths[path.path]
+                .monitor
+                .to_string();
+            let fields =
+                json!({ "monitor": monitor, "state": state, "missed": missed, "at_ns": at_ns });
+            self.record(Some(unit), "path", fields);
+            if state == PathState::Down {
+                let detect_ns = at_ns.saturating_sub(last_reply_ns);
+                let fields = json!({ "monitor": monitor, "missed": missed, "detect_ns": detect_ns, "at_ns": at_ns });
+                self.record(Some(unit), "verdict", fields);
+            }
+        }
+        self.feed(Input::Path {
+            path,
+            state,
+            missed,
+        });
+    }
+
+    fn on_taken_over(&mut self, unit: UnitId, cause: Cause, detect_ns: u64, outcome: Outcome) {
+        let addresses: Vec<String> = layout::addresses_of(&self.config, unit)
+            .map(|(_, address)| address.ip.to_string())
+            .collect();
+        let takeover_ns = outcome.announced_ns - outcome.decided_ns;
+        let mut fields = json!({
+            "cause": cause,
+            "addresses": addresses,
+            "held": outcome.held,
+            "detect_ns": detect_ns,
+            "decided_ns": outcome.decided_ns,
+            "addresses_ns": outcome.addresses_ns,
+            "entries_ns": outcome.entries_ns,
+            "announced_ns": outcome.announced_ns,
+            "takeover_ns": takeover_ns,
+        });
+        if let Some(error) = &outcome.error {
+            fields["error"] = json!(error);
+        }
+        self.record(Some(unit), "takeover", fields);
+        if cause != Cause::Adopted {
+            self.told(unit).taken_over(detect_ns, takeover_ns, cause);
+        }
+        let Outcome { held, error, .. } = outcome;
+        self.feed(Input::TakeoverDone {
+            unit,
+            cause,
+            held,
+            error: error.clone(),
+        });
+        self.settle_takeover(unit, held, takeover_ns, error.as_deref());
+    }
+}

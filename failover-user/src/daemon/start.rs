@@ -1,0 +1,252 @@
+//! From nothing, or from what an earlier daemon left, to a running daemon.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use failover_ebpf::abi::{Held, Settings, held, settings};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::{
+    Daemon,
+    layout::{self, Layout},
+    plans::Network,
+    port::ReservedPort,
+    story::{Told, timestamp},
+};
+use crate::{
+    bpf::{self, maps::Maps, pins::Pins, program::Program, shared::Sessions},
+    config::Config,
+    events::EventLog,
+    monitor::{Monitor, Report, nics::Nics, scheduling},
+    net::{
+        self, RULE_PRIORITY,
+        batch::{Batch, BatchSocket},
+        sysctl::Changes,
+        table_of,
+    },
+    policy::{Cause, Input, Policy, UnitId},
+};
+
+/// The interval that the heartbeat thread is scheduled for when there is nobody to watch.
+const IDLE_INTERVAL: Duration = Duration::from_secs(1);
+
+impl Daemon {
+    /// Loads or adopts the data plane, starts the heartbeat thread, and takes note of what is held.
+    pub(super) async fn start(
+        config: Config,
+        pins: Pins,
+        events: EventLog,
+        reports: UnboundedSender<Report>,
+    ) -> anyhow::Result<Self> {
+        let mut program = Program::load(&pins)?;
+        if let Err(error) = bpf::log::forward(&mut program) {
+            tracing::warn!(error = %format!("{error:#}"), "messages of the eBPF program are not logged");
+        }
+        let maps = Maps::open(&pins)?;
+        let held = maps.addresses.all()?;
+        let slots = held.iter().map(|(ip, held)| (*ip, held.slot)).collect();
+        let sbfd_port = ReservedPort::reserve(maps.settings()?.sbfd_source_port)?;
+
+        scheduling::lock_memory();
+        let interval = config
+            .sources
+            .iter()
+            .map(|source| source.interval)
+            .min()
+            .unwrap_or(IDLE_INTERVAL);
+        let monitor = Monitor::start(&pins, interval, reports)?;
+        let policy = Policy::new(&config.sources);
+        let told = policy.units().map(|unit| (unit, Told::new())).collect();
+
+        let mut daemon = Self {
+            layout: Layout::new(&config, &slots),
+            sessions: Sessions::open(&pins)?,
+            program,
+            maps,
+            pins,
+            monitor,
+            policy,
+            network: Network::default(),
+            netlink: net::connect()?,
+            batches: BatchSocket::open()?,
+            senders: Nics::new()?,
+            attached: BTreeMap::new(),
+            forwarding: Changes::default(),
+            sbfd_port,
+            cookie: random()?,
+            stats: BTreeMap::new(),
+            paths: BTreeMap::new(),
+            unmonitored: BTreeSet::new(),
+            told,
+            events,
+            waiting: Vec::new(),
+            ending: None,
+            started: timestamp(),
+            config,
+        };
+        daemon.network.links = net::links::list(&daemon.netlink)
+            .await?
+            .into_iter()
+            .map(|link| (link.name.clone(), link))
+            .collect();
+        daemon.write_settings()?;
+        daemon.manage_nics().await?;
+        daemon.set_off(&held).await?;
+        Ok(daemon)
+    }
+
+    /// What the program has to know before it sees a frame.
+    fn write_settings(&mut self) -> anyhow::Result<()> {
+        let mut flags = settings::CONFIGURED;
+        let mut min_rx_us = 0;
+        if let Some(reflector) = &self.config.reflector {
+            let discriminators: Vec<u32> = match reflector.discriminator {
+                Some(discriminator) => vec![discriminator],
+                None => self
+                    .own_addresses(&reflector.nics)
+                    .map(Ipv4Addr::to_bits)
+                    .collect(),
+            };
+            flags |= settings::REFLECT;
+            if reflector.initiators.is_empty() {
+                flags |= settings::ANY_INITIATOR;
+            }
+            min_rx_us = reflector.min_rx.as_micros() as u32;
+            self.maps
+                .set_reflector(&discriminators, &reflector.initiators)?;
+        } else {
+            self.maps.set_reflector(&[], &[])?;
+        }
+        if !self.standbys().is_empty() {
+            flags |= settings::FORWARDING;
+        }
+        let sbfd_source_port = u32::from(self.sbfd_port.number());
+        self.maps.set_settings(Settings {
+            flags,
+            sbfd_source_port,
+            min_rx_us,
+            reserved: 0,
+        })
+    }
+
+    /// Addresses on NICs, except those that are held for somebody else: they are /32 and ours by protocol number, and the
+    /// reflector must not answer for them.
+    pub(super) fn own_addresses<'a>(
+        &'a self,
+        nics: &'a [String],
+    ) -> impl Iterator<Item = Ipv4Addr> + 'a {
+        let held =
+            |ip: &Ipv4Addr| !layout::addresses(&self.config).any(|(_, address)| address.ip == *ip);
+        self.network
+            .links
+            .values()
+            .filter(|link| nics.contains(&link.name))
+            .flat_map(|link| link.addresses.iter().map(|(ip, _)| *ip))
+            .filter(held)
+    }
+
+    /// Units, adoption, and the first heartbeats.
+    async fn set_off(&mut self, held: &[(Ipv4Addr, Held)]) -> anyhow::Result<()> {
+        for unit in self.policy.units().collect::<Vec<_>>() {
+            self.monitor
+                .add_unit(unit, self.config.sources[unit.source].trigger);
+        }
+        self.record(
+            None,
+            "started",
+            serde_json::json!({
+                "version": env!("CARGO_PKG_VERSION"),
+                "pid": std::process::id(),
+                "scheduling": self.monitor.scheduling().name(),
+                "held": held.iter().map(|(ip, _)| ip.to_string()).collect::<Vec<_>>(),
+            }),
+        );
+        self.remember_macs(held);
+        self.remove_orphans(held).await?;
+        self.refresh_plans();
+        for (unit, draining) in self.adopted(held) {
+            self.told(unit).adopted(
+                held.iter()
+                    .map(|(_, held)| held.taken_at_unix_ns)
+                    .min()
+                    .unwrap_or(0),
+            );
+            self.feed(Input::Adopted { unit, draining });
+            if !draining {
+                // An earlier daemon may have ended in the middle of the takeover.
+                self.monitor.take_over(unit, Cause::Adopted);
+            }
+        }
+        self.resolve(false).await;
+        self.watch_all()
+    }
+
+    /// The units that hold addresses, and whether they were giving them back.
+    fn adopted(&self, held: &[(Ipv4Addr, Held)]) -> BTreeMap<UnitId, bool> {
+        let mut units = BTreeMap::new();
+        for (ip, held) in held {
+            match layout::addresses(&self.config).find(|(_, address)| address.ip == *ip) {
+                Some((path, _)) => {
+                    let draining = units
+                        .entry(layout::unit_of(&self.config, path))
+                        .or_insert(false);
+                    *draining |= held.mode == held::DRAIN;
+                }
+                None => tracing::warn!(
+                    %ip,
+                    "held, but not in the configuration any more: it stays as it is until `failover stop` and `failover unload`",
+                ),
+            }
+        }
+        units
+    }
+
+    /// A source that has failed does not answer ARP: its MAC is in the takeover map.
+    fn remember_macs(&mut self, held: &[(Ipv4Addr, Held)]) {
+        let macs: BTreeMap<Ipv4Addr, [u8; 6]> = held
+            .iter()
+            .filter(|(_, held)| held.source_mac != [0; 6])
+            .map(|(ip, held)| (*ip, held.source_mac))
+            .collect();
+        let mut known = Vec::new();
+        for (id, address) in layout::addresses(&self.config) {
+            if let Some(mac) = macs.get(&address.ip) {
+                let path = &self.config.sources[id.source].paths[id.path];
+                known.push(((path.nic.clone(), path.monitor), *mac));
+            }
+        }
+        self.network.neighbours.extend(known);
+    }
+
+    /// Addresses that an earlier daemon had put on a NIC when it was killed, before the takeover map had them.
+    async fn remove_orphans(&mut self, held: &[(Ipv4Addr, Held)]) -> anyhow::Result<()> {
+        let mut batch = Batch::builder();
+        for (index, ip) in net::cleanup::addresses(&self.netlink).await? {
+            if !held.iter().any(|(known, _)| *known == ip) {
+                tracing::warn!(%ip, "an unfinished takeover of an earlier daemon is undone");
+                batch =
+                    batch
+                        .remove_address(index, ip)
+                        .remove_rule(ip, table_of(index), RULE_PRIORITY);
+            }
+        }
+        let batch = batch.build();
+        if batch.requests().is_empty() {
+            return Ok(());
+        }
+        self.batches
+            .execute(&batch)
+            .context("removing the addresses of an unfinished takeover")
+    }
+}
+
+fn random() -> anyhow::Result<u64> {
+    let mut bytes = [0; 8];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+        .context("no random number")?;
+    Ok(u64::from_ne_bytes(bytes))
+}

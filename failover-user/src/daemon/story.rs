@@ -1,0 +1,86 @@
+//! What people are told: events, and since when and why a unit is in its state.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::Daemon;
+use crate::{
+    control::protocol::TakeoverStatus,
+    policy::{Cause, State, UnitId},
+};
+
+/// Now, RFC 3339, UTC, nanoseconds.
+pub(super) fn timestamp() -> String {
+    show(Timestamp::now())
+}
+
+fn show(time: Timestamp) -> String {
+    format!("{time:.9}")
+}
+
+/// What is told about a unit.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    /// Since when it is in its state.
+    pub(super) since: String,
+    /// Its latest takeover.
+    pub(super) last_takeover: Option<TakeoverStatus>,
+}
+
+impl Told {
+    pub(super) fn new() -> Self {
+        Self {
+            since: timestamp(),
+            last_takeover: None,
+        }
+    }
+
+    pub(super) fn taken_over(&mut self, detect_ns: u64, takeover_ns: u64, cause: Cause) {
+        self.last_takeover = Some(TakeoverStatus {
+            at: timestamp(),
+            detect_ns,
+            takeover_ns,
+            cause,
+        });
+    }
+
+    /// Taken over by an earlier daemon, `unix_ns` after 1970.
+    pub(super) fn adopted(&mut self, unix_ns: u64) {
+        let at = Timestamp::from_nanosecond(i128::from(unix_ns)).map_or_else(|_| timestamp(), show);
+        self.last_takeover = Some(TakeoverStatus {
+            at,
+            detect_ns: 0,
+            takeover_ns: 0,
+            cause: Cause::Adopted,
+        });
+    }
+}
+
+impl Daemon {
+    pub(super) fn told(&mut self, unit: UnitId) -> &mut Told {
+        self.told.entry(unit).or_insert_with(Told::new)
+    }
+
+    /// A unit has changed its state.
+    pub(super) fn transition(&mut self, unit: UnitId, from: State, to: State, cause: &str) {
+        self.told(unit).since = timestamp();
+        self.record(
+            Some(unit),
+            "transition",
+            json!({ "from": from, "to": to, "cause": cause }),
+        );
+    }
+
+    /// Records an event, of a unit's source if one is given. `fields` is an object.
+    pub(super) fn record(&self, unit: Option<UnitId>, event: &str, mut fields: Value) {
+        if let Some(path) = unit.and_then(|unit| unit.path) {
+            fields["path"] = json!(path + 1);
+        }
+        let fields = match fields {
+            Value::Object(fields) => fields,
+            other => serde_json::Map::from_iter([("value".to_owned(), other)]),
+        };
+        let source = unit.map(|unit| self.config.sources[unit.source].name.as_str());
+        self.events.record(source, event, fields);
+    }
+}

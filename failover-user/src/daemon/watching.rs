@@ -1,0 +1,129 @@
+//! From a path and its neighbour's MAC to heartbeats.
+
+use failover_ebpf::abi::{Session, ipv4_key, session};
+
+use super::{Daemon, layout};
+use crate::{
+    config::Probe,
+    monitor::{
+        Request, Watch,
+        frames::{EchoRequest, Endpoints, InitiatorState, SbfdRequest, SbfdSession},
+    },
+    policy::PathId,
+};
+
+impl Daemon {
+    /// Asks the kernel for the MAC addresses that are still missing, and for fresh ones where the source is healthy.
+    pub(super) async fn resolve(&mut self, only_missing: bool) {
+        let mut wanted = Vec::new();
+        for (id, _, path) in layout::paths(&self.config) {
+            // The address is ours while it is held, and its neighbour entry is not the source's.
+            let held = self.policy.holds(layout::unit_of(&self.config, id));
+            let known = self.network.mac(&path.nic, path.monitor).is_some();
+            if !held && !(known && only_missing) {
+                wanted.push((path.nic.clone(), path.monitor));
+            }
+        }
+        for standby in self.standbys() {
+            if let Some(link) = self.network.nic_towards(standby) {
+                let known = self.network.mac(&link.name, standby).is_some();
+                if !(known && only_missing) {
+                    wanted.push((link.name.clone(), standby));
+                }
+            }
+        }
+        for (nic, ip) in wanted {
+            let Some(link) = self.network.links.get(&nic).filter(|link| link.usable()) else {
+                continue;
+            };
+            if let Err(error) = crate::net::neighbours::resolve(&self.netlink, link.index, ip).await
+            {
+                tracing::debug!(nic, %ip, error = %format!("{error:#}"), "the kernel cannot be asked for a MAC address");
+            }
+        }
+    }
+
+    /// Starts heartbeats on a path, or goes on with what has changed. Nothing happens while NIC, own address or the
+    /// source's MAC are not known.
+    pub(super) fn watch(&mut self, id: PathId) -> anyhow::Result<()> {
+        let Some((nic, endpoints)) = self.endpoints(id) else {
+            return Ok(());
+        };
+        if self.unmonitored.contains(&id.source) {
+            return Ok(());
+        }
+        let source = &self.config.sources[id.source];
+        let (probe, interval, misses) = (source.probe, source.interval, source.misses);
+        let discriminator = source.paths[id.path].discriminator;
+        let number = self.layout.session(id);
+        let cookie = self.cookie ^ u64::from(number);
+        let (kind, request) = match probe {
+            Probe::Sbfd => {
+                let request = SbfdRequest::new(&SbfdSession {
+                    endpoints,
+                    source_port: self.sbfd_port.number(),
+                    state: InitiatorState::Up,
+                    misses: misses as u8,
+                    interval_us: interval.as_micros() as u32,
+                    remote_discriminator: discriminator,
+                });
+                (session::SBFD, Request::Sbfd(request))
+            }
+            Probe::Icmp => {
+                let request = EchoRequest::new(&endpoints, number, cookie.to_be_bytes());
+                (session::ICMP, Request::Icmp(request))
+            }
+        };
+        let session = Session {
+            kind,
+            remote_discriminator: discriminator,
+            remote: ipv4_key(endpoints.destination.octets()),
+            local: ipv4_key(endpoints.source.octets()),
+            timeout_ns: interval.as_nanos() as u64,
+            cookie: if probe == Probe::Icmp { cookie } else { 0 },
+        };
+        self.begin_session(number, session)?;
+        let stats = self.stats(id);
+        let unit = layout::unit_of(&self.config, id);
+        self.monitor.watch(Watch {
+            path: id,
+            unit,
+            session: number,
+            nic,
+            interval,
+            misses,
+            request,
+            stats,
+        });
+        Ok(())
+    }
+
+    /// The NIC that heartbeats of a path leave by, and who sends to whom, as far as it is known.
+    fn endpoints(&self, id: PathId) -> Option<(u32, Endpoints)> {
+        let path = &self.config.sources[id.source].paths[id.path];
+        let link = self.network.links.get(&path.nic)?;
+        let endpoints = Endpoints {
+            source_mac: link.mac,
+            destination_mac: self.network.mac(&path.nic, path.monitor)?,
+            source: self.network.own_address(&path.nic, path.monitor)?,
+            destination: path.monitor,
+        };
+        Some((link.index, endpoints))
+    }
+
+    /// Tells the program what replies to expect. A session that was another one before starts from nothing; one that is
+    /// the same goes on, also over a restart.
+    fn begin_session(&mut self, number: u16, session: Session) -> anyhow::Result<()> {
+        let before = self.maps.session(number)?;
+        if before == session {
+            return Ok(());
+        }
+        let same_host = (before.kind, before.remote, before.local)
+            == (session.kind, session.remote, session.local);
+        if !same_host {
+            self.maps.set_session(number, Session::default())?;
+            self.sessions.clear(number);
+        }
+        self.maps.set_session(number, session)
+    }
+}
