@@ -46,6 +46,10 @@ pub fn play(options: &Options) -> Result<Story> {
     if let Err(error) = &played
         && !error.is::<interrupt::Interrupted>()
     {
+        let status = cast.target_daemon.failover(&["status", "--json"]);
+
+        eprintln!("{}", String::from_utf8_lossy(&status.stdout));
+
         for (_, daemon) in cast.daemons() {
             daemon.print_log();
         }
@@ -73,6 +77,7 @@ fn perform(options: &Options, cast: &Cast) -> Result<Story> {
         ),
     );
     let events = Events::follow(&target.socket()).context("following the target's events")?;
+    let started_ns = now_ns();
     let clients = cast.load(options.rate);
     let mut watcher = Watcher::new(
         &events,
@@ -81,6 +86,7 @@ fn perform(options: &Options, cast: &Cast) -> Result<Story> {
             .map(|(address, _, client)| (address.ip, client)),
         hold_back,
     );
+    watcher.zero(started_ns);
     watcher.until(patience, "the source answers", |timeline| {
         Watcher::all_answered(timeline, 0, |_| "source", &addresses)
     })?;

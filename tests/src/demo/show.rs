@@ -20,7 +20,7 @@ pub(super) fn act(number: u32, title: &str) {
 
 /// A line within an act.
 pub(super) fn line(text: impl Display) {
-    print(format_args!("   {text}"));
+    print(format!("   {text}").trim_end());
 }
 
 /// A heading without a number.

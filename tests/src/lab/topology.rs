@@ -4,7 +4,7 @@ use std::{
     net::IpAddr,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU8, AtomicU32, Ordering},
     },
 };
@@ -27,6 +27,8 @@ pub struct Lab {
     directories: Directories,
     next_index: AtomicU32,
     next_host: AtomicU8,
+    /// One for each cable. A cable is a good one as long as the lab lives, whether or not anybody keeps its [`Nic`].
+    gates: Mutex<Vec<Arc<Gate>>>,
 }
 
 impl Lab {
@@ -37,6 +39,7 @@ impl Lab {
             directories: Directories::create().must("making the lab's directories"),
             next_index: AtomicU32::new(10),
             next_host: AtomicU8::new(0x0a),
+            gates: Mutex::default(),
         }
     }
 
@@ -159,7 +162,12 @@ impl Lab {
         link::create_veth(host.namespace(), &near, far, &far_end, mtu)?;
         link::transmit_offload_off(host.namespace(), name)?;
 
-        let gate = far.run(|| Gate::attach(far_end.index))?;
+        let gate = Arc::new(far.run(|| Gate::attach(far_end.index))?);
+
+        self.gates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Arc::clone(&gate));
 
         Ok(Nic::new(host.clone(), near, Arc::clone(far), far_end, gate))
     }

@@ -84,7 +84,7 @@ impl Frame {
                     .draw(&Rectangle::new(
                         [
                             (tick.pixel, top + inset),
-                            (tick.pixel + 2, top + LANE_HEIGHT - inset),
+                            ((tick.pixel + 2).min(RIGHT), top + LANE_HEIGHT - inset),
                         ],
                         colour.filled(),
                     ))
@@ -169,7 +169,7 @@ impl Frame {
                 let text = if mark.at_ns == self.zero_ns {
                     name
                 } else {
-                    format!("{name}  {ms:.2}")
+                    format!("{name}, {ms:.2} ms")
                 };
 
                 (axis.pixel(mark.at_ns), text)

@@ -8,6 +8,8 @@ mod frame;
 mod labels;
 mod lanes;
 
+use std::time::Duration;
+
 use anyhow::{Result, anyhow};
 use plotters::{
     backend::SVGBackend,
@@ -149,7 +151,15 @@ fn outage(story: &Story) -> Frame {
 
 fn failback(story: &Story) -> Frame {
     let summary = Summary::of(story);
-    let done = story.first(story.failback_ns, |what| *what == What::FailbackDone);
+    let after = |wanted: &What| {
+        story
+            .first(story.failback_ns, |what| what == wanted)
+            .map_or("never".to_owned(), |mark| {
+                let after = Duration::from_nanos(mark.at_ns - story.failback_ns);
+
+                format!("after {}", show(after))
+            })
+    };
     let shown =
         |what: &What| matches!(what, What::FailbackAsked | What::Drain | What::AddressesOff);
     let marks: Vec<_> = story
@@ -163,9 +173,11 @@ fn failback(story: &Story) -> Frame {
         .iter()
         .map(|lane| lane.report.first_answer_by("source", story.failback_ns))
         .collect();
-    let last_ns = marks
-        .iter()
+    let told = story.first(story.failback_ns, |what| *what == What::Drain);
+    // The addresses themselves go later, which nobody notices: that is no part of the window.
+    let last_ns = told
         .map(|mark| mark.at_ns)
+        .into_iter()
         .chain(returned.iter().flatten().copied())
         .max()
         .unwrap_or(story.failback_ns)
@@ -174,14 +186,11 @@ fn failback(story: &Story) -> Frame {
     Frame {
         title: "Planned failback".to_owned(),
         note: format!(
-            "{} of {} requests lost; {}",
+            "{} of {} requests lost; addresses off the target's NICs {}, takeover entries deleted {}",
             summary.lost_in_failback(),
             thousands(summary.asked_in_failback()),
-            done.map_or("not completed".to_owned(), |done| {
-                let after = std::time::Duration::from_nanos(done.at_ns - story.failback_ns);
-
-                format!("complete (entries deleted) after {}", show(after))
-            })
+            after(&What::AddressesOff),
+            after(&What::FailbackDone),
         ),
         axis: "milliseconds since the failback was asked for".to_owned(),
         window: around(story.failback_ns, last_ns, 0.2, 0.8),
@@ -193,7 +202,7 @@ fn failback(story: &Story) -> Frame {
             .zip(&returned)
             .map(|((lane, figures), returned)| {
                 let first = returned.map_or("never".to_owned(), |at_ns| {
-                    show(std::time::Duration::from_nanos(at_ns - story.failback_ns))
+                    show(Duration::from_nanos(at_ns - story.failback_ns))
                 });
 
                 [
@@ -207,7 +216,7 @@ fn failback(story: &Story) -> Frame {
     }
 }
 
-fn ns_after(from_ns: u64, time: std::time::Duration) -> u64 {
+fn ns_after(from_ns: u64, time: Duration) -> u64 {
     from_ns + u64::try_from(time.as_nanos()).unwrap_or(u64::MAX / 2)
 }
 
@@ -249,9 +258,9 @@ fn heading(canvas: &Canvas<'_>, story: &Story) -> Result<()> {
     )?;
 
     let legend = [
-        ("answered by source", SOURCE, 150),
-        ("by target", TARGET, 88),
-        ("by standby", STANDBY, 98),
+        ("answered by source", SOURCE, 168),
+        ("by target", TARGET, 100),
+        ("by standby", STANDBY, 112),
         ("lost", LOST, 40),
     ];
     let width = legend.iter().map(|(_, _, width)| width).sum::<i32>();

@@ -46,11 +46,11 @@ fn each_panel_labels_its_own_instants() {
 
     for label in [
         "cable pulled",
-        "first miss  8.00",
-        "verdict (3 missed)  28.00",
-        "announced  28.40",
+        "first miss, 8.00 ms",
+        "verdict (3 missed), 28.00 ms",
+        "announced, 28.40 ms",
         "failback asked for",
-        "addresses off the NICs  3.00",
+        "addresses off the NICs, 3.00 ms",
     ] {
         assert_eq!(svg.matches(&format!("\n{label}\n")).count(), 1, "{label}");
     }
