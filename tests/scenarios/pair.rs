@@ -14,7 +14,7 @@ pub(crate) const PORT: u16 = 7000;
 /// The network. The source has 10.0.0.10 and 10.0.0.11 on ens1; the target has 10.0.0.2 on ens1 and 10.0.0.3 on ens2.
 pub(crate) struct Pair {
     pub(crate) lab: Lab,
-    pub(crate) switch: Switch,
+    _switch: Switch,
     pub(crate) client: Host,
     pub(crate) source: Host,
     pub(crate) target: Host,
@@ -41,7 +41,7 @@ impl Pair {
         let services = [&source, &target].map(|host| Service::start(host, PORT, &addresses));
         Self {
             lab,
-            switch,
+            _switch: switch,
             client,
             source,
             target,
@@ -61,6 +61,12 @@ impl Pair {
         let daemon = Daemon::start(&self.lab, &self.target, config);
         wait_for_state(&daemon, "web1", "healthy");
         daemon
+    }
+
+    /// Starts both daemons and waits until the source is healthy.
+    pub(crate) fn start(&self, config: &str) -> (Daemon, Daemon) {
+        let source = self.start_source();
+        (source, self.start_target(config))
     }
 
     /// Requests to an address of the source.
@@ -114,4 +120,21 @@ pub(crate) fn wait_for_state(daemon: &Daemon, name: &str, wanted: &str) {
     daemon.wait_for(PATIENCE, &format!("{name} to be {wanted}"), |status| {
         state(status, name) == wanted
     });
+}
+
+/// `failover ARGS` has to end with this code; what it printed.
+#[track_caller]
+pub(crate) fn run(daemon: &Daemon, arguments: &[&str], code: i32) -> String {
+    let output = daemon.failover(arguments);
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "failover {arguments:?}: {text}"
+    );
+    text
 }

@@ -10,12 +10,12 @@ pub mod kind {
     pub const ECHO_REQUEST: u8 = 8;
 }
 
-/// Length of the payload of our echo requests, octets: cookie, then padding.
-pub const PAYLOAD: usize = 16;
+/// Length of the payload of our echo requests, octets: the cookie, and zeros up to the shortest Ethernet frame.
+pub const PAYLOAD: usize = 18;
 
 header! {
     /// An echo packet as we send it: header and payload.
-    Echo, 24
+    Echo, 26
 }
 
 const _: () = assert!(Echo::LEN == 8 + PAYLOAD);

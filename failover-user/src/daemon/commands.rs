@@ -19,6 +19,8 @@ pub(super) struct Waiting {
     command: Command,
     source: usize,
     units: BTreeSet<UnitId>,
+    /// It is still being given to its units: not to be answered yet, whatever has come back.
+    being_given: bool,
     /// What has been done so far, to be told at the end.
     done: Done,
     reply: oneshot::Sender<Reply>,
@@ -59,10 +61,12 @@ impl Daemon {
                 stop_monitoring,
             } => return self.begin_failback(&source, stop_monitoring, reply),
             Request::Approve { source } => {
-                return self.begin(&source, None, Command::Approve, reply);
+                self.begin(&source, None, Command::Approve, reply);
+                return;
             }
             Request::Decline { source } => {
-                return self.begin(&source, None, Command::Decline, reply);
+                self.begin(&source, None, Command::Decline, reply);
+                return;
             }
             Request::Stop { release } => return self.begin_end(release, reply),
         };
@@ -127,21 +131,10 @@ impl Daemon {
     }
 
     fn begin_failback(&mut self, name: &str, stop_monitoring: bool, reply: oneshot::Sender<Reply>) {
-        self.begin(name, None, Command::Failback, reply);
-        if let Ok(source) = self.find(name)
-            && stop_monitoring
-            && self
-                .unit_states(source)
-                .any(|state| state == State::FailingBack)
-        {
+        let begun = self.begin(name, None, Command::Failback, reply);
+        if let (true, true, Ok(source)) = (begun, stop_monitoring, self.find(name)) {
             self.stop_monitoring(source);
         }
-    }
-
-    fn unit_states(&self, source: usize) -> impl Iterator<Item = State> {
-        layout::units_of(&self.config, source, None)
-            .into_iter()
-            .filter_map(|unit| self.policy.state(unit))
     }
 
     fn stop_monitoring(&mut self, source: usize) {
@@ -161,65 +154,87 @@ impl Daemon {
         }
     }
 
-    /// Gives a command to every unit that it is for. It is done by those that take it; refused if none does.
+    /// Gives a command to every unit that it is for. It is done by those that take it; refused, and `false`, if none does.
     fn begin(
         &mut self,
         name: &str,
         path: Option<usize>,
         command: Command,
         reply: oneshot::Sender<Reply>,
-    ) {
-        let source = match self.find(name) {
-            Ok(source) => source,
-            Err(unknown) => return answer(reply, *unknown),
+    ) -> bool {
+        let (source, units) = match self.addressed(name, path) {
+            Ok(addressed) => addressed,
+            Err(wrong) => {
+                answer(reply, *wrong);
+                return false;
+            }
         };
-        let units = layout::units_of(&self.config, source, path);
-        if units.is_empty() {
-            let message = format!(
-                "{name} has {} paths; --path counts from 1",
-                self.config.sources[source].paths.len()
-            );
-            return answer(reply, failure(FailureKind::BadRequest, message));
-        }
-        if path.is_some() && units.iter().any(|unit| unit.path.is_none()) {
-            let message = format!(
-                "{name} is taken over as a whole (trigger is not \"path\"): leave --path out"
-            );
-            return answer(reply, failure(FailureKind::BadRequest, message));
-        }
-        let mut taken = BTreeSet::new();
-        let mut refusal = None;
         // The wait is set up first: the result may come before `try_feed` returns.
         self.waiting.push(Waiting {
             command,
             source,
             units: units.clone(),
+            being_given: true,
             done: Done::default(),
             reply,
         });
-        let place = self.waiting.len() - 1;
+        let mut refusal = None;
+        let mut taken = false;
         for unit in units {
             match self.try_feed(Input::Command { unit, command }) {
-                Ok(()) => {
-                    taken.insert(unit);
+                Ok(()) => taken = true,
+                Err(refused) => {
+                    refusal = Some(refused.to_string());
+                    if let Some(waiting) = self.given() {
+                        waiting.units.remove(&unit);
+                    }
                 }
-                Err(refused) => refusal = Some(refused.to_string()),
             }
         }
-        let waiting = &mut self.waiting[place];
-        waiting.units.retain(|unit| taken.contains(unit));
-        if let (true, Some(refusal)) = (taken.is_empty(), refusal) {
-            let waiting = self.waiting.remove(place);
-            return answer(waiting.reply, failure(FailureKind::Refused, refusal));
+        self.all_given(command, name, refusal.filter(|_| !taken));
+        taken
+    }
+
+    /// The source that a command names, and the units that it is for.
+    fn addressed(
+        &self,
+        name: &str,
+        path: Option<usize>,
+    ) -> Result<(usize, BTreeSet<UnitId>), Box<Reply>> {
+        let source = self.find(name)?;
+        let wrong = |message| Err(Box::new(failure(FailureKind::BadRequest, message)));
+        let units = layout::units_of(&self.config, source, path);
+        if units.is_empty() {
+            let paths = self.config.sources[source].paths.len();
+            return wrong(format!("{name} has {paths} paths; --path counts from 1"));
         }
-        if command == Command::Decline {
-            let waiting = self.waiting.remove(place);
-            return answer(
-                waiting.reply,
-                Reply::Done(format!("{name} is left alone until it answers again")),
-            );
+        if path.is_some() && units.iter().any(|unit| unit.path.is_none()) {
+            return wrong(format!(
+                "{name} is taken over as a whole (trigger is not \"path\"): leave --path out"
+            ));
         }
-        self.answer_finished();
+        Ok((source, units))
+    }
+
+    /// Every unit has heard of the command: answers it if there is nothing more to wait for.
+    fn all_given(&mut self, command: Command, name: &str, refusal: Option<String>) {
+        let Some(place) = self.waiting.iter().position(|waiting| waiting.being_given) else {
+            return;
+        };
+        self.waiting[place].being_given = false;
+        let early = match refusal {
+            Some(refusal) => failure(FailureKind::Refused, refusal),
+            None if command == Command::Decline => {
+                Reply::Done(format!("{name} is left alone until it answers again"))
+            }
+            None => return self.answer_finished(),
+        };
+        answer(self.waiting.remove(place).reply, early);
+    }
+
+    /// The command that is being given to its units; there is one at a time.
+    fn given(&mut self) -> Option<&mut Waiting> {
+        self.waiting.iter_mut().find(|waiting| waiting.being_given)
     }
 
     /// A takeover has been carried out.
@@ -259,7 +274,7 @@ impl Daemon {
 
     fn answer_finished(&mut self) {
         for place in (0..self.waiting.len()).rev() {
-            if self.waiting[place].units.is_empty() {
+            if self.waiting[place].units.is_empty() && !self.waiting[place].being_given {
                 let waiting = self.waiting.remove(place);
                 let name = &self.config.sources[waiting.source].name;
                 let text = outcome(name, &waiting);

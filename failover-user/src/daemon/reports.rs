@@ -26,12 +26,11 @@ impl Daemon {
                 detect_ns,
                 outcome,
             } => self.on_taken_over(unit, cause, detect_ns, outcome),
-            Report::Stalled { late_ns } => {
-                tracing::warn!(
-                    late_ns,
-                    "the heartbeat thread ran late: no verdict until a later request is missed too"
-                );
-            }
+            Report::Stalled { late_ns, times } => tracing::warn!(
+                late_ns,
+                times,
+                "the heartbeat thread ran late: no verdict until a later request is missed too",
+            ),
             Report::NicFailed { name, error } => {
                 self.record(None, "error", json!({ "nic": name, "error": error }));
             }

@@ -10,8 +10,7 @@ pub const SBFD_PORT: u16 = 7784;
 /// Length of an S-BFD request: Ethernet 14, IPv4 20, UDP 8, BFD control packet 24.
 pub const SBFD_FRAME: usize = 66;
 
-/// Octets behind the ICMP header: the cookie, and zeros up to the shortest Ethernet frame.
-pub const ICMP_PAYLOAD: usize = 18;
+pub use failover_ebpf::wire::icmp::PAYLOAD as ICMP_PAYLOAD;
 
 /// Length of an ICMP echo request: Ethernet 14, IPv4 20, ICMP 8, payload.
 pub const ICMP_FRAME: usize = 42 + ICMP_PAYLOAD;

@@ -129,10 +129,12 @@ pub enum Report {
         /// How it went.
         outcome: Outcome,
     },
-    /// The thread ran late.
+    /// The thread ran late by more than an interval. Reported at most once a second.
     Stalled {
-        /// By how much, nanoseconds.
+        /// By how much at the worst, nanoseconds.
         late_ns: u64,
+        /// How often since the last such report.
+        times: u64,
     },
     /// A NIC could not be opened for sending.
     NicFailed {

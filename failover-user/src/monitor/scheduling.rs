@@ -68,6 +68,10 @@ pub fn lock_memory() {
     }
 }
 
+/// Bandwidth that nobody else of the class uses may be used on top of the reserved runtime: packets that the kernel handles
+/// on this thread's time must not end its turn (GRUB; Linux 4.13).
+const SCHED_FLAG_RECLAIM: u64 = 0x02;
+
 #[repr(C)]
 struct SchedAttr {
     size: u32,
@@ -86,7 +90,7 @@ fn deadline(interval: Duration) -> io::Result<()> {
     let attributes = SchedAttr {
         size: size_of::<SchedAttr>() as u32,
         policy: libc::SCHED_DEADLINE as u32,
-        flags: 0,
+        flags: SCHED_FLAG_RECLAIM,
         nice: 0,
         priority: 0,
         runtime: runtime.as_nanos() as u64,

@@ -39,6 +39,39 @@ struct Unit {
     plan: Option<Plan>,
 }
 
+/// How often the thread ran late since the last report of it.
+#[derive(Debug, Default)]
+struct Stalls {
+    times: u64,
+    worst_ns: u64,
+    reported_ns: u64,
+}
+
+impl Stalls {
+    const INTERVAL_NS: u64 = 1_000_000_000;
+
+    fn note(&mut self, late_ns: u64) {
+        self.times += 1;
+        self.worst_ns = self.worst_ns.max(late_ns);
+    }
+
+    /// A host that is late all the time must not be kept busy by saying so.
+    fn due(&mut self, now: u64) -> Option<Report> {
+        if self.times == 0 || now - self.reported_ns < Self::INTERVAL_NS {
+            return None;
+        }
+        let report = Report::Stalled {
+            late_ns: self.worst_ns,
+            times: self.times,
+        };
+        *self = Self {
+            reported_ns: now,
+            ..Self::default()
+        };
+        Some(report)
+    }
+}
+
 /// Everything that the thread owns.
 pub(super) struct Heartbeats {
     shared: Sessions,
@@ -51,6 +84,7 @@ pub(super) struct Heartbeats {
     due: BinaryHeap<Reverse<(u64, usize)>>,
     /// Sessions of this tick by NIC, kept for its memory.
     outgoing: Vec<(u32, usize)>,
+    stalls: Stalls,
     inbox: mpsc::Receiver<Command>,
     wake: Arc<OwnedFd>,
     reports: UnboundedSender<Report>,
@@ -72,6 +106,7 @@ impl Heartbeats {
             units: BTreeMap::new(),
             due: BinaryHeap::new(),
             outgoing: Vec::new(),
+            stalls: Stalls::default(),
             inbox,
             wake,
             reports,
@@ -181,7 +216,7 @@ impl Heartbeats {
             let session = &mut self.sessions[index];
             if late_ns > session.interval_ns {
                 session.stalled(now);
-                self.report(Report::Stalled { late_ns });
+                self.stalls.note(late_ns);
             }
             self.judge(index);
             let session = &mut self.sessions[index];
@@ -193,6 +228,9 @@ impl Heartbeats {
                 .push(Reverse((due + interval * (1 + late_ns / interval), index)));
         }
         self.flush();
+        if let Some(report) = self.stalls.due(now) {
+            self.report(report);
+        }
     }
 
     fn judge(&mut self, index: usize) {
@@ -282,10 +320,13 @@ impl Heartbeats {
     /// The NIC refused the frames from `start` to `end` of this tick: they were not sent, so they cannot be missed. A NIC
     /// that is down or gone isolates its paths.
     fn refused(&mut self, start: usize, end: usize, error: &std::io::Error) {
-        let dead = matches!(
-            error.raw_os_error(),
-            Some(libc::ENETDOWN | libc::ENXIO | libc::ENODEV)
-        );
+        let nic = self.outgoing[start].0;
+        let dead = match error.raw_os_error() {
+            Some(libc::ENETDOWN | libc::ENXIO | libc::ENODEV) => true,
+            // A full queue, or no carrier: the kernel says the same of both.
+            Some(libc::ENOBUFS) => !self.nics.has_carrier(nic),
+            Some(_) | None => false,
+        };
         for place in start..end {
             let index = self.outgoing[place].1;
             self.sessions[index].not_sent(&self.shared);

@@ -37,7 +37,7 @@ struct Inner {
     end: link::End,
     far: Arc<Namespace>,
     far_end: link::End,
-    gate: Arc<Gate>,
+    gate: Gate,
 }
 
 impl Nic {
@@ -46,7 +46,7 @@ impl Nic {
         end: link::End,
         far: Arc<Namespace>,
         far_end: link::End,
-        gate: Arc<Gate>,
+        gate: Gate,
     ) -> Self {
         Self(Arc::new(Inner {
             host,

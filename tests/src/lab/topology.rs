@@ -27,8 +27,8 @@ pub struct Lab {
     directories: Directories,
     next_index: AtomicU32,
     next_host: AtomicU8,
-    /// One for each cable. A cable is a good one as long as the lab lives, whether or not anybody keeps its [`Nic`].
-    gates: Mutex<Vec<Arc<Gate>>>,
+    /// A cable is there as long as the lab is, whether or not somebody keeps its NIC.
+    nics: Mutex<Vec<Nic>>,
 }
 
 impl Lab {
@@ -39,7 +39,7 @@ impl Lab {
             directories: Directories::create().must("making the lab's directories"),
             next_index: AtomicU32::new(10),
             next_host: AtomicU8::new(0x0a),
-            gates: Mutex::default(),
+            nics: Mutex::default(),
         }
     }
 
@@ -125,7 +125,6 @@ impl Lab {
             )
             .must(&what);
 
-        link::transmit_offload_off(peer.namespace(), peer_name).must(&what);
         bring_up(&nic).must(&what);
         nic.add_address(address);
         link::add_address(
@@ -162,14 +161,21 @@ impl Lab {
         link::create_veth(host.namespace(), &near, far, &far_end, mtu)?;
         link::transmit_offload_off(host.namespace(), name)?;
 
-        let gate = Arc::new(far.run(|| Gate::attach(far_end.index))?);
+        if far_mac.is_some() {
+            // Before the program: switching it off afterwards takes from the near end what it needs to be redirected onto.
+            link::transmit_offload_off(far, far_name)?;
+        }
 
-        self.gates
+        let gate = far.run(|| Gate::attach(far_end.index))?;
+
+        let nic = Nic::new(host.clone(), near, Arc::clone(far), far_end, gate);
+
+        self.nics
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push(Arc::clone(&gate));
+            .push(nic.clone());
 
-        Ok(Nic::new(host.clone(), near, Arc::clone(far), far_end, gate))
+        Ok(nic)
     }
 
     fn index(&self) -> u32 {

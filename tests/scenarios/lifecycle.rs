@@ -1,0 +1,238 @@
+//! Daemons that end, are killed, start again; NICs that go and come.
+
+use std::process::{Command, Stdio};
+
+use failover_tests::lab::{Daemon, clock};
+
+use crate::pair::{PATIENCE, Pair, automatic, run, source, wait_for_state};
+
+#[test]
+fn a_killed_daemon_loses_no_packet_for_a_held_address() {
+    let pair = Pair::new();
+    let (_source, mut target) = pair.start(&automatic("1ms", 3));
+    let client = pair.client("10.0.0.10", 5000);
+    let pulled = pair.source_nic.pull();
+    client.wait_for_answer_by("target", pulled);
+    wait_for_state(&target, "web1", "taken-over");
+
+    let killed = clock::now_ns();
+    target.kill9();
+    pair.client.flush_neighbours();
+    client.wait_for_answer_by("target", killed);
+    target.restart();
+    wait_for_state(&target, "web1", "taken-over");
+    let restarted = clock::now_ns();
+    client.wait_for_answer_by("target", restarted);
+
+    let report = client.finish();
+    // The flush makes the client ask again who has the address: without a daemon the program answers.
+    assert_eq!(
+        report.lost_between(killed, u64::MAX),
+        0,
+        "{:?}",
+        report.timeline()
+    );
+    let status = target.status();
+    assert_eq!(
+        source(&status, "web1")["cause"],
+        "held when the daemon started"
+    );
+}
+
+#[test]
+fn a_restarted_daemon_can_fail_back_what_an_earlier_one_took() {
+    let pair = Pair::new();
+    let (_source, mut target) = pair.start(&automatic("1ms", 3));
+    let client = pair.client("10.0.0.10", 5000);
+    let pulled = pair.source_nic.pull();
+    client.wait_for_answer_by("target", pulled);
+    wait_for_state(&target, "web1", "taken-over");
+    target.terminate();
+    target.restart();
+    wait_for_state(&target, "web1", "taken-over");
+
+    pair.source_nic.replug();
+    target.wait_for(PATIENCE, "heartbeats", |status| {
+        source(status, "web1")["paths"][0]["heartbeat"] == "up"
+    });
+    let begun = clock::now_ns();
+    run(&target, &["failback", "web1", "--yes"], 0);
+    client.wait_for_answer_by("source", begun);
+    wait_for_state(&target, "web1", "healthy");
+
+    assert_eq!(client.finish().lost_between(begun, u64::MAX), 0);
+}
+
+#[test]
+fn a_reflector_answers_while_its_daemon_restarts() {
+    let pair = Pair::new();
+    let (mut daemon, target) = pair.start(&automatic("1ms", 10));
+
+    daemon.kill9();
+    daemon.restart();
+    let received =
+        |status: &serde_json::Value| source(status, "web1")["paths"][0]["received"].as_u64();
+    let now = received(&target.status());
+    target.wait_for(PATIENCE, "more heartbeats", |status| {
+        received(status) > now.map(|now| now + 100)
+    });
+
+    assert_eq!(crate::pair::state(&target.status(), "web1"), "healthy");
+}
+
+#[test]
+fn stop_hands_over_and_stop_release_gives_everything_back() {
+    let pair = Pair::new();
+    let (_source, mut target) = pair.start(&automatic("1ms", 3));
+    pair.source_nic.pull();
+    wait_for_state(&target, "web1", "taken-over");
+
+    run(&target, &["stop"], 0);
+    target.wait_for_end();
+    let handed_over = pair.target_nics[0].has_address("10.0.0.10");
+    target.restart();
+    wait_for_state(&target, "web1", "taken-over");
+    run(&target, &["stop", "--release"], 0);
+    target.wait_for_end();
+
+    assert!(handed_over);
+    assert!(!pair.target_nics[0].has_address("10.0.0.10"));
+    assert!(!target.pins().exists(), "pins are left");
+}
+
+#[test]
+fn unload_removes_what_a_killed_daemon_has_left() {
+    let pair = Pair::new();
+    let (_source, mut target) = pair.start(&automatic("1ms", 3));
+    pair.source_nic.pull();
+    wait_for_state(&target, "web1", "taken-over");
+    let pins = target.pins().to_str().expect("a path").to_owned();
+
+    let refused = run(&target, &["unload", "--bpffs", &pins], 1);
+    target.kill9();
+    run(&target, &["unload", "--bpffs", &pins], 0);
+
+    assert!(refused.contains("failover stop"), "{refused}");
+    assert!(!pair.target_nics[0].has_address("10.0.0.10"));
+    assert!(!pair.target_nics[1].has_address("10.0.0.11"));
+    assert!(!target.pins().exists());
+}
+
+#[test]
+fn a_nic_that_comes_back_carries_on() {
+    let pair = Pair::new();
+    let (_source, target) = pair.start(&automatic("1ms", 3));
+
+    pair.target_nics[1].down();
+    target.wait_for(PATIENCE, "ens2 to be down", |status| {
+        status["nics"][1]["carrier"] == false
+    });
+    pair.target_nics[1].up();
+    target.wait_for(PATIENCE, "ens2 to be up", |status| {
+        status["nics"][1]["carrier"] == true
+    });
+    let client = pair.client("10.0.0.11", 1000);
+    let pulled = pair.source_nic.pull();
+    client.wait_for_answer_by("target", pulled);
+
+    wait_for_state(&target, "web1", "taken-over");
+}
+
+#[test]
+fn events_survive_a_restart() {
+    let pair = Pair::new();
+    let (_source, mut target) = pair.start(&automatic("1ms", 3));
+    pair.source_nic.pull();
+    wait_for_state(&target, "web1", "taken-over");
+    target.terminate();
+    target.restart();
+
+    let events = run(&target, &["events", "--json"], 0);
+
+    let names: Vec<String> = events
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"))
+        .map(|event| event["event"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    for wanted in ["started", "verdict", "takeover", "stopping"] {
+        assert!(
+            names.iter().any(|name| name == wanted),
+            "no {wanted} in {names:?}"
+        );
+    }
+}
+
+#[test]
+fn a_second_daemon_on_the_same_pins_is_refused() {
+    let pair = Pair::new();
+    let (_source, target) = pair.start(&automatic("1ms", 3));
+    let path = |path: &std::path::Path| path.to_str().expect("a path").to_owned();
+    let mut command = Command::new(failover_tests::lab::daemon::binary());
+    command
+        .args(["--socket", &path(&pair.lab.dir().join("other.sock"))])
+        .args([
+            "run",
+            "-c",
+            &path(&target.config()),
+            "--bpffs",
+            &path(target.pins()),
+        ])
+        .args(["--state-dir", &path(&pair.lab.dir().join("other"))])
+        .stderr(Stdio::piped());
+
+    let child = pair.target.namespace().command(command);
+    let output = child.wait_with_output().expect("the second daemon");
+
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("another failover daemon"), "{text}");
+}
+
+#[test]
+fn a_wrong_configuration_is_answered_with_every_mistake_and_exit_code_2() {
+    let pair = Pair::new();
+    let daemon = pair.start_source();
+    let file = pair.lab.dir().join("wrong.toml");
+    std::fs::write(
+        &file,
+        "[reflector]\nnics = [\"ens9\"]\nmin_rx = 5\nnisc = 1\n",
+    )
+    .expect("a file");
+    let file = file.to_str().expect("a path");
+
+    let checked = run(&daemon, &["check", "-c", file], 2);
+    let started = run(&daemon, &["run", "-c", file], 2);
+
+    for text in [checked, started] {
+        for mistake in ["ens9", "min_rx", "nisc", "3 problems"] {
+            assert!(text.contains(mistake), "no {mistake} in {text}");
+        }
+    }
+}
+
+#[test]
+fn a_malformed_request_is_answered_and_the_daemon_goes_on() {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let pair = Pair::new();
+    let daemon: Daemon = pair.start_source();
+    let mut stream =
+        std::os::unix::net::UnixStream::connect(daemon.socket()).expect("a connection");
+    let mut answers = BufReader::new(stream.try_clone().expect("a connection")).lines();
+
+    for request in [
+        "{\"request\":\"nonsense\"}\n",
+        "not json\n",
+        "{\"request\":\"status\"}\n",
+    ] {
+        stream.write_all(request.as_bytes()).expect("a request");
+    }
+    let answers: Vec<String> = (0..3)
+        .map(|_| answers.next().expect("an answer").expect("text"))
+        .collect();
+
+    assert!(
+        answers[0].contains("error") && answers[1].contains("error"),
+        "{answers:?}"
+    );
+    assert!(answers[2].contains("\"status\""), "{answers:?}");
+}
