@@ -61,7 +61,12 @@ fn interval(text: &str) -> Result<Duration, String> {
 pub fn run(options: &Options) -> ExitCode {
     // The lab panics when it cannot go on; its message is the error.
     panic::set_hook(Box::new(|panic| {
-        let text = panic.payload_as_str().unwrap_or("an unknown failure");
+        let payload = panic.payload();
+        let text = payload
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| payload.downcast_ref::<&str>().copied())
+            .unwrap_or("an unknown failure");
         let place = panic
             .location()
             .map(ToString::to_string)

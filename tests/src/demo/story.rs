@@ -78,7 +78,7 @@ pub(super) mod sample {
     fn lane(number: u64, stand_in: &str, place: &str) -> Lane {
         // Pulled at 100, taken over at 130 + number, given back at 500.
         let requests = (0..600).map(|ms| {
-            let by = if ms < 100 || ms >= 503 {
+            let by = if !(100..503).contains(&ms) {
                 Some("source")
             } else if ms >= 130 + number {
                 Some(stand_in)
