@@ -288,6 +288,29 @@ fn frames_that_xdp_transmits_reach_the_wire() {
 }
 
 #[test]
+fn a_cable_stays_good_when_nobody_keeps_its_nic() {
+    let net = network();
+    let mirror_host = net.lab.host("mirror");
+    let (index, wire) = {
+        let nic = net
+            .lab
+            .plug(&mirror_host, "ens1", &net.switch, "10.0.0.3/24");
+
+        (nic.index(), Capture::on_wire(&nic))
+    };
+    let _mirror = mirror_host
+        .run(|| attach_mirror(index))
+        .expect("the mirror");
+
+    assert!(!answers(&net.client, "10.0.0.3:7000"));
+
+    // XDP can only transmit while the far end has its program.
+    wire.wait_for(SECOND, "the mirrored request", |frame| {
+        frame.direction == Direction::Out
+    });
+}
+
+#[test]
 fn a_jumbo_frame_crosses_in_one_piece() {
     let lab = Lab::new();
     let switch = lab.switch("sw");

@@ -4,5 +4,10 @@
 //! the machine; [`frames`] builds single frames, independently of the code under test, and [`edits`] spoils them.
 
 pub mod edits;
+//! [`lab`] builds networks out of namespaces, veth pairs and bridges; [`frames`] builds single frames, independently of
+//! the code under test; [`demo`] plays the main job in a lab and shows it. All of it needs
+//! root, and nothing that is installed on the machine.
+
+pub mod demo;
 pub mod frames;
 pub mod lab;

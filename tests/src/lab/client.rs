@@ -1,7 +1,6 @@
 //! A UDP client that asks a [`super::Service`] at a fixed rate and keeps every request.
 
 use std::{
-    io::ErrorKind,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -125,6 +124,19 @@ impl Client {
         }
     }
 
+    /// The answers behind the first `seen`, in the order they came; `seen` then counts them too.
+    pub fn news(&self, seen: &mut usize) -> Vec<Answer> {
+        let answers = lock(&self.log.answers);
+        let new = answers[*seen..]
+            .iter()
+            .map(|(_, answer)| answer.clone())
+            .collect();
+
+        *seen = answers.len();
+
+        new
+    }
+
     /// What it has seen so far. Requests on their way count as unanswered.
     pub fn report(&self) -> Report {
         // The answers first: each then belongs to a request that is known.
@@ -221,7 +233,7 @@ fn receive(socket: &UdpSocket, service: SocketAddr, log: &Log, stop: &AtomicBool
     while !stop.load(Ordering::Relaxed) {
         let (length, from) = match socket.recv_from(&mut buffer) {
             Ok(answer) => answer,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+            Err(error) if service::is_nothing(&error) => continue,
             Err(error) => panic!("the client cannot receive: {error}"),
         };
         let at_ns = now_ns();

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io::{BufRead, BufReader, Write},
-    os::unix::net::UnixStream,
+    os::unix::{net::UnixStream, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::Arc,
@@ -31,6 +31,7 @@ const LOG_TAIL: usize = 60;
 /// A daemon. It is killed when dropped, and if that happens in a panic its log is printed.
 #[derive(Debug)]
 pub struct Daemon {
+    binary: PathBuf,
     namespace: Arc<Namespace>,
     dir: PathBuf,
     pins: PathBuf,
@@ -41,6 +42,12 @@ impl Daemon {
     /// Starts it with this configuration, and waits until it answers. One daemon per host.
     #[track_caller]
     pub fn start(lab: &Lab, host: &Host, config: &str) -> Self {
+        Self::start_binary(binary(), lab, host, config)
+    }
+
+    /// [`Daemon::start`] with this binary.
+    #[track_caller]
+    pub fn start_binary(binary: PathBuf, lab: &Lab, host: &Host, config: &str) -> Self {
         let dir = host.files().to_owned();
         let pins = lab.bpffs().join(host.name());
 
@@ -51,8 +58,9 @@ impl Daemon {
         fs::write(dir.join("config.toml"), config).must("the daemon's configuration");
 
         let namespace = Arc::clone(host.namespace());
-        let child = launch(&namespace, &dir, &pins);
+        let child = launch(&binary, &namespace, &dir, &pins);
         let mut daemon = Self {
+            binary,
             namespace,
             dir,
             pins,
@@ -73,7 +81,7 @@ impl Daemon {
             self.namespace.name()
         );
 
-        self.child = launch(&self.namespace, &self.dir, &self.pins);
+        self.child = launch(&self.binary, &self.namespace, &self.dir, &self.pins);
         self.wait_until_ready();
     }
 
@@ -113,6 +121,21 @@ impl Daemon {
         fs::read(self.log_file())
             .map(|octets| String::from_utf8_lossy(&octets).into_owned())
             .unwrap_or_default()
+    }
+
+    /// Prints the end of its log to stderr.
+    pub fn print_log(&self) {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        let tail = &lines[lines.len().saturating_sub(LOG_TAIL)..];
+
+        eprintln!(
+            "---- log of {} ({} lines, the last {} follow)\n{}\n----",
+            self.described(),
+            lines.len(),
+            tail.len(),
+            tail.join("\n")
+        );
     }
 
     /// Asks it something over its control socket.
@@ -164,19 +187,25 @@ impl Daemon {
     /// Runs `failover --socket … ARGUMENTS` on the same host.
     #[track_caller]
     pub fn failover(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(binary());
+        self.start_failover(arguments)
+            .wait_with_output()
+            .must("running failover")
+    }
+
+    /// [`Daemon::failover`] without waiting for its end.
+    #[track_caller]
+    pub fn start_failover(&self, arguments: &[&str]) -> Child {
+        let mut command = Command::new(&self.binary);
 
         command
             .arg("--socket")
             .arg(self.socket())
             .args(arguments)
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        self.namespace
-            .command(command)
-            .wait_with_output()
-            .must("running failover")
+        self.namespace.command(command)
     }
 
     /// SIGKILL, and waits for the end.
@@ -255,17 +284,7 @@ impl Drop for Daemon {
         drop(self.child.wait());
 
         if std::thread::panicking() {
-            let log = self.log();
-            let lines: Vec<&str> = log.lines().collect();
-            let tail = &lines[lines.len().saturating_sub(LOG_TAIL)..];
-
-            eprintln!(
-                "---- log of {} ({} lines, the last {} follow)\n{}\n----",
-                self.described(),
-                lines.len(),
-                tail.len(),
-                tail.join("\n")
-            );
+            self.print_log();
         }
     }
 }
@@ -289,15 +308,17 @@ pub fn binary() -> PathBuf {
 }
 
 #[track_caller]
-fn launch(namespace: &Namespace, dir: &Path, pins: &Path) -> Child {
+fn launch(binary: &Path, namespace: &Namespace, dir: &Path, pins: &Path) -> Child {
     let log = File::options()
         .create(true)
         .append(true)
         .open(dir.join("log"))
         .must("the daemon's log");
-    let mut command = Command::new(binary());
+    let mut command = Command::new(binary);
 
+    // A Ctrl-C at the terminal is for whoever runs the lab, who ends the daemons in order.
     command
+        .process_group(0)
         .arg("--socket")
         .arg(dir.join("control.sock"))
         .arg("run")

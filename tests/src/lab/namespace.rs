@@ -62,6 +62,21 @@ impl Namespace {
         namespace
     }
 
+    /// Whether this process may make namespaces, and the kernel's reason if it may not.
+    pub fn possible() -> std::io::Result<()> {
+        thread::scope(|scope| {
+            scope
+                .spawn(|| {
+                    // SAFETY: NEWNET moves this thread only and shares or unshares no descriptors.
+                    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }
+                })
+                .join()
+                .unwrap_or_else(|panic| resume_unwind(panic))
+        })?;
+
+        Ok(())
+    }
+
     /// Its name in messages.
     pub fn name(&self) -> &str {
         &self.name

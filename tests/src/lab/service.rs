@@ -111,13 +111,18 @@ pub(super) fn freebound(address: SocketAddr, kind: SocketType) -> Result<OwnedFd
     Ok(fd)
 }
 
+/// Whether a receive only ended because time was up or a signal came.
+pub(super) fn is_nothing(error: &std::io::Error) -> bool {
+    [ErrorKind::WouldBlock, ErrorKind::Interrupted].contains(&error.kind())
+}
+
 fn serve(socket: &UdpSocket, name: &str, stop: &AtomicBool, answered: &AtomicU64) {
     let mut buffer = [0; 2048];
 
     while !stop.load(Ordering::Relaxed) {
         let (length, asker) = match socket.recv_from(&mut buffer) {
             Ok(request) => request,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+            Err(error) if is_nothing(&error) => continue,
             Err(error) => panic!("the service on {name} cannot receive: {error}"),
         };
         let end = (length + name.len()).min(buffer.len());

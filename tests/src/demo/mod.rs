@@ -1,0 +1,136 @@
+//! The demonstration: the main job on this machine, on real packets, shown while it happens.
+//!
+//! [`topology`] builds the network, [`acts`] plays on it, [`watch`] gathers what the daemon and the clients report into a
+//! [`timeline`], and [`summary`] and [`picture`] tell the [`story`] of it.
+
+pub mod acts;
+mod interrupt;
+pub mod picture;
+mod show;
+pub mod story;
+pub mod summary;
+pub mod timeline;
+pub mod topology;
+mod watch;
+
+use std::{
+    panic::{self, AssertUnwindSafe},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::lab::Namespace;
+
+use self::summary::Summary;
+
+/// Plays the main job on this machine: a source fails, a target stands in, the source comes back.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(name = "failover-demo")]
+pub struct Options {
+    /// The failover binary
+    #[arg(long, value_name = "PATH")]
+    pub failover: PathBuf,
+    /// Where the picture and the daemons' logs go
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Time between two heartbeats, such as 10ms, 1ms or 500us
+    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = interval)]
+    pub interval: Duration,
+    /// Heartbeats missed in a row that make a verdict
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=255))]
+    pub misses: u32,
+    /// Requests a second to the source's first address; the others get a tenth
+    #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(10..=100_000))]
+    pub rate: u64,
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+
+    if (Duration::from_micros(50)..=Duration::from_secs(1)).contains(&interval) {
+        Ok(interval)
+    } else {
+        Err("the demonstration takes 50us to 1s".to_owned())
+    }
+}
+
+/// Plays, shows, and returns the process's exit code: 0, 1 after a failure, 130 after Ctrl-C.
+pub fn run(options: &Options) -> ExitCode {
+    // The lab panics when it cannot go on; its message is the error.
+    panic::set_hook(Box::new(|panic| {
+        let payload = panic.payload();
+        let text = payload
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| payload.downcast_ref::<&str>().copied())
+            .unwrap_or("an unknown failure");
+        let place = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+
+        anstream::eprintln!("error: {text} ({place})");
+    }));
+
+    let result = panic::catch_unwind(AssertUnwindSafe(|| whole(options)));
+
+    match result {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) if error.is::<interrupt::Interrupted>() => {
+            anstream::eprintln!(
+                "\nInterrupted. Daemons, services and network namespaces are gone."
+            );
+
+            ExitCode::from(interrupt::EXIT_CODE)
+        }
+        Ok(Err(error)) => {
+            anstream::eprintln!("error: {error:#}");
+
+            ExitCode::FAILURE
+        }
+        Err(_panic) => {
+            anstream::eprintln!(
+                "The demonstration could not go on. Everything that it made is gone again."
+            );
+
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn whole(options: &Options) -> Result<()> {
+    permitted()?;
+    interrupt::watch()?;
+    std::fs::create_dir_all(&options.out)
+        .with_context(|| format!("making {}", options.out.display()))?;
+
+    let story = acts::play(options)?;
+    let summary = Summary::of(&story);
+    let picture = acts::picture(&story, &options.out)?;
+
+    show::heading("Summary");
+    for line in summary::lines(&story, &summary) {
+        show::line(line);
+    }
+    show::line(format_args!("picture     {}", picture.display()));
+
+    match summary.lost_in_failback() {
+        0 => Ok(()),
+        lost => bail!("the planned failback lost {lost} requests; it must not lose any"),
+    }
+}
+
+/// Whether this process may do what the lab does.
+fn permitted() -> Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        bail!("the demonstration makes network namespaces and loads XDP programs: run it as root");
+    }
+
+    Namespace::possible().context(
+        "this machine does not let root make network namespaces, which the demonstration needs (in a container: it \
+         takes --privileged, or CAP_SYS_ADMIN, CAP_NET_ADMIN and CAP_BPF)",
+    )
+}
