@@ -1,13 +1,10 @@
 //! The lab in which the program and the daemon are tried on real packets.
 //!
-//! [`lab`] builds networks out of namespaces, veth pairs and bridges, which needs root and nothing that is installed on
-//! the machine; [`frames`] builds single frames, independently of the code under test, and [`edits`] spoils them.
-
-pub mod edits;
 //! [`lab`] builds networks out of namespaces, veth pairs and bridges; [`frames`] builds single frames, independently of
-//! the code under test; [`demo`] plays the main job in a lab and shows it. All of it needs
+//! the code under test, and [`edits`] spoils them; [`demo`] plays the main job in a lab and shows it. All of it needs
 //! root, and nothing that is installed on the machine.
 
 pub mod demo;
+pub mod edits;
 pub mod frames;
 pub mod lab;
