@@ -15,7 +15,7 @@ mod watch;
 
 use std::{
     panic::{self, AssertUnwindSafe},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
 };
@@ -115,12 +115,20 @@ fn whole(options: &Options) -> Result<()> {
     for line in summary::lines(&story, &summary) {
         show::line(line);
     }
-    show::line(format_args!("picture     {}", picture.display()));
+    show::line(format_args!("picture     {}", shown(&picture).display()));
 
     match summary.lost_in_failback() {
         0 => Ok(()),
         lost => bail!("the planned failback lost {lost} requests; it must not lose any"),
     }
+}
+
+/// A path as seen from the working directory, if it is below it.
+fn shown(path: &Path) -> &Path {
+    std::env::current_dir()
+        .ok()
+        .and_then(|here| path.strip_prefix(here).ok())
+        .unwrap_or(path)
 }
 
 /// Whether this process may do what the lab does.

@@ -2,12 +2,14 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
+use crate::lab::Report;
+
 use super::{
     story::{Lane, Story},
     timeline::What,
 };
 
-/// How long before the cable was pulled an answer may lie that is the last one of the source.
+/// How long before the cable was pulled a request may have been sent that was lost to the pull.
 const BEFORE: u64 = 100_000_000;
 
 /// The figures.
@@ -28,7 +30,7 @@ pub struct Summary {
 pub struct LaneSummary {
     /// The address.
     pub address: String,
-    /// The longest time without an answer around the pull, as the client saw it.
+    /// From the last answer of the source to the first answer of the stand-in, as the client saw it.
     pub outage: Duration,
     /// From the pull to the first answer by the stand-in.
     pub first_answer: Option<Duration>,
@@ -104,6 +106,7 @@ impl LaneSummary {
                 answer.is_some_and(|answer| *answer.by == lane.stand_in)
             })
             .map_or(story.replugged_ns, |request| request.sent_ns);
+        let first_ns = report.first_answer_by(&lane.stand_in, story.pulled_ns);
         let lost_in_outage = report.lost_between(before_ns, restored_ns);
         let mut answered_by = BTreeMap::new();
 
@@ -117,10 +120,8 @@ impl LaneSummary {
 
         Self {
             address: lane.address.clone(),
-            outage: report.longest_silence_between(before_ns, story.replugged_ns),
-            first_answer: report
-                .first_answer_by(&lane.stand_in, story.pulled_ns)
-                .map(|at_ns| Duration::from_nanos(at_ns - story.pulled_ns)),
+            outage: outage(report, first_ns.unwrap_or(story.replugged_ns)),
+            first_answer: first_ns.map(|at_ns| Duration::from_nanos(at_ns - story.pulled_ns)),
             lost_in_outage,
             lost_besides: report.lost_between(0, story.failback_ns) - lost_in_outage,
             asked_in_failback: report
@@ -145,6 +146,20 @@ impl LaneSummary {
 
         text
     }
+}
+
+/// From the last answer before `ended_ns` to then.
+fn outage(report: &Report, ended_ns: u64) -> Duration {
+    let last_ns = report
+        .requests
+        .iter()
+        .filter_map(|request| Some(request.answer.as_ref()?.at_ns))
+        .filter(|at_ns| *at_ns < ended_ns)
+        .max();
+
+    last_ns.map_or(Duration::ZERO, |last_ns| {
+        Duration::from_nanos(ended_ns - last_ns)
+    })
 }
 
 /// The summary in lines, for the terminal.
@@ -337,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_that_never_ends_lasts_until_the_cable_is_back() {
+    fn an_outage_lasts_until_somebody_answers() {
         let mut story = sample::story();
         for request in &mut story.lanes[0].report.requests[100..300] {
             request.answer = None;
@@ -345,9 +360,19 @@ mod tests {
 
         let summary = Summary::of(&story);
 
-        // At 99.05 ms was the last answer; the first one of the stand-in came after the cable was back, at 300.05.
-        assert_eq!(summary.lanes[0].outage, Duration::from_micros(200_950));
+        assert_eq!(summary.lanes[0].outage, Duration::from_millis(201));
         assert_eq!(summary.lanes[0].lost_in_outage, 200);
+    }
+
+    #[test]
+    fn a_pause_of_the_client_at_another_time_is_no_outage() {
+        let mut story = sample::story();
+        // The client sent nothing for 100 ms while the target stood in.
+        story.lanes[0].report.requests.drain(200..300);
+
+        let summary = Summary::of(&story);
+
+        assert_eq!(summary.lanes[0].outage, Duration::from_millis(31));
     }
 
     #[test]
