@@ -39,7 +39,7 @@ pub(crate) fn echo(sequence: u16) -> Vec<u8> {
 }
 
 fn echo_with(flow: &Flow, identifier: u16, sequence: u16, cookie: u64) -> Vec<u8> {
-    let payload = [cookie.to_be_bytes(), [0; 8]].concat();
+    let payload = [&cookie.to_be_bytes()[..], &[0; 10]].concat();
 
     frames::echo_reply(flow, identifier, sequence, &payload)
 }
