@@ -37,10 +37,10 @@ pub async fn unload(bpffs: &Path) -> anyhow::Result<Unloaded> {
     } else {
         None
     };
+    let network = cleanup::remove_everything(&netlink).await?;
     if pins.exist() {
         remove_held(&pins)?;
     }
-    let network = cleanup::remove_everything(&netlink).await?;
     let removed = pins.remove().context("removing the data plane")?;
     Ok(Unloaded {
         network,
@@ -48,7 +48,7 @@ pub async fn unload(bpffs: &Path) -> anyhow::Result<Unloaded> {
     })
 }
 
-/// What the takeover map names is removed by name: kernels before 5.18 do not mark addresses.
+/// What the takeover map still names is removed by name: kernels before 5.18 do not mark addresses.
 fn remove_held(pins: &Pins) -> anyhow::Result<()> {
     let mut batch = Batch::builder();
     for (ip, entry) in Addresses::open(pins)?.all()? {

@@ -110,8 +110,9 @@ fn unload_removes_what_a_killed_daemon_has_left() {
 
     let refused = run(&target, &["unload", "--bpffs", &pins], 1);
     target.kill9();
-    run(&target, &["unload", "--bpffs", &pins], 0);
+    let removed = run(&target, &["unload", "--bpffs", &pins], 0);
 
+    assert!(removed.contains("2 held addresses, 2 rules"), "{removed}");
     assert!(refused.contains("failover stop"), "{refused}");
     assert!(!pair.target_nics[0].has_address("10.0.0.10"));
     assert!(!pair.target_nics[1].has_address("10.0.0.11"));
