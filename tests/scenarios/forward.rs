@@ -6,6 +6,7 @@ use crate::pair::{PATIENCE, PORT, REFLECTOR, run, source, wait_for_state};
 
 struct Net {
     client: Host,
+    target_host: Host,
     source_nic: Nic,
     target_nic: Nic,
     _source: Daemon,
@@ -46,6 +47,7 @@ addresses = [{ ip = "10.0.0.10/24", deliver = { forward = "10.0.5.20" } }]
     wait_for_state(&daemon, "web1", "healthy");
     Net {
         client,
+        target_host: target,
         source_nic,
         target_nic,
         _source: reflector,
@@ -116,4 +118,23 @@ fn a_planned_failback_of_a_forwarded_address_loses_no_request() {
         "{:?}",
         report.timeline()
     );
+}
+
+#[test]
+fn release_sets_forwarding_back_even_after_a_restart() {
+    let mut net = net();
+    let setting = |net: &Net, key: &str| {
+        let path = format!("/proc/sys/net/ipv4/conf/ens2/{key}");
+        let read = || std::fs::read_to_string(&path).expect("a setting");
+        net.target_host.run(read).trim().to_owned()
+    };
+    let while_running = (setting(&net, "forwarding"), setting(&net, "rp_filter"));
+
+    net.target.kill9();
+    net.target.restart();
+    run(&net.target, &["stop", "--release"], 0);
+    net.target.wait_for_end();
+
+    assert_eq!(while_running, ("1".to_owned(), "2".to_owned()));
+    assert_eq!(setting(&net, "forwarding"), "0");
 }

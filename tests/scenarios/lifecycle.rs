@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use failover_tests::lab::{Daemon, clock};
+use failover_tests::lab::{Daemon, Mac, clock};
 
 use crate::pair::{PATIENCE, Pair, automatic, run, source, wait_for_state};
 
@@ -258,4 +258,22 @@ fn a_nic_that_is_removed_and_made_anew_holds_its_addresses_again() {
     assert!(anew.has_address("10.0.0.11"));
     assert!(pair.target_nics[0].has_address("10.0.0.10"));
     assert_eq!(pair.client.neighbour("10.0.0.11"), Some(anew.mac()));
+}
+
+#[test]
+fn a_nic_with_another_mac_is_announced_with_it() {
+    let pair = Pair::new();
+    let (_source, target) = pair.start(&automatic("1ms", 3));
+    let client = pair.client("10.0.0.11", 1000);
+    let pulled = pair.source_nic.pull();
+    client.wait_for_answer_by("target", pulled);
+    wait_for_state(&target, "web1", "taken-over");
+
+    let mac = Mac([0x02, 0, 0, 0, 0x77, 0x01]);
+    pair.target_nics[1].set_mac(mac);
+    let known = clock::wait_until(PATIENCE, || pair.client.neighbour("10.0.0.11") == Some(mac));
+    let changed = clock::now_ns();
+    client.wait_for_answer_by("target", changed);
+
+    assert!(known, "{:?}", pair.client.neighbour("10.0.0.11"));
 }

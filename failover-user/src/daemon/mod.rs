@@ -7,6 +7,7 @@
 mod actions;
 mod commands;
 mod end;
+mod forwarding;
 mod layout;
 mod nics;
 mod plans;
@@ -32,17 +33,16 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::{layout::Layout, plans::Network, port::ReservedPort, story::Told};
+use self::{
+    forwarding::Forwarding, layout::Layout, plans::Network, port::ReservedPort, story::Told,
+};
 use crate::{
     bpf::{maps::Maps, pins::Pins, program::Program, shared::Sessions},
     config::Config,
     control::server::{Call, Server},
     events::EventLog,
     monitor::{Monitor, PathStats, Report, clock, nics::Nics},
-    net::{
-        self, batch::BatchSocket, link_watch::LinkEvent, neighbours::NeighbourEvent,
-        sysctl::Changes, xdp::Mode,
-    },
+    net::{self, batch::BatchSocket, link_watch::LinkEvent, neighbours::NeighbourEvent, xdp::Mode},
     policy::{Action, Input, PathId, PathState, Policy, UnitId},
 };
 
@@ -75,7 +75,7 @@ struct Daemon {
     /// How each managed NIC runs the program.
     attached: BTreeMap<String, Mode>,
     /// NICs that forward, because a standby server is behind them.
-    forwarding: Changes,
+    forwarding: Forwarding,
     sbfd_port: ReservedPort,
     /// What our ICMP echo requests are known by.
     cookie: u64,
@@ -125,7 +125,8 @@ pub async fn run(config: Config, options: &Options) -> anyhow::Result<()> {
 
     let (call_sender, calls) = mpsc::channel(64);
     let (report_sender, reports) = mpsc::unbounded_channel();
-    let mut daemon = Daemon::start(config, pins, events.clone(), report_sender).await?;
+    let forwarding = Forwarding::open(&options.state_dir);
+    let mut daemon = Daemon::start(config, pins, forwarding, events.clone(), report_sender).await?;
     let mut sources = Sources {
         reports,
         calls,
@@ -169,11 +170,17 @@ impl Daemon {
                     None => bail!("the control server has ended"),
                 },
                 event = sources.links.recv() => match event {
-                    Some(event) => self.on_link(event).await?,
+                    Some(event) => {
+                        let result = self.on_link(event).await;
+                        self.note(result);
+                    }
                     None => bail!("the kernel no longer tells of NICs"),
                 },
                 event = sources.neighbours.recv() => match event {
-                    Some(event) => self.on_neighbour(&event)?,
+                    Some(event) => {
+                        let result = self.on_neighbour(&event);
+                        self.note(result);
+                    }
                     None => bail!("the kernel no longer tells of neighbours"),
                 },
                 _ = sources.terminate.recv() => self.hand_over(),
@@ -192,6 +199,17 @@ impl Daemon {
             }
         }
         Ok(())
+    }
+
+    /// What goes wrong while the network changes is told, and the daemon goes on: a NIC may vanish in the middle of anything.
+    fn note(&self, result: anyhow::Result<()>) {
+        if let Err(error) = result {
+            self.record(
+                None,
+                "error",
+                serde_json::json!({ "error": format!("{error:#}") }),
+            );
+        }
     }
 
     /// When the policy has to be told the time.

@@ -76,7 +76,7 @@ impl Daemon {
         self.monitor.open_nic(link.index, &link.name);
         self.prepare_table(link).await?;
         if self.out_nics().contains(&link.name) {
-            self.forwarding.forward(&link.name)?;
+            self.forwarding.enable(&link.name)?;
         }
         self.record(
             None,
@@ -173,7 +173,7 @@ impl Daemon {
         self.watch_all()
     }
 
-    /// A NIC that was made anew has lost the addresses that it held.
+    /// A NIC that was made anew has lost the addresses that it held; one with another MAC has to be announced.
     fn restore_addresses_on(&mut self, link: &Link) {
         for unit in self.policy.units().collect::<Vec<_>>() {
             let uses = layout::addresses_of(&self.config, unit)
@@ -235,6 +235,7 @@ impl Daemon {
                 },
             )?;
             self.refresh_plans();
+            self.restore_addresses_on(&link);
             self.watch_all()?;
         }
         if before.usable() != link.usable() {

@@ -12,6 +12,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
     Daemon,
+    forwarding::Forwarding,
     layout::{self, Layout},
     plans::Network,
     port::ReservedPort,
@@ -25,7 +26,6 @@ use crate::{
     net::{
         self, RULE_PRIORITY,
         batch::{Batch, BatchSocket},
-        sysctl::Changes,
         table_of,
     },
     policy::{Cause, Input, Policy, UnitId},
@@ -39,6 +39,7 @@ impl Daemon {
     pub(super) async fn start(
         config: Config,
         pins: Pins,
+        forwarding: Forwarding,
         events: EventLog,
         reports: UnboundedSender<Report>,
     ) -> anyhow::Result<Self> {
@@ -75,7 +76,7 @@ impl Daemon {
             batches: BatchSocket::open()?,
             senders: Nics::new()?,
             attached: BTreeMap::new(),
-            forwarding: Changes::default(),
+            forwarding,
             sbfd_port,
             cookie: random()?,
             stats: BTreeMap::new(),

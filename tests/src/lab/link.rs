@@ -260,6 +260,15 @@ pub fn flush_neighbours(namespace: &Namespace) -> Result<()> {
     })
 }
 
+/// Gives a link another MAC.
+pub fn set_mac(namespace: &Namespace, index: u32, mac: Mac) -> Result<()> {
+    let change = LinkUnspec::new_with_index(index)
+        .address(mac.0.to_vec())
+        .build();
+
+    namespace.netlink(async |handle| Ok(handle.link().change(change).execute().await?))
+}
+
 /// Switches transmit checksum offload off (`ethtool -K NAME tx off`). With it on, a local sender's frames cross a veth with
 /// unfinished checksums, which a program that redirects them would put on the wire.
 pub fn transmit_offload_off(namespace: &Namespace, name: &str) -> Result<()> {

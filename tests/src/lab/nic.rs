@@ -154,6 +154,12 @@ impl Nic {
         at
     }
 
+    /// Gives it another MAC; [`Nic::mac`] goes on naming the first one.
+    #[track_caller]
+    pub fn set_mac(&self, mac: Mac) {
+        link::set_mac(self.namespace(), self.index(), mac).must("another MAC");
+    }
+
     /// Whether it is up and has carrier.
     #[track_caller]
     pub fn has_carrier(&self) -> bool {
