@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use anyhow::anyhow;
 use failover_ebpf::abi::{Held, held};
 use serde_json::json;
 
@@ -27,6 +28,7 @@ impl Daemon {
             }
             Action::Drain { unit } => {
                 let result = self.drain(unit);
+                self.note_failback(unit, &result);
                 self.stepped(unit, "drain", result)
             }
             Action::RemoveAddresses { unit } => {
@@ -92,10 +94,21 @@ impl Daemon {
             )?;
             announcements.push((held.nic, gratuitous_arp(ip, source_mac, held.nic_mac)));
         }
+        // A dead NIC keeps nobody from hearing of the addresses on the others.
+        let mut refused = None;
         for (nic, frames) in announcements {
             for frame in frames {
-                self.senders.send(nic, &frame)?;
+                if let Err(error) = self.senders.send(nic, &frame) {
+                    refused.get_or_insert_with(|| {
+                        let nic = self.network.by_index(nic);
+                        let name = nic.map_or("a NIC that is gone", |link| link.name.as_str());
+                        anyhow!("the source was not announced by {name}: {error}")
+                    });
+                }
             }
+        }
+        if let Some(refused) = refused {
+            return Err(refused);
         }
         anyhow::ensure!(
             unknown == 0,

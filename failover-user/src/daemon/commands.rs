@@ -261,12 +261,27 @@ impl Daemon {
         self.answer_finished();
     }
 
+    /// A step of a failback, of which whoever waits for it is told if it failed.
+    pub(super) fn note_failback(&mut self, unit: UnitId, result: &anyhow::Result<()>) {
+        let Err(error) = result else {
+            return;
+        };
+        for waiting in &mut self.waiting {
+            if waiting.command == Command::Failback && waiting.units.contains(&unit) {
+                waiting
+                    .done
+                    .error
+                    .get_or_insert_with(|| format!("{error:#}"));
+            }
+        }
+    }
+
     /// The addresses of a unit are off the NICs.
     pub(super) fn settle_failback(&mut self, unit: UnitId, result: &anyhow::Result<()>) {
+        self.note_failback(unit, result);
         for waiting in &mut self.waiting {
-            if waiting.command == Command::Failback && waiting.units.remove(&unit) {
-                let error = result.as_ref().err().map(|error| format!("{error:#}"));
-                waiting.done.error = waiting.done.error.take().or(error);
+            if waiting.command == Command::Failback {
+                waiting.units.remove(&unit);
             }
         }
         self.answer_finished();

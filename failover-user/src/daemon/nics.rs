@@ -8,7 +8,7 @@ use super::{Daemon, layout};
 use crate::{
     config::Deliver,
     net::{self, link_watch::LinkEvent, links::Link, neighbours::NeighbourEvent, xdp::Mode},
-    policy::Cause,
+    policy::{Cause, State},
 };
 
 impl Daemon {
@@ -173,12 +173,13 @@ impl Daemon {
         self.watch_all()
     }
 
-    /// A NIC that was made anew has lost the addresses that it held; one with another MAC has to be announced.
+    /// A NIC that was made anew has lost the addresses that it held; one with another MAC has to be announced. Addresses
+    /// that are going back stay away.
     fn restore_addresses_on(&mut self, link: &Link) {
         for unit in self.policy.units().collect::<Vec<_>>() {
             let uses = layout::addresses_of(&self.config, unit)
                 .any(|(_, address)| address.target_nic == link.name);
-            if uses && self.policy.holds(unit) {
+            if uses && self.policy.state(unit) == Some(State::TakenOver) {
                 self.monitor.take_over(unit, Cause::Adopted);
             }
         }
