@@ -77,6 +77,18 @@ impl Daemon {
         Ok(all)
     }
 
+    /// The addresses of a unit that are held on NICs that are there.
+    pub(super) fn taken(&self, unit: UnitId) -> Vec<String> {
+        let held = self.held(unit).unwrap_or_else(|error| {
+            tracing::error!(error = %format!("{error:#}"), "it is not known what is held");
+            Vec::new()
+        });
+        held.into_iter()
+            .filter(|(_, held)| self.network.by_index(held.nic).is_some())
+            .map(|(ip, _)| ip.to_string())
+            .collect()
+    }
+
     /// Tells the network that the source has its addresses back, and turns round what still comes here.
     fn drain(&mut self, unit: UnitId) -> anyhow::Result<()> {
         let held = self.held(unit)?;

@@ -145,6 +145,7 @@ impl Daemon {
             .collect();
         for path in paths {
             self.monitor.unwatch(path);
+            self.watched.remove(&path);
             self.paths.remove(&path);
             self.feed(Input::Path {
                 path,
@@ -336,6 +337,10 @@ fn outcome(name: &str, waiting: &Waiting) -> Reply {
         (true, Some(error)) => failure(
             FailureKind::Failed,
             format!("{name} is taken over in part ({held} addresses): {error}"),
+        ),
+        (true, None) if *held == 0 => failure(
+            FailureKind::Failed,
+            format!("{name} was not taken over: no address was taken"),
         ),
         (true, None) => {
             let plural = if *held == 1 { "address" } else { "addresses" };

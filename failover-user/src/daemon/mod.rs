@@ -74,6 +74,8 @@ struct Daemon {
     senders: Nics,
     /// How each managed NIC runs the program.
     attached: BTreeMap<String, Mode>,
+    /// Why NICs are not managed that should be.
+    unmanageable: BTreeMap<String, String>,
     /// NICs that forward, because a standby server is behind them.
     forwarding: Forwarding,
     sbfd_port: ReservedPort,
@@ -81,6 +83,8 @@ struct Daemon {
     cookie: u64,
     stats: BTreeMap<PathId, Arc<PathStats>>,
     paths: BTreeMap<PathId, PathState>,
+    /// Paths with heartbeats. What the thread still has to say of others is old.
+    watched: BTreeSet<PathId>,
     /// Sources that are not watched, because an administrator said so.
     unmonitored: BTreeSet<usize>,
     /// What people are told about each unit.
@@ -193,6 +197,8 @@ impl Daemon {
                     if self.monitor.has_died() {
                         bail!("the heartbeat thread has died");
                     }
+                    let result = self.manage_missing().await;
+                    self.note(result);
                     self.resolve(!round.is_multiple_of(REFRESH_ROUNDS)).await;
                     round += 1;
                 }

@@ -76,11 +76,13 @@ impl Daemon {
             batches: BatchSocket::open()?,
             senders: Nics::new()?,
             attached: BTreeMap::new(),
+            unmanageable: BTreeMap::new(),
             forwarding,
             sbfd_port,
             cookie: random()?,
             stats: BTreeMap::new(),
             paths: BTreeMap::new(),
+            watched: BTreeSet::new(),
             unmonitored: BTreeSet::new(),
             told,
             events,
@@ -101,7 +103,7 @@ impl Daemon {
     }
 
     /// What the program has to know before it sees a frame.
-    fn write_settings(&mut self) -> anyhow::Result<()> {
+    pub(super) fn write_settings(&mut self) -> anyhow::Result<()> {
         let mut flags = settings::CONFIGURED;
         let mut min_rx_us = 0;
         if let Some(reflector) = &self.config.reflector {
