@@ -213,3 +213,34 @@ fn is_echo_request_from(frame: &[u8], source: [u8; 4]) -> bool {
         && frame.get(26..30) == Some(&source)
         && frame.get(34) == Some(&8)
 }
+
+#[test]
+fn a_nic_that_takes_the_name_of_another_carries_the_program() {
+    let pair = Pair::new();
+    let anew = pair.plug_target("ens3", "10.0.0.4/24");
+    let (_source, target) = pair.start(&automatic("1ms", 3));
+    let ip = |arguments: &str| {
+        let mut command = std::process::Command::new("ip");
+        command.args(arguments.split_whitespace());
+        let output = pair.target.namespace().command(command).wait_with_output();
+        assert!(output.expect("ip").status.success(), "ip {arguments}");
+    };
+
+    ip("link set ens2 name old2");
+    ip("link set ens3 name ens2");
+    let renamed = clock::wait_until(PATIENCE, || {
+        let events = run(&target, &["events", "--json"], 0);
+        events
+            .lines()
+            .filter(|line| line.contains("\"nic\"") && line.contains("ens2"))
+            .count()
+            >= 3
+    });
+    run(&target, &["takeover", "web1", "--yes"], 0);
+    let _client = pair.client_of("10.0.0.11", 1000, "target");
+
+    assert!(renamed && anew.has_address("10.0.0.11"));
+    assert_eq!(pair.client.neighbour("10.0.0.11"), Some(anew.mac()));
+    let counted = source(&target.status(), "web1")["paths"][0]["addresses"][1]["packets"].as_u64();
+    assert!(counted > Some(0), "the program has not seen a packet");
+}

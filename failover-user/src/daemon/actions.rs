@@ -8,7 +8,6 @@ use serde_json::json;
 
 use super::{Daemon, layout, plans};
 use crate::{
-    config::Deliver,
     monitor::clock,
     net::{RULE_PRIORITY, announce::gratuitous_arp, batch::Batch, table_of},
     policy::{Action, Input, UnitId},
@@ -144,10 +143,12 @@ impl Daemon {
                 Some(held) => held.nic,
                 None => continue,
             };
-            if address.deliver == Deliver::Local {
-                batch = batch.remove_address(index, address.ip);
-            }
-            batch = batch.remove_rule(address.ip, table_of(index), RULE_PRIORITY);
+            // Whatever the configuration says now, an earlier one may have had it delivered here.
+            batch = batch.remove_address(index, address.ip).remove_rule(
+                address.ip,
+                table_of(index),
+                RULE_PRIORITY,
+            );
         }
         let batch = batch.build();
         if batch.requests().is_empty() {

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use tokio::sync::oneshot;
 
-use super::{Daemon, end::Ending, layout};
+use super::{Daemon, layout};
 use crate::{
     control::{
         protocol::{Failure, FailureKind, Reply, Request},
@@ -300,6 +300,10 @@ impl Daemon {
     }
 
     fn begin_end(&mut self, release: bool, reply: oneshot::Sender<Reply>) {
+        if !release && self.is_releasing() {
+            let message = "the addresses are being given back, and the daemon ends behind that: `failover stop --release` waits for it";
+            return answer(reply, failure(FailureKind::Refused, message));
+        }
         if !release {
             answer(
                 reply,
@@ -310,7 +314,9 @@ impl Daemon {
             );
             return self.hand_over();
         }
-        self.ending = Some(Ending::release(reply));
+        if !self.release(reply) {
+            return;
+        }
         for unit in self.policy.units().collect::<Vec<_>>() {
             if let Err(refused) = self.try_feed(Input::Command {
                 unit,

@@ -42,7 +42,10 @@ use crate::{
     control::server::{Call, Server},
     events::EventLog,
     monitor::{Monitor, PathStats, Report, clock, nics::Nics},
-    net::{self, batch::BatchSocket, link_watch::LinkEvent, neighbours::NeighbourEvent, xdp::Mode},
+    net::{
+        self, batch::BatchSocket, link_watch::LinkEvent, neighbours::NeighbourEvent,
+        only_one::OnlyOne, xdp::Mode,
+    },
     policy::{Action, Input, PathId, PathState, Policy, UnitId},
 };
 
@@ -122,6 +125,9 @@ const FLUSH: Duration = Duration::from_secs(2);
 /// It cannot start (no permission, another daemon, another XDP program on a NIC), or cannot go on.
 pub async fn run(config: Config, options: &Options) -> anyhow::Result<()> {
     let server = Server::bind(&options.socket)?;
+    let _only_one_here = OnlyOne::claim()?.context(
+        "another failover daemon runs in this network namespace: end it with `failover stop`",
+    )?;
     let pins = Pins::new(&options.bpffs);
     pins.prepare()?;
     let _only_one = pins.lock()?;

@@ -65,12 +65,7 @@ impl Daemon {
             mtu: link.mtu,
         };
         self.maps.set_nic(link.index, nic)?;
-        let current = net::xdp::on_nic(&self.netlink, link.index).await?;
-        self.program
-            .attach(&link.name, link.index, self.config.daemon.xdp, current)?;
-        let mode = net::xdp::on_nic(&self.netlink, link.index)
-            .await?
-            .map_or(Mode::Generic, |on| on.mode);
+        let mode = self.attach(link).await?;
         self.senders.open(link.index, &link.name)?;
         self.monitor.open_nic(link.index, &link.name);
         self.prepare_table(link).await?;
@@ -88,6 +83,27 @@ impl Daemon {
             }),
         );
         Ok(())
+    }
+
+    async fn attach(&mut self, link: &Link) -> anyhow::Result<Mode> {
+        let ours = self.program.id()?;
+        // A pinned link may be of a NIC that had this name before and goes on under another one: it is given up, and then
+        // there is none to adopt.
+        for _ in 0..2 {
+            let current = net::xdp::on_nic(&self.netlink, link.index).await?;
+            self.program
+                .attach(&link.name, link.index, self.config.daemon.xdp, current)?;
+            if let Some(on) = net::xdp::on_nic(&self.netlink, link.index).await?
+                && on.program == ours
+            {
+                return Ok(on.mode);
+            }
+            self.program.detach(&link.name)?;
+        }
+        anyhow::bail!(
+            "{} does not carry the program although it was attached",
+            link.name
+        )
     }
 
     fn forget_absent(&mut self) -> anyhow::Result<()> {
