@@ -115,6 +115,28 @@ fn a_healthy_source_is_given_back_by_itself_if_so_configured() {
 }
 
 #[test]
+fn a_planned_switchover_lasts_although_the_source_answers() {
+    let pair = Pair::new();
+    let config = automatic("1ms", 3).replace(
+        "misses = 3",
+        "misses = 3\nfailback = \"automatic\"\nfailback_after = \"100ms\"",
+    );
+    let (_source, target) = pair.start(&config);
+
+    run(&target, &["takeover", "web1", "--yes"], 0);
+    let received =
+        |status: &serde_json::Value| source(status, "web1")["paths"][0]["received"].as_u64();
+    let now = received(&target.status());
+    target.wait_for(PATIENCE, "many more heartbeats", |status| {
+        received(status) > now.map(|now| now + 1000)
+    });
+
+    wait_for_state(&target, "web1", "taken-over");
+    let events = run(&target, &["events"], 0);
+    assert!(!events.contains("failing-back"), "{events}");
+}
+
+#[test]
 fn stop_monitoring_ends_the_heartbeats() {
     let pair = Pair::new();
     let (_source, target) = pair.start(&automatic("1ms", 3));

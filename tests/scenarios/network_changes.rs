@@ -1,6 +1,8 @@
 //! NICs, addresses and routes that change while a daemon runs.
 
-use failover_tests::lab::{Capture, Client, Daemon, Lab, Service, clock};
+use std::process::{Command, Output, Stdio};
+
+use failover_tests::lab::{Capture, Client, Daemon, Host, Lab, Service, clock};
 use serde_json::Value;
 
 use crate::pair::{PATIENCE, PORT, Pair, REFLECTOR, automatic, run, source, wait_for_state};
@@ -219,15 +221,10 @@ fn a_nic_that_takes_the_name_of_another_carries_the_program() {
     let pair = Pair::new();
     let anew = pair.plug_target("ens3", "10.0.0.4/24");
     let (_source, target) = pair.start(&automatic("1ms", 3));
-    let ip = |arguments: &str| {
-        let mut command = std::process::Command::new("ip");
-        command.args(arguments.split_whitespace());
-        let output = pair.target.namespace().command(command).wait_with_output();
-        assert!(output.expect("ip").status.success(), "ip {arguments}");
-    };
-
-    ip("link set ens2 name old2");
-    ip("link set ens3 name ens2");
+    for arguments in ["link set ens2 name old2", "link set ens3 name ens2"] {
+        let output = ip(&pair.target, arguments);
+        assert!(output.status.success(), "{output:?}");
+    }
     let renamed = clock::wait_until(PATIENCE, || {
         let events = run(&target, &["events", "--json"], 0);
         events
@@ -243,4 +240,54 @@ fn a_nic_that_takes_the_name_of_another_carries_the_program() {
     assert_eq!(pair.client.neighbour("10.0.0.11"), Some(anew.mac()));
     let counted = source(&target.status(), "web1")["paths"][0]["addresses"][1]["packets"].as_u64();
     assert!(counted > Some(0), "the program has not seen a packet");
+}
+
+#[test]
+fn replies_of_held_addresses_follow_a_gateway_that_changes() {
+    let pair = Pair::new();
+    pair.target.add_route("10.9.0.0/24", "10.0.0.77");
+    let (_source, target) = pair.start(&automatic("1ms", 3));
+    run(&target, &["takeover", "web1", "--yes"], 0);
+    let route = || {
+        let output = ip(&pair.target, "route get 10.9.0.1 from 10.0.0.10");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let before = route();
+
+    let output = ip(
+        &pair.target,
+        "route replace 10.9.0.0/24 via 10.0.0.78 dev ens1",
+    );
+    let followed = clock::wait_until(PATIENCE, || route().contains("via 10.0.0.78 "));
+
+    assert!(output.status.success(), "{output:?}");
+    assert!(before.contains("via 10.0.0.77 "), "{before}");
+    assert!(followed, "{}", route());
+}
+
+#[test]
+fn a_source_that_answers_pings_is_seen_when_it_comes_back_having_forgotten_us() {
+    let pair = Pair::new();
+    let config = automatic("1ms", 3).replace("misses", "probe = \"icmp\"\nmisses");
+    let target = pair.start_target(&config);
+    pair.source_nic.pull();
+    wait_for_state(&target, "web1", "taken-over");
+
+    pair.source.flush_neighbours();
+    pair.source_nic.replug();
+
+    target.wait_for(PATIENCE, "heartbeats", |status| {
+        source(status, "web1")["paths"][0]["heartbeat"] == "up"
+    });
+}
+
+/// `ip ARGUMENTS` on a host.
+fn ip(host: &Host, arguments: &str) -> Output {
+    let mut command = Command::new("ip");
+    command
+        .args(arguments.split_whitespace())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let child = host.namespace().command(command);
+    child.wait_with_output().expect("ip")
 }

@@ -28,7 +28,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
@@ -106,6 +106,7 @@ struct Sources {
     calls: mpsc::Receiver<Call>,
     links: mpsc::Receiver<LinkEvent>,
     neighbours: mpsc::Receiver<NeighbourEvent>,
+    routes: watch::Receiver<u64>,
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
@@ -142,6 +143,7 @@ pub async fn run(config: Config, options: &Options) -> anyhow::Result<()> {
         calls,
         links: net::link_watch::watch()?,
         neighbours: net::neighbours::watch()?,
+        routes: net::route_watch::watch()?,
         terminate: signal(SignalKind::terminate())?,
         interrupt: signal(SignalKind::interrupt())?,
         hangup: signal(SignalKind::hangup())?,
@@ -205,6 +207,13 @@ impl Daemon {
                     }
                     let result = self.manage_missing().await;
                     self.note(result);
+                    // At most once a round, however often routes change.
+                    if sources.routes.has_changed().context("the kernel no longer tells of routes")? {
+                        sources.routes.mark_unchanged();
+                        let result = self.prepare_tables().await;
+                        self.note(result);
+                    }
+                    self.keep_probing();
                     self.resolve(!round.is_multiple_of(REFRESH_ROUNDS)).await;
                     round += 1;
                 }

@@ -120,6 +120,16 @@ impl Daemon {
         self.maps.retain_nics(&present)
     }
 
+    /// The main table has changed, and the tables of the NICs follow.
+    pub(super) async fn prepare_tables(&self) -> anyhow::Result<()> {
+        for name in self.attached.keys() {
+            if let Some(link) = self.network.links.get(name) {
+                self.prepare_table(link).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// The routes that replies of addresses held on this NIC take.
     async fn prepare_table(&self, link: &Link) -> anyhow::Result<()> {
         let subnets: Vec<_> = layout::addresses(&self.config)

@@ -11,7 +11,10 @@ use crate::{
         Request, Watch, clock,
         frames::{EchoRequest, Endpoints, InitiatorState, SbfdRequest, SbfdSession},
     },
-    net::neighbours::{self, NeighbourEvent},
+    net::{
+        announce::arp_request,
+        neighbours::{self, NeighbourEvent},
+    },
     policy::{PathId, PathState},
 };
 
@@ -117,6 +120,29 @@ impl Daemon {
             self.on_path(id, PathState::Isolated, 0, clock::now(), 0);
             self.watched.remove(&id);
             self.monitor.unwatch(id);
+        }
+    }
+
+    /// A source that comes back may have forgotten our MAC, and asks for it in the name of an address that we hold: such a
+    /// question our kernel does not answer, and the source could never answer an echo request. It is told.
+    pub(super) fn keep_probing(&mut self) {
+        let mut frames = Vec::new();
+        for (id, source, _) in layout::paths(&self.config) {
+            let held = self.policy.holds(layout::unit_of(&self.config, id));
+            if held
+                && source.probe == Probe::Icmp
+                && self.watched.contains(&id)
+                && let Some((nic, endpoints)) = self.endpoints(id)
+            {
+                let asker = (endpoints.source_mac, endpoints.source);
+                let asked = (endpoints.destination_mac, endpoints.destination);
+                frames.push((nic, arp_request(asker, asked)));
+            }
+        }
+        for (nic, frame) in frames {
+            if let Err(error) = self.senders.send(nic, &frame) {
+                tracing::debug!(nic, %error, "the source was not told our MAC");
+            }
         }
     }
 

@@ -46,6 +46,18 @@ pub fn arp_probe(ip: Ipv4Addr, source: [u8; 6]) -> Bytes {
     probe.frame(source)
 }
 
+/// ARP request from one host straight to another (RFC 1122 2.3.2.1): the one that is asked learns where the asker is, and
+/// nobody else hears of it. Both are MAC and address.
+pub fn arp_request(asker: ([u8; 6], Ipv4Addr), asked: ([u8; 6], Ipv4Addr)) -> Bytes {
+    let request = Arp {
+        operation: REQUEST,
+        sender: asker,
+        target: ([0; 6], asked.1),
+    };
+
+    request.frame_to(asked.0, asker.0)
+}
+
 /// An ARP packet for IPv4 over Ethernet (RFC 826).
 struct Arp {
     operation: u16,
@@ -56,8 +68,12 @@ struct Arp {
 impl Arp {
     /// Broadcast from `source`.
     fn frame(&self, source: [u8; 6]) -> Bytes {
+        self.frame_to(BROADCAST, source)
+    }
+
+    fn frame_to(&self, destination: [u8; 6], source: [u8; 6]) -> Bytes {
         let mut frame = [0; ARP_FRAME];
-        frame[..6].copy_from_slice(&BROADCAST);
+        frame[..6].copy_from_slice(&destination);
         frame[6..12].copy_from_slice(&source);
         // EtherType ARP, hardware Ethernet, protocol IPv4, address lengths 6 and 4.
         frame[12..20].copy_from_slice(&[0x08, 0x06, 0x00, 0x01, 0x08, 0x00, 6, 4]);
@@ -142,6 +158,18 @@ mod tests {
         assert_eq!(probe.operation, ArpOperation::REQUEST);
         assert_eq!(probe.sender, (OURS.to_vec(), vec![0; 4]));
         assert_eq!(probe.target, (vec![0; 6], IP.octets().to_vec()));
+    }
+
+    #[test]
+    fn a_request_goes_to_the_one_that_is_asked() {
+        let own = Ipv4Addr::new(10, 0, 0, 2);
+
+        let request = read(&arp_request((OURS, own), (THEIRS, IP)));
+
+        assert_eq!((request.source, request.destination), (OURS, THEIRS));
+        assert_eq!(request.operation, ArpOperation::REQUEST);
+        assert_eq!(request.sender, (OURS.to_vec(), own.octets().to_vec()));
+        assert_eq!(request.target, (vec![0; 6], IP.octets().to_vec()));
     }
 
     #[test]

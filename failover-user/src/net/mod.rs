@@ -16,6 +16,7 @@ pub mod only_one;
 pub mod packet;
 mod requests;
 mod route_copy;
+pub mod route_watch;
 pub mod sysctl;
 pub mod tables;
 pub mod xdp;

@@ -105,6 +105,11 @@ impl Paths {
         self.list.iter().any(Path::answers)
     }
 
+    /// A path has failed.
+    pub(super) fn any_down(&self) -> bool {
+        self.list.iter().any(|path| path.state() == PathState::Down)
+    }
+
     /// Every path answered its latest request.
     pub(super) fn all_up(&self) -> bool {
         self.list.iter().all(|path| path.state() == PathState::Up)

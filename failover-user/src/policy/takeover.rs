@@ -25,6 +25,9 @@ const RECHECK: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct Holding {
     announcements: Announcements,
+    /// The source has failed before or since: an administrator may also have taken over from one that answers, for work on
+    /// it, and that is not to be undone because it still answers.
+    failed: bool,
     /// When an automatic failback is due, while the source is healthy.
     failback_at: Option<Now>,
 }
@@ -133,8 +136,9 @@ impl Unit {
             } else {
                 words::for_cause(self, cause)
             };
+            let failed = cause != Cause::Operator || !self.paths.answer();
             let cause = words::with_takeover_error(reason, held, self.rules.addresses, error);
-            self.hold(turn, On::Taken, cause);
+            self.hold(turn, On::Taken, cause, failed);
         }
     }
 
@@ -158,16 +162,18 @@ impl Unit {
         if matches!(self.state, State::TakenOver | State::FailingBack) {
             return;
         }
-        self.hold(turn, On::Adopted, words::ADOPTED);
+        // Why it was taken is not known any more: most takeovers follow a failure.
+        self.hold(turn, On::Adopted, words::ADOPTED, true);
         if draining && self.state == State::TakenOver {
             self.resume_failback(turn);
         }
     }
 
     /// From here on the addresses are held.
-    fn hold(&mut self, turn: &mut Turn, on: On, cause: impl Into<String>) {
+    fn hold(&mut self, turn: &mut Turn, on: On, cause: impl Into<String>, failed: bool) {
         self.phase = Phase::Holding(Holding {
             announcements: Announcements::new(turn.now, self.rules.announce_every),
+            failed,
             failback_at: None,
         });
         self.go(turn, State::TakenOver, on, cause);
@@ -185,8 +191,10 @@ impl Unit {
         let Phase::Holding(holding) = &mut self.phase else {
             return;
         };
+        holding.failed |= self.paths.any_down();
         match self.rules.failback {
             Failback::Manual => {}
+            Failback::Automatic if !holding.failed => {}
             Failback::Automatic if !self.paths.all_answer() => holding.failback_at = None,
             Failback::Automatic if holding.failback_at.is_none() && self.paths.all_up() => {
                 holding.failback_at = Some(now.saturating_add(nanos(self.rules.failback_after)));

@@ -363,6 +363,45 @@ fn automatic_wants_every_path_whatever_the_trigger() {
 }
 
 #[test]
+fn automatic_does_not_undo_a_takeover_by_hand_before_the_source_has_failed() {
+    let mut bench = Bench::healthy(1, automatic);
+    bench.command(Command::Takeover);
+    bench.done(crate::policy::Cause::Operator, 1);
+    bench.path(0, Missing);
+    bench.path(0, Up);
+
+    let while_it_answers = without_announcements(bench.pass(60_000));
+    bench.path(0, Down);
+    bench.path(0, Up);
+    let after_a_failure = without_announcements(bench.pass(2000));
+
+    assert_eq!(while_it_answers, []);
+    assert_eq!(
+        after_a_failure.first(),
+        Some(&(2000, "taken-over->failing-back".to_owned()))
+    );
+}
+
+#[test]
+fn automatic_follows_a_takeover_by_hand_of_a_source_that_had_failed() {
+    let mut bench = Bench::healthy(1, |source| {
+        automatic(source);
+        source.on_failure = OnFailure::Ask;
+    });
+    bench.path(0, Down);
+    bench.command(Command::Takeover);
+    bench.done(crate::policy::Cause::Operator, 1);
+    bench.path(0, Up);
+
+    let words = without_announcements(bench.pass(2000));
+
+    assert_eq!(
+        words.first(),
+        Some(&(2000, "taken-over->failing-back".to_owned()))
+    );
+}
+
+#[test]
 fn manual_never_fails_back_by_itself() {
     let mut bench = Bench::taken_over(1, |source| source.announce_every = Duration::ZERO);
     bench.path(0, Up);
