@@ -365,3 +365,27 @@ fn whoever_stops_a_daemon_that_is_releasing_waits_too_and_a_plain_stop_is_refuse
     }
     assert!(!pair.target_nics[0].has_address("10.0.0.10"));
 }
+
+#[test]
+fn unload_removes_a_data_plane_whose_takeover_map_cannot_be_read() {
+    let pair = Pair::new();
+    let (_source, mut target) = pair.start(&automatic("1ms", 3));
+    pair.source_nic.pull();
+    wait_for_state(&target, "web1", "taken-over");
+    let pins = target.pins().to_str().expect("a path").to_owned();
+    target.kill9();
+    let version = std::fs::read_dir(target.pins())
+        .expect("pins")
+        .next()
+        .expect("a version")
+        .expect("a version")
+        .path();
+    let maps = version.join("maps");
+    std::fs::remove_file(maps.join("ADDRESSES")).expect("the takeover map");
+    std::fs::rename(maps.join("COUNTERS"), maps.join("ADDRESSES")).expect("another map");
+
+    run(&target, &["unload", "--bpffs", &pins], 0);
+
+    assert!(!pair.target_nics[0].has_address("10.0.0.10"));
+    assert!(!target.pins().exists());
+}

@@ -2,7 +2,9 @@
 
 use std::process::{Command, Output, Stdio};
 
-use failover_tests::lab::{Capture, Client, Daemon, Host, Lab, Service, clock};
+use failover_tests::lab::{
+    Capture, Client, Daemon, Host, Lab, Service, clock, xdp_pass::attach_mirror,
+};
 use serde_json::Value;
 
 use crate::pair::{PATIENCE, PORT, Pair, REFLECTOR, automatic, run, source, wait_for_state};
@@ -290,4 +292,31 @@ fn ip(host: &Host, arguments: &str) -> Output {
         .stderr(Stdio::piped());
     let child = host.namespace().command(command);
     child.wait_with_output().expect("ip")
+}
+
+#[test]
+fn a_nic_that_could_not_be_managed_is_tried_again() {
+    let pair = Pair::new();
+    let anew = pair.plug_target("ens3", "10.0.0.4/24");
+    let (_source, target) = pair.start(&automatic("1ms", 3));
+    let foreign = pair
+        .target
+        .run(|| attach_mirror(anew.index()))
+        .expect("a program");
+    for arguments in ["link set ens2 name old2", "link set ens3 name ens2"] {
+        let output = ip(&pair.target, arguments);
+        assert!(output.status.success(), "{output:?}");
+    }
+    let told = clock::wait_until(PATIENCE, || {
+        run(&target, &["events"], 0).contains("another XDP program")
+    });
+
+    drop(foreign);
+    target.wait_for(PATIENCE, "ens2 to be managed", |status| {
+        status["nics"][1]["xdp_mode"] != "none"
+    });
+
+    let events = run(&target, &["events"], 0);
+    assert!(told);
+    assert_eq!(events.matches("another XDP program").count(), 1, "{events}");
 }

@@ -2,9 +2,10 @@
 //! clock), asks the policy, and does what it says. It is the only place that performs actions.
 //!
 //! [`start`] makes the pieces, [`reports`] and [`commands`] turn news into inputs, [`actions`] carries out what the policy
-//! answers, [`nics`] and [`watching`] keep up with the network, [`status`] and [`story`] tell people.
+//! answers, [`nics`], [`changes`] and [`watching`] keep up with the network, [`status`] and [`story`] tell people.
 
 mod actions;
+mod changes;
 mod commands;
 mod end;
 mod forwarding;
