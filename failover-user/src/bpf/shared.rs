@@ -148,6 +148,14 @@ impl Sessions {
         unsafe { atomic!(AtomicU64, (*rx).last_ns).load(Acquire) }
     }
 
+    /// How fast the reflector says that it can be asked, in its latest valid reply; 0: it has not said.
+    pub fn required_min_rx_ns(&self, session: u16) -> u64 {
+        let rx = self.rx.element(session);
+        // SAFETY: as in `sending`.
+        let microseconds = unsafe { atomic!(AtomicU32, (*rx).reserved).load(Relaxed) };
+        u64::from(microseconds) * 1000
+    }
+
     /// What was measured of a session so far.
     pub fn measured(&self, session: u16) -> Measured {
         let rx = self.rx.element(session);
