@@ -80,9 +80,7 @@ pub(super) fn play(options: &Options) -> Result<()> {
     }
 
     show::line(format_args!(
-        "heartbeats  every {}, {} misses; the thread ran under {}",
-        humantime::format_duration(options.interval),
-        options.misses,
+        "scheduling  the heartbeat thread ran under {}",
         summary::scheduling(&scheduling)
     ));
 
