@@ -25,6 +25,8 @@ pub struct Figures {
     pub lost_in_failback: usize,
     /// Requests sent from that moment.
     pub asked_in_failback: usize,
+    /// When the first and the last of those that were lost in the failback were sent, from that moment on.
+    pub lost_span: Option<(Duration, Duration)>,
     /// What disturbed the run.
     pub notes: Vec<String>,
 }
@@ -47,8 +49,23 @@ impl Figures {
             lost_in_outage: summary.lanes.iter().map(|lane| lane.lost_in_outage).sum(),
             lost_in_failback: summary.lost_in_failback(),
             asked_in_failback: summary.asked_in_failback(),
+            lost_span: lost_span(story),
             notes: disturbed::notes(story, &summary.lanes),
         }
+    }
+
+    /// What is to be said of the run besides its figures, a sentence each.
+    pub fn remarks(&self) -> Vec<String> {
+        let lost = self.lost_span.map(|(first, last)| {
+            format!(
+                "lost: requests that were sent {} to {} after the failback was asked for",
+                show(first),
+                show(last)
+            )
+        });
+        let disturbed = self.notes.iter().map(|note| format!("disturbed: {note}"));
+
+        lost.into_iter().chain(disturbed).collect()
     }
 }
 
@@ -129,6 +146,20 @@ impl Column {
     }
 }
 
+fn lost_span(story: &Story) -> Option<(Duration, Duration)> {
+    let lost = || {
+        story
+            .lanes
+            .iter()
+            .flat_map(|lane| &lane.report.requests)
+            .filter(|request| request.answer.is_none())
+            .filter_map(|request| request.sent_ns.checked_sub(story.failback_ns))
+            .map(Duration::from_nanos)
+    };
+
+    Some((lost().min()?, lost().max()?))
+}
+
 fn nanoseconds(time: Option<Duration>) -> f64 {
     time.map_or(f64::INFINITY, |time| time.as_nanos() as f64)
 }
@@ -164,6 +195,21 @@ mod tests {
 
         assert_eq!((run.first_answer, run.outage), (None, None));
         assert_eq!((Column::FIRST_ANSWER.value)(&run), f64::INFINITY);
+    }
+
+    #[test]
+    fn a_loss_in_the_failback_says_when_it_was() {
+        let mut story = sample::story();
+        story.lanes[0].report.requests[512].answer = None;
+        story.lanes[2].report.requests[540].answer = None;
+
+        let run = figures(&story);
+
+        assert_eq!(
+            run.remarks(),
+            ["lost: requests that were sent 12.0 ms to 40.0 ms after the failback was asked for"]
+        );
+        assert_eq!(figures(&sample::story()).remarks(), Vec::<String>::new());
     }
 
     #[test]

@@ -32,6 +32,10 @@ pub(super) fn play(options: &Options) -> Result<()> {
     ));
     show::line(format_args!("load        {}", load(options.rate)?));
     show::line(format_args!(
+        "failback    asked for {} after heartbeats are answered again",
+        humantime::format_duration(Pace::quiet(0, runs, options.interval).wait)
+    ));
+    show::line(format_args!(
         "columns     times for the client of {}; requests lost over all {} addresses",
         ADDRESSES[0].ip,
         ADDRESSES.len()
@@ -57,8 +61,8 @@ pub(super) fn play(options: &Options) -> Result<()> {
         acts::picture(&story, &files)?;
         show::line(table::row(&(index + 1).to_string(), &run));
 
-        for note in &run.notes {
-            show::note(format_args!("{:>4} disturbed: {note}", ""));
+        for remark in run.remarks() {
+            show::note(format_args!("     {remark}"));
         }
 
         scheduling = story.machinery.scheduling;

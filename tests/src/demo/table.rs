@@ -196,6 +196,7 @@ mod tests {
             lost_in_outage: 200,
             lost_in_failback: 0,
             asked_in_failback: 20_000,
+            lost_span: None,
             notes: Vec::new(),
         }
     }
