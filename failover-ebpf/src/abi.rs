@@ -218,8 +218,9 @@ pub struct SessionRx {
     pub max_gap_ns: u64,
     /// Sequence of the latest valid reply.
     pub last_sequence: u32,
-    /// Explicit padding.
-    pub reserved: u32,
+    /// Required Min RX Interval of the latest valid S-BFD reply, microseconds; 0: none stated, as by ICMP. The initiator
+    /// must not send faster (RFC 7880 7.2.3).
+    pub required_min_rx_us: u32,
     /// [`answered_mark`] of the request that each slot's reply answered, by `sequence % RING`.
     pub answered: [u32; RING],
     /// Round trips by `measure::bucket`.

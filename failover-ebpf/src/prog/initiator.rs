@@ -32,7 +32,7 @@ fn try_measure(packet: &mut Packet<'_>) -> Result<Verdict, Verdict> {
         .get(number as u32)
         .ok_or(Verdict::ReplyUnknownSession)?;
     measure::check_session(reply, own)?;
-    match record(own, number, sequence) {
+    match record(own, number, sequence, reply.bfd.required_min_rx()) {
         Ok(()) => Ok(Verdict::ReplyMeasured),
         Err(NoSample::Stale) => Err(Verdict::ReplyStale),
         Err(NoSample::Duplicate) => Err(Verdict::ReplyDuplicate),
@@ -60,7 +60,12 @@ fn try_measure_echo(packet: &mut Packet<'_>) -> Result<Verdict, Verdict> {
 }
 
 #[inline(always)]
-fn record(own: &Session, number: u16, sequence: u16) -> Result<(), NoSample> {
+fn record(
+    own: &Session,
+    number: u16,
+    sequence: u16,
+    required_min_rx_us: u32,
+) -> Result<(), NoSample> {
     let tx = maps::SESSION_TX.get(number as u32).ok_or(NoSample::Stale)?;
     let rx = maps::SESSION_RX
         .get_ptr_mut(number as u32)
@@ -69,7 +74,7 @@ fn record(own: &Session, number: u16, sequence: u16) -> Result<(), NoSample> {
     let rx = unsafe { &mut *rx };
     // SAFETY: the helper has no preconditions.
     let now = unsafe { bpf_ktime_get_ns() };
-    let sample = measure::sample(own, tx, rx, sequence, now)?;
+    let sample = measure::sample(own, tx, rx, sequence, required_min_rx_us, now)?;
     measure::record(rx, &sample, now);
     Ok(())
 }
