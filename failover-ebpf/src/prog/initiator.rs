@@ -8,7 +8,7 @@ use failover_ebpf::{
     verdict::Verdict,
 };
 
-use super::{maps, packet::Packet, settle};
+use super::{maps, nics, packet::Packet, settle};
 
 /// An S-BFD reply.
 #[inline(never)]
@@ -24,6 +24,7 @@ pub(super) fn measure_echo(ctx: &XdpContext) -> Verdict {
 
 #[inline(always)]
 fn try_measure(packet: &mut Packet<'_>) -> Result<Verdict, Verdict> {
+    nics::addressed(packet)?;
     let reply: &Control = packet.headers().ok_or(Verdict::ReplyTruncated)?;
     reply.check(&heartbeat::REPLY)?;
     measure::check_control(reply)?;
@@ -52,7 +53,7 @@ fn try_measure_echo(packet: &mut Packet<'_>) -> Result<Verdict, Verdict> {
     if !reply.intact() {
         return Err(Verdict::EchoBadChecksum);
     }
-    match record(own, number, reply.echo.sequence()) {
+    match record(own, number, reply.echo.sequence(), 0) {
         Ok(()) => Ok(Verdict::EchoMeasured),
         Err(NoSample::Stale) => Err(Verdict::EchoStale),
         Err(NoSample::Duplicate) => Err(Verdict::EchoDuplicate),
