@@ -332,7 +332,7 @@ fn nics() -> Vec<Row> {
     ]
 }
 
-/// Addresses that are not the reflector's (RFC 7881 4), however right the discriminator is.
+/// Addresses that are not the reflector's (RFC 7881), however right the discriminator is.
 fn addresses() -> Vec<Row> {
     let ask = |flow: &Flow| request().frame(flow, CLIENT_PORT, SBFD_PORT);
     let not_ours = |name, frame| Row::pass(name, frame, Verdict::RequestNotOurs);

@@ -17,7 +17,7 @@ pub(super) fn listens(ctx: &XdpContext) -> bool {
     nics::managed(Packet::new(ctx).ingress()).is_some_and(|nic| nic.flags & nic::REFLECT != 0)
 }
 
-/// Whether an address is the reflector's (RFC 7881 4: a request to any other is not for it).
+/// Whether an address is the reflector's (RFC 7881: the destination SHOULD be checked as own).
 #[inline(always)]
 pub(super) fn is_own(dst: [u8; 4]) -> bool {
     maps::OWN.get_ptr(ipv4_key(dst)).is_some()
