@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use failover_ebpf::abi::Nic;
+use failover_ebpf::abi::{Nic, nic};
 
 use super::{Daemon, layout};
 use crate::{
@@ -59,12 +59,7 @@ impl Daemon {
     }
 
     async fn manage(&mut self, link: &Link) -> anyhow::Result<()> {
-        let nic = Nic {
-            mac: link.mac,
-            reserved: [0; 2],
-            mtu: link.mtu,
-        };
-        self.maps.set_nic(link.index, nic)?;
+        self.maps.set_nic(link.index, self.nic(link))?;
         let current = net::xdp::on_nic(&self.netlink, link.index).await?;
         self.program
             .attach(&link.name, link.index, self.config.daemon.xdp, current)?;
@@ -88,6 +83,42 @@ impl Daemon {
             }),
         );
         Ok(())
+    }
+
+    /// A NIC as the program knows it.
+    fn nic(&self, link: &Link) -> Nic {
+        Nic {
+            mac: link.mac,
+            mtu: link.mtu,
+            flags: if self.reflects_on(&link.name) {
+                nic::REFLECT
+            } else {
+                0
+            },
+            ..Nic::default()
+        }
+    }
+
+    /// Whether our reflector answers on a NIC, and at its addresses.
+    fn reflects_on(&self, name: &str) -> bool {
+        self.config
+            .reflector
+            .as_ref()
+            .is_some_and(|reflector| reflector.nics.iter().any(|nic| nic == name))
+    }
+
+    /// The reflector answers at the addresses that its NICs have now. More than it has room for are no reason to end.
+    fn refresh_reflector(&mut self, name: &str) {
+        if !self.reflects_on(name) {
+            return;
+        }
+        if let Err(error) = self.write_settings() {
+            self.record(
+                None,
+                "error",
+                serde_json::json!({ "nic": name, "error": format!("{error:#}") }),
+            );
+        }
     }
 
     fn forget_absent(&mut self) -> anyhow::Result<()> {
@@ -128,6 +159,8 @@ impl Daemon {
                     && !link.addresses.contains(&(ip, prefix))
                 {
                     link.addresses.push((ip, prefix));
+                    let name = link.name.clone();
+                    self.refresh_reflector(&name);
                     self.refresh_plans();
                     self.watch_all()?;
                 }
@@ -141,6 +174,8 @@ impl Daemon {
                     .find(|link| link.index == index)
                 {
                     link.addresses.retain(|address| *address != (ip, prefix));
+                    let name = link.name.clone();
+                    self.refresh_reflector(&name);
                     self.refresh_plans();
                 }
                 Ok(())
@@ -168,6 +203,7 @@ impl Daemon {
             return Ok(());
         }
         self.forget_absent()?;
+        self.refresh_reflector(&link.name);
         self.refresh_plans();
         self.restore_addresses_on(&link);
         self.watch_all()
@@ -226,14 +262,7 @@ impl Daemon {
             return Ok(());
         };
         if (before.mac, before.mtu) != (link.mac, link.mtu) {
-            self.maps.set_nic(
-                link.index,
-                Nic {
-                    mac: link.mac,
-                    reserved: [0; 2],
-                    mtu: link.mtu,
-                },
-            )?;
+            self.maps.set_nic(link.index, self.nic(&link))?;
             self.refresh_plans();
             self.restore_addresses_on(&link);
             self.watch_all()?;
