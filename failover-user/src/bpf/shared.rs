@@ -152,7 +152,7 @@ impl Sessions {
     pub fn required_min_rx_ns(&self, session: u16) -> u64 {
         let rx = self.rx.element(session);
         // SAFETY: as in `sending`.
-        let microseconds = unsafe { atomic!(AtomicU32, (*rx).reserved).load(Relaxed) };
+        let microseconds = unsafe { atomic!(AtomicU32, (*rx).required_min_rx_us).load(Relaxed) };
         u64::from(microseconds) * 1000
     }
 
