@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use failover_ebpf::abi::held;
 
 use crate::{
     bpf::{maps::Addresses, pins::Pins},
@@ -11,6 +10,7 @@ use crate::{
         self, RULE_PRIORITY,
         batch::{Batch, BatchSocket},
         cleanup::{self, Removed},
+        only_one::OnlyOne,
         table_of,
     },
 };
@@ -28,8 +28,11 @@ pub struct Unloaded {
 ///
 /// # Errors
 ///
-/// A daemon is running on these pins, or the kernel refuses.
+/// A daemon is running in this network namespace or on these pins, or the kernel refuses.
 pub async fn unload(bpffs: &Path) -> anyhow::Result<Unloaded> {
+    let _only_one_here = OnlyOne::claim()?.context(
+        "a failover daemon runs in this network namespace: end it with `failover stop` first",
+    )?;
     let pins = Pins::new(bpffs);
     let netlink = net::connect()?;
     let _only_one = if pins.exist() {
@@ -51,11 +54,19 @@ pub async fn unload(bpffs: &Path) -> anyhow::Result<Unloaded> {
 /// What the takeover map still names is removed by name: kernels before 5.18 do not mark addresses.
 fn remove_held(pins: &Pins) -> anyhow::Result<()> {
     let mut batch = Batch::builder();
-    for (ip, entry) in Addresses::open(pins)?.all()? {
-        if entry.mode != held::FORWARD {
-            batch = batch.remove_address(entry.nic, ip);
+    let held = match Addresses::open(pins).and_then(|addresses| addresses.all()) {
+        Ok(held) => held,
+        // Of another version, or damaged: it goes all the same, and what is marked as ours has gone already.
+        Err(error) => {
+            tracing::warn!(error = %format!("{error:#}"), "the takeover map cannot be read");
+            return Ok(());
         }
-        batch = batch.remove_rule(ip, table_of(entry.nic), RULE_PRIORITY);
+    };
+    for (ip, entry) in held {
+        batch =
+            batch
+                .remove_address(entry.nic, ip)
+                .remove_rule(ip, table_of(entry.nic), RULE_PRIORITY);
     }
     let batch = batch.build();
     if batch.requests().is_empty() {

@@ -277,3 +277,91 @@ fn a_nic_with_another_mac_is_announced_with_it() {
 
     assert!(known, "{:?}", pair.client.neighbour("10.0.0.11"));
 }
+
+#[test]
+fn a_second_daemon_in_one_network_namespace_is_refused_whatever_its_pins() {
+    let pair = Pair::new();
+    let (_source, target) = pair.start(&automatic("1ms", 3));
+    let path = |path: &std::path::Path| path.to_str().expect("a path").to_owned();
+    let other = pair.lab.bpffs().join("other");
+    let mut command = Command::new(failover_tests::lab::daemon::binary());
+    command
+        .args(["--socket", &path(&pair.lab.dir().join("other.sock"))])
+        .args(["run", "-c", &path(&target.config())])
+        .args(["--bpffs", &path(&other)])
+        .args(["--state-dir", &path(&pair.lab.dir().join("other"))])
+        .stderr(Stdio::piped());
+
+    let child = pair.target.namespace().command(command);
+    let output = child.wait_with_output().expect("the second daemon");
+
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("another failover daemon"), "{text}");
+}
+
+#[test]
+fn unload_of_other_pins_leaves_the_addresses_of_a_running_daemon_alone() {
+    let pair = Pair::new();
+    let (_source, target) = pair.start(&automatic("1ms", 3));
+    pair.source_nic.pull();
+    wait_for_state(&target, "web1", "taken-over");
+    let other = pair.lab.bpffs().join("other");
+
+    let refused = run(
+        &target,
+        &["unload", "--bpffs", other.to_str().expect("a path")],
+        1,
+    );
+
+    assert!(refused.contains("failover stop"), "{refused}");
+    assert!(pair.target_nics[0].has_address("10.0.0.10"));
+}
+
+#[test]
+fn an_address_whose_nic_is_another_after_a_restart_moves() {
+    let pair = Pair::new();
+    let (_source, mut target) = pair.start(&automatic("1ms", 3));
+    pair.source_nic.pull();
+    wait_for_state(&target, "web1", "taken-over");
+    let taken = source(&target.status(), "web1")["last_takeover"]["at"].clone();
+    target.terminate();
+    let config = automatic("1ms", 3).replace(
+        "\"10.0.0.10/24\", { ip = \"10.0.0.11/24\", target_nic = \"ens2\" }",
+        "{ ip = \"10.0.0.10/24\", target_nic = \"ens2\" }, \"10.0.0.11/24\"",
+    );
+    target.write_config(&config);
+    target.restart();
+    wait_for_state(&target, "web1", "taken-over");
+
+    let [first, second] = &pair.target_nics;
+    let moved = clock::wait_until(PATIENCE, || {
+        first.has_address("10.0.0.11") && second.has_address("10.0.0.10")
+    });
+    let left = first.has_address("10.0.0.10") || second.has_address("10.0.0.11");
+    run(&target, &["failback", "web1", "--yes"], 0);
+
+    assert!(moved && !left && !taken.is_null());
+    for nic in &pair.target_nics {
+        assert!(!nic.has_address("10.0.0.10") && !nic.has_address("10.0.0.11"));
+    }
+}
+
+#[test]
+fn whoever_stops_a_daemon_that_is_releasing_waits_too_and_a_plain_stop_is_refused() {
+    let pair = Pair::new();
+    let (_source, target) = pair.start(&automatic("1ms", 3));
+    run(&target, &["takeover", "web1", "--yes"], 0);
+
+    let first = target.start_failover(&["stop", "--release"]);
+    wait_for_state(&target, "web1", "failing-back");
+    let second = target.start_failover(&["stop", "--release"]);
+    let plain = run(&target, &["stop"], 4);
+    let outputs = [first, second].map(|child| child.wait_with_output().expect("stop"));
+
+    assert!(plain.contains("--release"), "{plain}");
+    for output in outputs {
+        assert!(output.status.success(), "{output:?}");
+    }
+    assert!(!pair.target_nics[0].has_address("10.0.0.10"));
+}

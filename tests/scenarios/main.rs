@@ -5,6 +5,7 @@ mod failback;
 mod forward;
 mod lab_works;
 mod lifecycle;
+mod network_changes;
 mod pair;
 mod readme;
 mod several;

@@ -76,8 +76,13 @@ impl Pair {
 
     /// Requests to an address of the source.
     pub(crate) fn client(&self, address: &str, per_second: u64) -> Client {
+        self.client_of(address, per_second, "source")
+    }
+
+    /// The same, answered by this host.
+    pub(crate) fn client_of(&self, address: &str, per_second: u64, host: &str) -> Client {
         let client = Client::start(&self.client, &format!("{address}:{PORT}"), per_second);
-        client.wait_for_answer_by("source", 0);
+        client.wait_for_answer_by(host, 0);
         client
     }
 }

@@ -139,6 +139,8 @@ impl Maps {
     pub fn watchers(&self) -> anyhow::Result<Vec<(Watcher, WatcherState)>> {
         self.watchers
             .iter()
+            // Entries come and go while the program writes; a walk that starts again at a lost key must still end.
+            .take(abi::MAX_WATCHERS as usize)
             .collect::<Result<_, _>>()
             .context("reading the watchers")
     }

@@ -72,6 +72,12 @@ impl Program {
         }
     }
 
+    /// The kernel's number of the loaded program.
+    pub fn id(&mut self) -> anyhow::Result<u32> {
+        let program = xdp(&mut self.ebpf, program::FAILOVER)?;
+        Ok(program.info().context("asking for the program")?.id())
+    }
+
     /// Takes the program off a NIC.
     pub fn detach(&mut self, nic: &str) -> anyhow::Result<()> {
         let path = self.pins.link(nic);

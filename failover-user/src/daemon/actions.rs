@@ -2,12 +2,12 @@
 
 use std::net::Ipv4Addr;
 
+use anyhow::anyhow;
 use failover_ebpf::abi::{Held, held};
 use serde_json::json;
 
 use super::{Daemon, layout, plans};
 use crate::{
-    config::Deliver,
     monitor::clock,
     net::{RULE_PRIORITY, announce::gratuitous_arp, batch::Batch, table_of},
     policy::{Action, Input, UnitId},
@@ -27,6 +27,7 @@ impl Daemon {
             }
             Action::Drain { unit } => {
                 let result = self.drain(unit);
+                self.note_failback(unit, &result);
                 self.stepped(unit, "drain", result)
             }
             Action::RemoveAddresses { unit } => {
@@ -75,6 +76,18 @@ impl Daemon {
         Ok(all)
     }
 
+    /// The addresses of a unit that are held on NICs that are there.
+    pub(super) fn taken(&self, unit: UnitId) -> Vec<String> {
+        let held = self.held(unit).unwrap_or_else(|error| {
+            tracing::error!(error = %format!("{error:#}"), "it is not known what is held");
+            Vec::new()
+        });
+        held.into_iter()
+            .filter(|(_, held)| self.network.by_index(held.nic).is_some())
+            .map(|(ip, _)| ip.to_string())
+            .collect()
+    }
+
     /// Tells the network that the source has its addresses back, and turns round what still comes here.
     fn drain(&mut self, unit: UnitId) -> anyhow::Result<()> {
         let held = self.held(unit)?;
@@ -92,10 +105,21 @@ impl Daemon {
             )?;
             announcements.push((held.nic, gratuitous_arp(ip, source_mac, held.nic_mac)));
         }
+        // A dead NIC keeps nobody from hearing of the addresses on the others.
+        let mut refused = None;
         for (nic, frames) in announcements {
             for frame in frames {
-                self.senders.send(nic, &frame)?;
+                if let Err(error) = self.senders.send(nic, &frame) {
+                    refused.get_or_insert_with(|| {
+                        let nic = self.network.by_index(nic);
+                        let name = nic.map_or("a NIC that is gone", |link| link.name.as_str());
+                        anyhow!("the source was not announced by {name}: {error}")
+                    });
+                }
             }
+        }
+        if let Some(refused) = refused {
+            return Err(refused);
         }
         anyhow::ensure!(
             unknown == 0,
@@ -119,10 +143,12 @@ impl Daemon {
                 Some(held) => held.nic,
                 None => continue,
             };
-            if address.deliver == Deliver::Local {
-                batch = batch.remove_address(index, address.ip);
-            }
-            batch = batch.remove_rule(address.ip, table_of(index), RULE_PRIORITY);
+            // Whatever the configuration says now, an earlier one may have had it delivered here.
+            batch = batch.remove_address(index, address.ip).remove_rule(
+                address.ip,
+                table_of(index),
+                RULE_PRIORITY,
+            );
         }
         let batch = batch.build();
         if batch.requests().is_empty() {

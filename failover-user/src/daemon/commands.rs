@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use tokio::sync::oneshot;
 
-use super::{Daemon, end::Ending, layout};
+use super::{Daemon, layout};
 use crate::{
     control::{
         protocol::{Failure, FailureKind, Reply, Request},
@@ -145,6 +145,7 @@ impl Daemon {
             .collect();
         for path in paths {
             self.monitor.unwatch(path);
+            self.watched.remove(&path);
             self.paths.remove(&path);
             self.feed(Input::Path {
                 path,
@@ -261,12 +262,27 @@ impl Daemon {
         self.answer_finished();
     }
 
+    /// A step of a failback, of which whoever waits for it is told if it failed.
+    pub(super) fn note_failback(&mut self, unit: UnitId, result: &anyhow::Result<()>) {
+        let Err(error) = result else {
+            return;
+        };
+        for waiting in &mut self.waiting {
+            if waiting.command == Command::Failback && waiting.units.contains(&unit) {
+                waiting
+                    .done
+                    .error
+                    .get_or_insert_with(|| format!("{error:#}"));
+            }
+        }
+    }
+
     /// The addresses of a unit are off the NICs.
     pub(super) fn settle_failback(&mut self, unit: UnitId, result: &anyhow::Result<()>) {
+        self.note_failback(unit, result);
         for waiting in &mut self.waiting {
-            if waiting.command == Command::Failback && waiting.units.remove(&unit) {
-                let error = result.as_ref().err().map(|error| format!("{error:#}"));
-                waiting.done.error = waiting.done.error.take().or(error);
+            if waiting.command == Command::Failback {
+                waiting.units.remove(&unit);
             }
         }
         self.answer_finished();
@@ -284,6 +300,10 @@ impl Daemon {
     }
 
     fn begin_end(&mut self, release: bool, reply: oneshot::Sender<Reply>) {
+        if !release && self.is_releasing() {
+            let message = "the addresses are being given back, and the daemon ends behind that: `failover stop --release` waits for it";
+            return answer(reply, failure(FailureKind::Refused, message));
+        }
         if !release {
             answer(
                 reply,
@@ -294,7 +314,9 @@ impl Daemon {
             );
             return self.hand_over();
         }
-        self.ending = Some(Ending::release(reply));
+        if !self.release(reply) {
+            return;
+        }
         for unit in self.policy.units().collect::<Vec<_>>() {
             if let Err(refused) = self.try_feed(Input::Command {
                 unit,
@@ -321,6 +343,10 @@ fn outcome(name: &str, waiting: &Waiting) -> Reply {
         (true, Some(error)) => failure(
             FailureKind::Failed,
             format!("{name} is taken over in part ({held} addresses): {error}"),
+        ),
+        (true, None) if *held == 0 => failure(
+            FailureKind::Failed,
+            format!("{name} was not taken over: no address was taken"),
         ),
         (true, None) => {
             let plural = if *held == 1 { "address" } else { "addresses" };

@@ -12,29 +12,38 @@ use crate::{
 /// How the daemon ends.
 #[derive(Debug)]
 pub(super) struct Ending {
-    /// Whoever waits for everything to be given back. `None`: the data plane stays.
-    release: Option<oneshot::Sender<Reply>>,
+    /// Everything is given back; otherwise the data plane stays.
     releases: bool,
-}
-
-impl Ending {
-    pub(super) fn release(reply: oneshot::Sender<Reply>) -> Self {
-        Self {
-            release: Some(reply),
-            releases: true,
-        }
-    }
+    /// Who waits for that.
+    waiting: Vec<oneshot::Sender<Reply>>,
 }
 
 impl Daemon {
-    /// Ends and leaves the data plane as it is.
+    /// Ends and leaves the data plane as it is, unless it is being given back already.
     pub(super) fn hand_over(&mut self) {
         if self.ending.is_none() {
             self.ending = Some(Ending {
-                release: None,
                 releases: false,
+                waiting: Vec::new(),
             });
         }
+    }
+
+    /// Whether everything is being given back.
+    pub(super) fn is_releasing(&self) -> bool {
+        self.ending.as_ref().is_some_and(|ending| ending.releases)
+    }
+
+    /// Ends as soon as everything is given back, of which `reply` is told. `true`: it begins now.
+    pub(super) fn release(&mut self, reply: oneshot::Sender<Reply>) -> bool {
+        let begins = !self.is_releasing();
+        let ending = self.ending.get_or_insert_with(|| Ending {
+            releases: true,
+            waiting: Vec::new(),
+        });
+        ending.releases = true;
+        ending.waiting.push(reply);
+        begins
     }
 
     /// Whether the loop may end: everything that had to be given back is.
@@ -67,16 +76,17 @@ impl Daemon {
                 message: format!("{error:#}"),
             }),
         };
-        if let Some(reply) = ending.and_then(|ending| ending.release) {
-            answer(reply, text);
+        for reply in ending.into_iter().flat_map(|ending| ending.waiting) {
+            answer(reply, text.clone());
         }
         result
     }
 
+    /// Every step is done, whatever became of the others; the first error is told.
     async fn give_everything_back(&mut self) -> anyhow::Result<()> {
-        self.forwarding.restore()?;
-        net::cleanup::remove_everything(&self.netlink).await?;
-        self.pins.remove().context("removing the data plane")?;
-        Ok(())
+        let forwarding = self.forwarding.restore();
+        let network = net::cleanup::remove_everything(&self.netlink).await;
+        let pins = self.pins.remove().context("removing the data plane");
+        forwarding.and(network.map(drop)).and(pins.map(drop))
     }
 }

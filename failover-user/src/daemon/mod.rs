@@ -42,7 +42,10 @@ use crate::{
     control::server::{Call, Server},
     events::EventLog,
     monitor::{Monitor, PathStats, Report, clock, nics::Nics},
-    net::{self, batch::BatchSocket, link_watch::LinkEvent, neighbours::NeighbourEvent, xdp::Mode},
+    net::{
+        self, batch::BatchSocket, link_watch::LinkEvent, neighbours::NeighbourEvent,
+        only_one::OnlyOne, xdp::Mode,
+    },
     policy::{Action, Input, PathId, PathState, Policy, UnitId},
 };
 
@@ -74,6 +77,8 @@ struct Daemon {
     senders: Nics,
     /// How each managed NIC runs the program.
     attached: BTreeMap<String, Mode>,
+    /// Why NICs are not managed that should be.
+    unmanageable: BTreeMap<String, String>,
     /// NICs that forward, because a standby server is behind them.
     forwarding: Forwarding,
     sbfd_port: ReservedPort,
@@ -81,6 +86,8 @@ struct Daemon {
     cookie: u64,
     stats: BTreeMap<PathId, Arc<PathStats>>,
     paths: BTreeMap<PathId, PathState>,
+    /// Paths with heartbeats. What the thread still has to say of others is old.
+    watched: BTreeSet<PathId>,
     /// Sources that are not watched, because an administrator said so.
     unmonitored: BTreeSet<usize>,
     /// What people are told about each unit.
@@ -118,6 +125,9 @@ const FLUSH: Duration = Duration::from_secs(2);
 /// It cannot start (no permission, another daemon, another XDP program on a NIC), or cannot go on.
 pub async fn run(config: Config, options: &Options) -> anyhow::Result<()> {
     let server = Server::bind(&options.socket)?;
+    let _only_one_here = OnlyOne::claim()?.context(
+        "another failover daemon runs in this network namespace: end it with `failover stop`",
+    )?;
     let pins = Pins::new(&options.bpffs);
     pins.prepare()?;
     let _only_one = pins.lock()?;
@@ -193,6 +203,8 @@ impl Daemon {
                     if self.monitor.has_died() {
                         bail!("the heartbeat thread has died");
                     }
+                    let result = self.manage_missing().await;
+                    self.note(result);
                     self.resolve(!round.is_multiple_of(REFRESH_ROUNDS)).await;
                     round += 1;
                 }

@@ -1,6 +1,6 @@
 //! The managed NICs: the program on each, what it knows of them, and what happens when one goes or comes.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use failover_ebpf::abi::{Nic, nic};
 
@@ -8,7 +8,7 @@ use super::{Daemon, layout};
 use crate::{
     config::Deliver,
     net::{self, link_watch::LinkEvent, links::Link, neighbours::NeighbourEvent, xdp::Mode},
-    policy::Cause,
+    policy::{Cause, State},
 };
 
 impl Daemon {
@@ -60,19 +60,14 @@ impl Daemon {
 
     async fn manage(&mut self, link: &Link) -> anyhow::Result<()> {
         self.maps.set_nic(link.index, self.nic(link))?;
-        let current = net::xdp::on_nic(&self.netlink, link.index).await?;
-        self.program
-            .attach(&link.name, link.index, self.config.daemon.xdp, current)?;
-        let mode = net::xdp::on_nic(&self.netlink, link.index)
-            .await?
-            .map_or(Mode::Generic, |on| on.mode);
-        self.attached.insert(link.name.clone(), mode);
+        let mode = self.attach(link).await?;
         self.senders.open(link.index, &link.name)?;
         self.monitor.open_nic(link.index, &link.name);
         self.prepare_table(link).await?;
         if self.out_nics().contains(&link.name) {
             self.forwarding.enable(&link.name)?;
         }
+        self.attached.insert(link.name.clone(), mode);
         self.record(
             None,
             "nic",
@@ -107,22 +102,31 @@ impl Daemon {
             .is_some_and(|reflector| reflector.nics.iter().any(|nic| nic == name))
     }
 
-    /// The reflector answers at the addresses that its NICs have now. More than it has room for are no reason to end.
-    fn refresh_reflector(&mut self, name: &str) {
-        if !self.reflects_on(name) {
-            return;
+    async fn attach(&mut self, link: &Link) -> anyhow::Result<Mode> {
+        let ours = self.program.id()?;
+        // A pinned link may be of a NIC that had this name before and goes on under another one: it is given up, and then
+        // there is none to adopt.
+        for _ in 0..2 {
+            let current = net::xdp::on_nic(&self.netlink, link.index).await?;
+            self.program
+                .attach(&link.name, link.index, self.config.daemon.xdp, current)?;
+            if let Some(on) = net::xdp::on_nic(&self.netlink, link.index).await?
+                && on.program == ours
+            {
+                return Ok(on.mode);
+            }
+            self.program.detach(&link.name)?;
         }
-        if let Err(error) = self.write_settings() {
-            self.record(
-                None,
-                "error",
-                serde_json::json!({ "nic": name, "error": format!("{error:#}") }),
-            );
-        }
+        anyhow::bail!(
+            "{} does not carry the program although it was attached",
+            link.name
+        )
     }
 
     fn forget_absent(&mut self) -> anyhow::Result<()> {
-        let managed = self.managed();
+        let mut managed = self.managed();
+        // A standby server's NIC stays known while it has lost the address that makes it one.
+        managed.extend(self.attached.keys().cloned());
         let present: Vec<u32> = self
             .network
             .links
@@ -151,36 +155,54 @@ impl Daemon {
             LinkEvent::Disappeared(link) => self.disappeared(&link),
             LinkEvent::Changed { before, after } => self.changed(&before, after).await,
             LinkEvent::AddressAdded { index, ip, prefix } => {
-                if let Some(link) = self
-                    .network
-                    .links
-                    .values_mut()
-                    .find(|link| link.index == index)
-                    && !link.addresses.contains(&(ip, prefix))
-                {
-                    link.addresses.push((ip, prefix));
-                    let name = link.name.clone();
-                    self.refresh_reflector(&name);
-                    self.refresh_plans();
-                    self.watch_all()?;
-                }
-                Ok(())
+                self.readdressed(index, |addresses| {
+                    if !addresses.contains(&(ip, prefix)) {
+                        addresses.push((ip, prefix));
+                    }
+                });
+                self.on_own_address(ip, prefix).await
             }
             LinkEvent::AddressRemoved { index, ip, prefix } => {
-                if let Some(link) = self
-                    .network
-                    .links
-                    .values_mut()
-                    .find(|link| link.index == index)
-                {
-                    link.addresses.retain(|address| *address != (ip, prefix));
-                    let name = link.name.clone();
-                    self.refresh_reflector(&name);
-                    self.refresh_plans();
-                }
-                Ok(())
+                self.readdressed(index, |addresses| {
+                    addresses.retain(|address| *address != (ip, prefix));
+                });
+                self.on_own_address(ip, prefix).await
             }
         }
+    }
+
+    fn readdressed(&mut self, index: u32, change: impl FnOnce(&mut Vec<(Ipv4Addr, u8)>)) {
+        let mut links = self.network.links.values_mut();
+        if let Some(link) = links.find(|link| link.index == index) {
+            change(&mut link.addresses);
+        }
+    }
+
+    /// An address of ours is there, or is gone: it may be the one that heartbeats come from, that a standby server is
+    /// reached by, or that the reflector answers for.
+    async fn on_own_address(&mut self, ip: Ipv4Addr, prefix: u8) -> anyhow::Result<()> {
+        // What is held is on no subnet, and there may be thousands of them in one takeover.
+        if prefix == 32 && layout::addresses(&self.config).any(|(_, held)| held.ip == ip) {
+            return Ok(());
+        }
+        self.write_settings()?;
+        self.refresh_plans();
+        self.manage_missing().await?;
+        self.refresh_standbys()?;
+        self.watch_all()
+    }
+
+    /// The NICs that standby servers are behind.
+    fn refresh_standbys(&mut self) -> anyhow::Result<()> {
+        for nic in self.out_nics() {
+            if self.attached.contains_key(&nic) {
+                self.forwarding.enable(&nic)?;
+            }
+        }
+        for standby in self.standbys() {
+            self.refresh_forwarded(standby)?;
+        }
+        Ok(())
     }
 
     async fn appeared(&mut self, link: Link) -> anyhow::Result<()> {
@@ -190,31 +212,70 @@ impl Daemon {
             .get(&link.name)
             .is_some_and(|known| known.index == link.index);
         self.network.links.insert(link.name.clone(), link.clone());
-        if known || !self.managed().contains(&link.name) {
+        if known {
             return Ok(());
         }
-        // It has come back, under the same name and with another index.
-        if let Err(error) = self.manage(&link).await {
+        // What had the name before is gone, whether we have heard of that or not.
+        self.attached.remove(&link.name);
+        self.write_settings()?;
+        self.manage_missing().await
+    }
+
+    /// Puts the program on the NICs that lack it: one that has come back under the same name and with another index, one
+    /// that has its address only now, one that could not be managed before.
+    pub(super) async fn manage_missing(&mut self) -> anyhow::Result<()> {
+        let missing: Vec<Link> = self
+            .managed()
+            .iter()
+            .filter(|name| !self.attached.contains_key(*name))
+            .filter_map(|name| self.network.links.get(name).cloned())
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        for link in missing {
+            match self.manage(&link).await {
+                Ok(()) => {
+                    self.unmanageable.remove(&link.name);
+                    self.settle_in(&link).await?;
+                }
+                Err(error) => self.cannot_manage(&link, &error),
+            }
+        }
+        Ok(())
+    }
+
+    /// A NIC is managed from now on.
+    async fn settle_in(&mut self, link: &Link) -> anyhow::Result<()> {
+        self.forget_absent()?;
+        self.refresh_plans();
+        self.refresh_standbys()?;
+        self.restore_addresses_on(link);
+        self.watch_all()?;
+        self.resolve(false).await;
+        Ok(())
+    }
+
+    /// It is tried again and again; people are told once.
+    fn cannot_manage(&mut self, link: &Link, error: &anyhow::Error) {
+        let error = format!("{error:#}");
+        let told = self.unmanageable.insert(link.name.clone(), error.clone());
+        if told.as_ref() != Some(&error) {
             self.record(
                 None,
                 "error",
-                serde_json::json!({ "nic": link.name, "error": format!("{error:#}") }),
+                serde_json::json!({ "nic": link.name, "error": error }),
             );
-            return Ok(());
         }
-        self.forget_absent()?;
-        self.refresh_reflector(&link.name);
-        self.refresh_plans();
-        self.restore_addresses_on(&link);
-        self.watch_all()
     }
 
-    /// A NIC that was made anew has lost the addresses that it held; one with another MAC has to be announced.
+    /// A NIC that was made anew has lost the addresses that it held; one with another MAC has to be announced. Addresses
+    /// that are going back stay away.
     fn restore_addresses_on(&mut self, link: &Link) {
         for unit in self.policy.units().collect::<Vec<_>>() {
             let uses = layout::addresses_of(&self.config, unit)
                 .any(|(_, address)| address.target_nic == link.name);
-            if uses && self.policy.holds(unit) {
+            if uses && self.policy.state(unit) == Some(State::TakenOver) {
                 self.monitor.take_over(unit, Cause::Adopted);
             }
         }
@@ -240,7 +301,10 @@ impl Daemon {
             );
             self.forget_absent()?;
         }
-        Ok(())
+        self.unmanageable.remove(&link.name);
+        self.write_settings()?;
+        self.refresh_plans();
+        self.watch_all()
     }
 
     async fn changed(&mut self, before: &Link, after: Link) -> anyhow::Result<()> {
@@ -281,6 +345,9 @@ impl Daemon {
         if !before.up && link.up {
             // The kernel has flushed the NIC's routes in every table.
             self.prepare_table(&link).await?;
+        }
+        if !before.usable() && link.usable() {
+            self.resolve(true).await;
         }
         Ok(())
     }
@@ -337,7 +404,7 @@ impl Daemon {
     }
 
     /// The standby server of addresses that are held already has another MAC.
-    fn refresh_forwarded(&mut self, standby: std::net::Ipv4Addr) -> anyhow::Result<()> {
+    fn refresh_forwarded(&mut self, standby: Ipv4Addr) -> anyhow::Result<()> {
         for (_, address) in layout::addresses(&self.config) {
             if address.deliver != Deliver::Forward(standby) {
                 continue;

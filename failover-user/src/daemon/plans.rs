@@ -64,8 +64,10 @@ pub(super) fn plan(config: &Config, layout: &Layout, network: &Network, unit: Un
     let mut entries = Vec::new();
     let mut requests = Vec::new();
     let mut replies = Vec::new();
+    let mut skipped = Vec::new();
     for (path, address) in layout::addresses_of(config, unit) {
         let Some(link) = network.links.get(&address.target_nic) else {
+            skipped.push((address.ip, address.target_nic.clone()));
             continue;
         };
         if address.deliver == Deliver::Local {
@@ -91,6 +93,7 @@ pub(super) fn plan(config: &Config, layout: &Layout, network: &Network, unit: Un
         batch: batch.build(),
         entries,
         announcements: requests,
+        skipped,
     }
 }
 

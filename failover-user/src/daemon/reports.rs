@@ -62,7 +62,7 @@ impl Daemon {
         self.record(Some(unit), "pace", fields);
     }
 
-    fn on_path(
+    pub(super) fn on_path(
         &mut self,
         path: PathId,
         state: PathState,
@@ -70,6 +70,9 @@ impl Daemon {
         at_ns: u64,
         last_reply_ns: u64,
     ) {
+        if !self.watched.contains(&path) {
+            return;
+        }
         let unit = layout::unit_of(&self.config, path);
         let before = self.paths.insert(path, state);
         if before != Some(state) {
@@ -93,9 +96,7 @@ impl Daemon {
     }
 
     fn on_taken_over(&mut self, unit: UnitId, cause: Cause, detect_ns: u64, outcome: Outcome) {
-        let addresses: Vec<String> = layout::addresses_of(&self.config, unit)
-            .map(|(_, address)| address.ip.to_string())
-            .collect();
+        let addresses = self.taken(unit);
         let takeover_ns = outcome.announced_ns - outcome.decided_ns;
         let mut fields = json!({
             "cause": cause,

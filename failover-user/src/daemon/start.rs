@@ -20,12 +20,12 @@ use super::{
 };
 use crate::{
     bpf::{self, maps::Maps, pins::Pins, program::Program, shared::Sessions},
-    config::Config,
+    config::{Config, Deliver},
     events::EventLog,
     monitor::{Monitor, Report, nics::Nics, scheduling},
     net::{
         self, RULE_PRIORITY,
-        batch::{Batch, BatchSocket},
+        batch::{Batch, BatchSocket, Builder},
         table_of,
     },
     policy::{Cause, Input, Policy, UnitId},
@@ -76,11 +76,13 @@ impl Daemon {
             batches: BatchSocket::open()?,
             senders: Nics::new()?,
             attached: BTreeMap::new(),
+            unmanageable: BTreeMap::new(),
             forwarding,
             sbfd_port,
             cookie: random()?,
             stats: BTreeMap::new(),
             paths: BTreeMap::new(),
+            watched: BTreeSet::new(),
             unmonitored: BTreeSet::new(),
             told,
             events,
@@ -166,14 +168,17 @@ impl Daemon {
         );
         self.remember_macs(held);
         self.remove_orphans(held).await?;
+        self.remove_misplaced(held).await?;
         self.refresh_plans();
         for (unit, draining) in self.adopted(held) {
-            self.told(unit).adopted(
-                held.iter()
-                    .map(|(_, held)| held.taken_at_unix_ns)
-                    .min()
-                    .unwrap_or(0),
-            );
+            let taken = held
+                .iter()
+                .filter(|(ip, _)| {
+                    layout::addresses_of(&self.config, unit).any(|(_, address)| address.ip == *ip)
+                })
+                .map(|(_, held)| held.taken_at_unix_ns)
+                .min();
+            self.told(unit).adopted(taken.unwrap_or(0));
             self.feed(Input::Adopted { unit, draining });
             if !draining {
                 // An earlier daemon may have ended in the middle of the takeover.
@@ -233,13 +238,53 @@ impl Daemon {
                         .remove_rule(ip, table_of(index), RULE_PRIORITY);
             }
         }
+        self.undo(batch)
+            .context("removing the addresses of an unfinished takeover")
+    }
+
+    /// Held addresses that the configuration has on another NIC now, or on a standby server: where they were they would
+    /// stay for ever.
+    async fn remove_misplaced(&mut self, held: &[(Ipv4Addr, Held)]) -> anyhow::Result<()> {
+        let marked = net::cleanup::addresses(&self.netlink).await?;
+        let rules = net::cleanup::rules(&self.netlink).await?;
+        let mut batch = Batch::builder();
+        for (ip, entry) in held {
+            let Some((_, address)) =
+                layout::addresses(&self.config).find(|(_, address)| address.ip == *ip)
+            else {
+                continue;
+            };
+            // A NIC that is absent gets its addresses when it comes back.
+            let nic = self.network.links.get(&address.target_nic);
+            let wanted = nic.map(|link| link.index);
+            let deliver_here = address.deliver == Deliver::Local;
+            let here = marked
+                .iter()
+                .filter(|(_, marked)| marked == ip)
+                .map(|(index, _)| *index);
+            for index in here.chain([entry.nic]).collect::<BTreeSet<_>>() {
+                if Some(index) != wanted || !deliver_here {
+                    batch = batch.remove_address(index, *ip);
+                }
+            }
+            let tables = rules
+                .iter()
+                .filter(|(source, _)| source == ip)
+                .map(|(_, table)| *table);
+            for table in tables.filter(|table| wanted.map(table_of) != Some(*table)) {
+                batch = batch.remove_rule(*ip, table, RULE_PRIORITY);
+            }
+        }
+        self.undo(batch)
+            .context("removing addresses from where the configuration has them no more")
+    }
+
+    fn undo(&mut self, batch: Builder) -> anyhow::Result<()> {
         let batch = batch.build();
         if batch.requests().is_empty() {
             return Ok(());
         }
-        self.batches
-            .execute(&batch)
-            .context("removing the addresses of an unfinished takeover")
+        Ok(self.batches.execute(&batch)?)
     }
 }
 

@@ -1,15 +1,18 @@
 //! From a path and its neighbour's MAC to heartbeats.
 
+use std::net::Ipv4Addr;
+
 use failover_ebpf::abi::{Session, ipv4_key, session};
 
 use super::{Daemon, layout};
 use crate::{
     config::Probe,
     monitor::{
-        Request, Watch,
+        Request, Watch, clock,
         frames::{EchoRequest, Endpoints, InitiatorState, SbfdRequest, SbfdSession},
     },
-    policy::PathId,
+    net::neighbours::{self, NeighbourEvent},
+    policy::{PathId, PathState},
 };
 
 impl Daemon {
@@ -37,22 +40,30 @@ impl Daemon {
             let Some(link) = self.network.links.get(&nic).filter(|link| link.usable()) else {
                 continue;
             };
-            if let Err(error) = crate::net::neighbours::resolve(&self.netlink, link.index, ip).await
-            {
+            let ifindex = link.index;
+            if let Err(error) = self.ask(ifindex, ip).await {
                 tracing::debug!(nic, %ip, error = %format!("{error:#}"), "the kernel cannot be asked for a MAC address");
             }
         }
     }
 
-    /// Starts heartbeats on a path, or goes on with what has changed. Nothing happens while NIC, own address or the
+    /// Asks the kernel for a MAC address, and takes what it has already: it may have told of it before it told of the NIC.
+    async fn ask(&mut self, ifindex: u32, ip: Ipv4Addr) -> anyhow::Result<()> {
+        neighbours::resolve(&self.netlink, ifindex, ip).await?;
+        let mac = neighbours::lookup(&self.netlink, ifindex, ip).await?;
+        self.on_neighbour(&NeighbourEvent { ifindex, ip, mac })
+    }
+
+    /// Starts heartbeats on a path, or goes on with what has changed. There are none while NIC, own address or the
     /// source's MAC are not known.
     pub(super) fn watch(&mut self, id: PathId) -> anyhow::Result<()> {
-        let Some((nic, endpoints)) = self.endpoints(id) else {
-            return Ok(());
-        };
         if self.unmonitored.contains(&id.source) {
             return Ok(());
         }
+        let Some((nic, endpoints)) = self.endpoints(id) else {
+            self.lose_sight(id);
+            return Ok(());
+        };
         let source = &self.config.sources[id.source];
         let (probe, interval, misses) = (source.probe, source.interval, source.misses);
         let discriminator = source.paths[id.path].discriminator;
@@ -86,6 +97,7 @@ impl Daemon {
         self.begin_session(number, session)?;
         let stats = self.stats(id);
         let unit = layout::unit_of(&self.config, id);
+        self.watched.insert(id);
         self.monitor.watch(Watch {
             path: id,
             unit,
@@ -97,6 +109,15 @@ impl Daemon {
             stats,
         });
         Ok(())
+    }
+
+    /// Our NIC or our address is gone: the source cannot answer, and its silence says nothing about it.
+    fn lose_sight(&mut self, id: PathId) {
+        if self.watched.contains(&id) {
+            self.on_path(id, PathState::Isolated, 0, clock::now(), 0);
+            self.watched.remove(&id);
+            self.monitor.unwatch(id);
+        }
     }
 
     /// The NIC that heartbeats of a path leave by, and who sends to whom, as far as it is known.

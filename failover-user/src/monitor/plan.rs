@@ -22,6 +22,8 @@ pub struct Plan {
     pub entries: Vec<(Ipv4Addr, Held)>,
     /// Announcements: the NIC that each leaves by (ifindex), and the frame.
     pub announcements: Vec<(u32, bytes::Bytes)>,
+    /// Addresses that are not taken, because their NIC (name) is not there.
+    pub skipped: Vec<(Ipv4Addr, String)>,
 }
 
 /// How a takeover went. Times are nanoseconds of the monotonic clock.
@@ -87,6 +89,9 @@ impl Plan {
             if let Err(refused) = nics.send(*nic, frame) {
                 error.get_or_insert_with(|| format!("an announcement was not sent: {refused}"));
             }
+        }
+        if let Some((ip, nic)) = self.skipped.first() {
+            error.get_or_insert_with(|| format!("{ip} is not taken: there is no NIC {nic}"));
         }
         Outcome {
             decided_ns,

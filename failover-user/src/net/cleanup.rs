@@ -1,6 +1,6 @@
 //! Finding and removing what is ours, and nothing else.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::Context as _;
 use futures::TryStreamExt as _;
@@ -63,6 +63,27 @@ pub async fn addresses(handle: &rtnetlink::Handle) -> anyhow::Result<Vec<(u32, I
         .into_iter()
         .map(|(ip, message)| (message.header.index, ip))
         .collect())
+}
+
+/// The rules that carry our mark: the address that each is for, and its table.
+///
+/// # Errors
+/// The kernel does not answer.
+pub async fn rules(handle: &rtnetlink::Handle) -> anyhow::Result<Vec<(Ipv4Addr, u32)>> {
+    let rules = our_rules(handle).await?;
+    Ok(rules.iter().filter_map(parse_rule).collect())
+}
+
+fn parse_rule(rule: &RuleMessage) -> Option<(Ipv4Addr, u32)> {
+    let (mut ip, mut table) = (None, u32::from(rule.header.table));
+    for attribute in &rule.attributes {
+        if let RuleAttribute::Source(IpAddr::V4(source)) = attribute {
+            ip = Some(*source);
+        } else if let RuleAttribute::Table(number) = attribute {
+            table = *number;
+        }
+    }
+    ip.map(|ip| (ip, table))
 }
 
 async fn our_addresses(

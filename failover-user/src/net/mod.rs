@@ -12,6 +12,7 @@ pub mod link_watch;
 pub mod links;
 mod multicast;
 pub mod neighbours;
+pub mod only_one;
 pub mod packet;
 mod requests;
 mod route_copy;

@@ -168,7 +168,10 @@ impl Policy {
                 format!("{name} fails over path by path: name one with --path")
             }
             (Trigger::Path, Some(path)) => {
-                format!("{name} has no path {path}; see `failover status {name}`")
+                format!(
+                    "{name} has no path {}; see `failover status {name}`",
+                    path + 1
+                )
             }
             (Trigger::Any | Trigger::All, _) => {
                 format!("{name} fails over as a whole: leave out --path")

@@ -88,7 +88,7 @@ impl Unit {
             id,
             label: id.path.map_or_else(
                 || source.name.clone(),
-                |path| format!("{} path {path}", source.name),
+                |path| format!("{} path {}", source.name, path + 1),
             ),
             rules: Rules {
                 misses: source.misses,
