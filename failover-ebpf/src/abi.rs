@@ -22,8 +22,12 @@ pub mod map {
     pub const SETTINGS: &str = "SETTINGS";
     /// `HashMap<u32 ifindex, Nic>`. Writer: user space.
     pub const NICS: &str = "NICS";
+    /// `HashMap<Mac, u32>`: MAC addresses of the NICs in [`NICS`]. Writer: user space.
+    pub const MACS: &str = "MACS";
     /// `HashMap<u32 discriminator, u32>`: discriminators that this host's reflector answers to. Writer: user space.
     pub const DISCRIMINATORS: &str = "DISCRIMINATORS";
+    /// `HashMap<Ip, u32>`: addresses of this host at which its reflector answers. Writer: user space.
+    pub const OWN: &str = "OWN";
     /// `HashMap<Ip, u32>`: initiators that are answered, unless [`super::settings::ANY_INITIATOR`]. Writer: user space.
     pub const INITIATORS: &str = "INITIATORS";
     /// `LruHashMap<Watcher, WatcherState>`: who asks the reflector, and how fast. Writer: the program.
@@ -46,10 +50,12 @@ pub mod map {
     pub const RARE: &str = "RARE";
 
     /// All maps that are pinned.
-    pub const PINNED: [&str; 13] = [
+    pub const PINNED: [&str; 15] = [
         SETTINGS,
         NICS,
+        MACS,
         DISCRIMINATORS,
+        OWN,
         INITIATORS,
         WATCHERS,
         SESSIONS,
@@ -65,12 +71,16 @@ pub mod map {
 
 /// Managed NICs, at most.
 pub const MAX_NICS: u32 = 64;
+/// Their MAC addresses. While one changes, the old and the new are both there.
+pub const MAX_MACS: u32 = 2 * MAX_NICS;
 /// Session numbers run from 1 to this, exclusive; 0 is never a session.
 pub const MAX_SESSIONS: u32 = 4096;
 /// Addresses that can be held at once.
 pub const MAX_ADDRESSES: u32 = 16_384;
 /// Discriminators of the reflector.
 pub const MAX_DISCRIMINATORS: u32 = 64;
+/// Addresses of the reflector.
+pub const MAX_OWN: u32 = 1024;
 /// Room for counters. More than there are verdicts, so that a new verdict does not change the map's shape.
 pub const MAX_COUNTERS: u32 = 128;
 /// Entries of the list of allowed initiators.
@@ -114,6 +124,12 @@ pub struct Settings {
     pub reserved: u32,
 }
 
+/// Flags of [`Nic::flags`].
+pub mod nic {
+    /// S-BFD requests that come in here are answered, as long as [`super::settings::REFLECT`] is set.
+    pub const REFLECT: u32 = 1;
+}
+
 /// A managed NIC.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -124,6 +140,8 @@ pub struct Nic {
     pub reserved: [u8; 2],
     /// Largest IP packet that it sends, octets.
     pub mtu: u32,
+    /// [`nic`] flags.
+    pub flags: u32,
 }
 
 /// Key of the map of watchers.
@@ -218,8 +236,9 @@ pub struct SessionRx {
     pub max_gap_ns: u64,
     /// Sequence of the latest valid reply.
     pub last_sequence: u32,
-    /// Explicit padding.
-    pub reserved: u32,
+    /// Required Min RX Interval of the latest valid S-BFD reply, microseconds; 0: none stated, as by ICMP. The initiator
+    /// must not send faster (RFC 7880 7.2.3).
+    pub required_min_rx_us: u32,
     /// [`answered_mark`] of the request that each slot's reply answered, by `sequence % RING`.
     pub answered: [u32; RING],
     /// Round trips by `measure::bucket`.
@@ -336,7 +355,7 @@ mod user {
 
 const _: () = {
     assert!(size_of::<Settings>() == 16);
-    assert!(size_of::<Nic>() == 12);
+    assert!(size_of::<Nic>() == 16);
     assert!(size_of::<Watcher>() == 32);
     assert!(size_of::<WatcherState>() == 32);
     assert!(size_of::<Session>() == 56);

@@ -26,12 +26,13 @@ unsafe impl Header for ArpFrame {}
 const _: () = assert!(size_of::<ArpFrame>() == Eth::LEN + Arp::LEN);
 
 /// Whether an ARP packet from another host claims an address that we hold (RFC 5227 2.4: any ARP packet whose sender
-/// protocol address is ours and whose sender hardware address is not).
+/// protocol address is ours and whose sender hardware address is not). `ours` says whether a MAC is one of this host's NICs: its
+/// kernel may announce or ask with any address from any NIC.
 ///
 /// While an address goes back, the source's claim is what we wait for.
 #[inline(always)]
-pub fn is_conflict(arp: &Arp, sender: &Held, nic: Mac) -> bool {
-    sender.mode != held::DRAIN && arp.sha() != sender.nic_mac && arp.sha() != nic
+pub fn is_conflict(arp: &Arp, sender: &Held, ours: impl FnOnce(Mac) -> bool) -> bool {
+    sender.mode != held::DRAIN && arp.sha() != sender.nic_mac && !ours(arp.sha())
 }
 
 /// Deals with ARP for the held address `target`, received on `ingress`, whose MAC is `nic`: on success the frame is ready

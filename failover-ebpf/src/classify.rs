@@ -26,8 +26,13 @@ pub const L4: usize = L3 + Ipv4::LEN;
 /// 512 octets of stack that a program has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// For our reflector, by its port.
-    Request,
+    /// For a reflector, by its port, between these addresses.
+    Request {
+        /// Source.
+        src: [u8; 4],
+        /// Destination.
+        dst: [u8; 4],
+    },
     /// For one of our S-BFD sessions, by its ports.
     Reply,
     /// An ICMP echo reply as long as ours are, perhaps for one of our sessions.
@@ -79,7 +84,10 @@ fn ipv4<F: Frame + ?Sized>(frame: &F, own: &Settings) -> Result<Class, Verdict> 
             };
             let (src, dst) = (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]));
             if dst == SBFD_PORT && own.flags & settings::REFLECT != 0 {
-                Ok(Class::Request)
+                Ok(Class::Request {
+                    src: ip.src(),
+                    dst: ip.dst(),
+                })
             } else if src == SBFD_PORT && dst as u32 == own.sbfd_source_port && dst != 0 {
                 Ok(Class::Reply)
             } else {
@@ -102,6 +110,11 @@ fn ipv4<F: Frame + ?Sized>(frame: &F, own: &Settings) -> Result<Class, Verdict> 
 mod tests {
     use super::*;
     use std::vec::Vec;
+
+    const REQUEST: Result<Class, Verdict> = Ok(Class::Request {
+        src: [10, 0, 0, 1],
+        dst: [10, 0, 0, 2],
+    });
 
     const OWN: Settings = Settings {
         flags: settings::CONFIGURED | settings::REFLECT,
@@ -130,8 +143,8 @@ mod tests {
             dst: [10, 0, 0, 2],
         });
 
-        assert_eq!(class(1, 7784), Ok(Class::Request));
-        assert_eq!(class(7784, 7784), Ok(Class::Request));
+        assert_eq!(class(1, 7784), REQUEST);
+        assert_eq!(class(7784, 7784), REQUEST);
         assert_eq!(class(7784, 49_200), Ok(Class::Reply));
         assert_eq!(class(7784, 49_201), packet);
         assert_eq!(class(1, 49_200), packet);
@@ -144,7 +157,7 @@ mod tests {
         frame[L3] = 0x46;
         frame[L4 + 4..L4 + 8].copy_from_slice(&[0, 1, 0x1e, 0x68]);
 
-        assert_eq!(classify(&frame[..], &OWN), Ok(Class::Request));
+        assert_eq!(classify(&frame[..], &OWN), REQUEST);
     }
 
     #[test]
@@ -168,7 +181,7 @@ mod tests {
             let class = classify(&whole[..length], &OWN);
 
             let wanted = length >= L4 + 4;
-            assert_eq!(class == Ok(Class::Request), wanted, "{length} octets");
+            assert_eq!(class == REQUEST, wanted, "{length} octets");
             assert!(class.is_ok(), "{length} octets");
         }
     }

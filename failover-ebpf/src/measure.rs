@@ -18,6 +18,8 @@ pub struct Sample {
     pub late: bool,
     /// Time since the previous reply, where it is to be measured.
     pub gap_ns: Option<u64>,
+    /// Required Min RX Interval that the reply states; 0: none.
+    pub required_min_rx_us: u32,
 }
 
 /// Why a sequence gives no sample.
@@ -83,13 +85,14 @@ pub const fn slot(sequence: u16) -> usize {
     sequence as usize & (RING - 1)
 }
 
-/// Turns a valid reply into a sample.
+/// Turns a valid reply that states `required_min_rx_us` into a sample.
 #[inline(always)]
 pub fn sample(
     own: &Session,
     tx: &SessionTx,
     rx: &SessionRx,
     sequence: u16,
+    required_min_rx_us: u32,
     now: u64,
 ) -> Result<Sample, NoSample> {
     let age = (tx.last_sequence as u16).wrapping_sub(sequence);
@@ -112,6 +115,7 @@ pub fn sample(
         } else {
             None
         },
+        required_min_rx_us,
     })
 }
 
@@ -142,6 +146,7 @@ pub fn record(rx: &mut SessionRx, sample: &Sample, now: u64) {
     }
     rx.last_ns = now;
     rx.last_sequence = sample.sequence as u32;
+    rx.required_min_rx_us = sample.required_min_rx_us;
     rx.answered[slot(sample.sequence)] = answered_mark(sample.sequence);
 }
 
@@ -173,6 +178,9 @@ pub const fn bucket_floor(index: usize) -> u64 {
 mod tests {
     use super::*;
 
+    /// What replies state.
+    const MIN_RX_US: u32 = 50;
+
     fn session() -> (Session, SessionTx, SessionRx) {
         let own = Session {
             kind: session::ICMP,
@@ -193,7 +201,7 @@ mod tests {
             rtt_max_ns: 0,
             max_gap_ns: 0,
             last_sequence: 0,
-            reserved: 0,
+            required_min_rx_us: 0,
             answered: [0; RING],
             histogram: [0; BUCKETS],
         };
@@ -222,10 +230,10 @@ mod tests {
         let (own, mut tx, mut rx) = session();
         send(&mut tx, 7, 10_000);
 
-        let first = sample(&own, &tx, &rx, 7, 10_600).expect("valid");
+        let first = sample(&own, &tx, &rx, 7, MIN_RX_US, 10_600).expect("valid");
         record(&mut rx, &first, 10_600);
         send(&mut tx, 8, 20_000);
-        let second = sample(&own, &tx, &rx, 8, 22_000).expect("valid");
+        let second = sample(&own, &tx, &rx, 8, MIN_RX_US, 22_000).expect("valid");
         record(&mut rx, &second, 22_000);
 
         assert_eq!((first.rtt_ns, first.late, first.gap_ns), (600, false, None));
@@ -241,40 +249,65 @@ mod tests {
     }
 
     #[test]
+    fn the_interval_that_the_latest_reply_requires_is_kept() {
+        let (own, mut tx, mut rx) = session();
+
+        for (sequence, required) in [(1, 50_000), (2, 7), (3, 0)] {
+            send(&mut tx, sequence, 10_000);
+            let reply = sample(&own, &tx, &rx, sequence, required, 10_100).expect("valid");
+            record(&mut rx, &reply, 10_100);
+
+            assert_eq!(rx.required_min_rx_us, required);
+        }
+    }
+
+    #[test]
     fn a_second_reply_is_a_duplicate() {
         let (own, mut tx, mut rx) = session();
         send(&mut tx, 7, 10_000);
-        let first = sample(&own, &tx, &rx, 7, 10_100).expect("valid");
+        let first = sample(&own, &tx, &rx, 7, MIN_RX_US, 10_100).expect("valid");
         record(&mut rx, &first, 10_100);
 
-        assert_eq!(sample(&own, &tx, &rx, 7, 10_200), Err(NoSample::Duplicate));
+        assert_eq!(
+            sample(&own, &tx, &rx, 7, MIN_RX_US, 10_200),
+            Err(NoSample::Duplicate)
+        );
     }
 
     #[test]
     fn the_same_sequence_after_a_full_turn_is_no_duplicate() {
         let (own, mut tx, mut rx) = session();
         send(&mut tx, 7, 10_000);
-        let first = sample(&own, &tx, &rx, 7, 10_100).expect("valid");
+        let first = sample(&own, &tx, &rx, 7, MIN_RX_US, 10_100).expect("valid");
         record(&mut rx, &first, 10_100);
 
         send(&mut tx, 7, 900_000);
 
-        assert!(sample(&own, &tx, &rx, 7, 900_100).is_ok());
+        assert!(sample(&own, &tx, &rx, 7, MIN_RX_US, 900_100).is_ok());
     }
 
     #[test]
     fn what_was_never_sent_or_too_long_ago_is_stale() {
         let (own, mut tx, rx) = session();
 
-        assert_eq!(sample(&own, &tx, &rx, 0, 5), Err(NoSample::Stale));
-
-        send(&mut tx, 100, 10_000);
-        assert_eq!(sample(&own, &tx, &rx, 101, 10_100), Err(NoSample::Stale));
         assert_eq!(
-            sample(&own, &tx, &rx, 100 - RING as u16, 10_100),
+            sample(&own, &tx, &rx, 0, MIN_RX_US, 5),
             Err(NoSample::Stale)
         );
-        assert_eq!(sample(&own, &tx, &rx, 99, 10_100), Err(NoSample::Stale));
+
+        send(&mut tx, 100, 10_000);
+        assert_eq!(
+            sample(&own, &tx, &rx, 101, MIN_RX_US, 10_100),
+            Err(NoSample::Stale)
+        );
+        assert_eq!(
+            sample(&own, &tx, &rx, 100 - RING as u16, MIN_RX_US, 10_100),
+            Err(NoSample::Stale)
+        );
+        assert_eq!(
+            sample(&own, &tx, &rx, 99, MIN_RX_US, 10_100),
+            Err(NoSample::Stale)
+        );
     }
 
     #[test]
@@ -283,8 +316,8 @@ mod tests {
         send(&mut tx, 65_535, 10_000);
         send(&mut tx, 0, 11_000);
 
-        assert!(sample(&own, &tx, &rx, 65_535, 11_100).is_ok());
-        assert!(sample(&own, &tx, &rx, 0, 11_100).is_ok());
+        assert!(sample(&own, &tx, &rx, 65_535, MIN_RX_US, 11_100).is_ok());
+        assert!(sample(&own, &tx, &rx, 0, MIN_RX_US, 11_100).is_ok());
     }
 
     #[test]
@@ -294,7 +327,7 @@ mod tests {
         tx.measure_from_ns = 8_000;
         send(&mut tx, 1, 10_000);
 
-        let first = sample(&own, &tx, &rx, 1, 10_100).expect("valid");
+        let first = sample(&own, &tx, &rx, 1, MIN_RX_US, 10_100).expect("valid");
 
         assert_eq!(first.gap_ns, None);
     }

@@ -146,6 +146,8 @@ verdicts! {
     DrainedAcross = "drained_across" => Redirect,
     /// To be redirected onto a NIC that is not managed.
     DropNoNic = "drop_no_nic" => Drop,
+    /// A request for an address that is not the reflector's: perhaps the kernel forwards it.
+    RequestNotOurs = "request_not_ours" => Pass,
 }
 
 const _: () = assert!(Verdict::ALL.len() <= crate::abi::MAX_COUNTERS as usize);

@@ -1,7 +1,7 @@
 //! ARP about held addresses: answered on the chosen NIC and on no other.
 
 use etherparse::ArpOperation;
-use failover_ebpf::verdict::Verdict;
+use failover_ebpf::{abi::Held, verdict::Verdict};
 use failover_tests::{
     edits::{L3, at, with, with_trailer},
     frames::{arp, arp_announcement, arp_reply, arp_request, gratuitous_arp_reply},
@@ -12,8 +12,8 @@ use crate::{
     harness::Bench,
     row::{Row, check},
     scene::{
-        CLIENT, CLIENT_MAC, HELD, HOST, NO_MAC, OTHER_MAC, OUT_MAC, Port, SOURCE_MAC, STRANGE,
-        forward, local,
+        CHOSEN_MAC, CLIENT, CLIENT_MAC, HELD, HOST, NO_MAC, OTHER_MAC, OUT_MAC, Port, SOURCE_MAC,
+        STRANGE, forward, local,
     },
 };
 
@@ -59,7 +59,7 @@ fn elsewhere(name: &'static str, frame: Vec<u8>) -> Row {
 }
 
 pub(crate) fn rows() -> Vec<Row> {
-    [answers(), others(), claims()].concat()
+    [answers(), others(), claims(), own_claims()].concat()
 }
 
 fn answers() -> Vec<Row> {
@@ -166,6 +166,64 @@ fn others() -> Vec<Row> {
                 (CLIENT_MAC, CLIENT),
                 (NO_MAC, HELD),
             )
+        }),
+    ]
+}
+
+/// This host's kernel may ask or announce with any of its addresses from any of its NICs: no conflict.
+fn own_claims() -> Vec<Row> {
+    const THIRD: Port = Port::Unmanaged;
+
+    fn third(bench: &mut Bench) {
+        held(bench);
+        bench.manage(THIRD, |_| {});
+    }
+
+    vec![
+        unrelated(
+            "a gratuitous reply of a third NIC of ours",
+            gratuitous_arp_reply(THIRD.mac(), HELD),
+        )
+        .given(third),
+        unrelated(
+            "a request that a third NIC of ours sends with the address",
+            arp_request(THIRD.mac(), HELD, STRANGE),
+        )
+        .given(third),
+        elsewhere(
+            "an announcement of a third NIC of ours",
+            arp_announcement(THIRD.mac(), HELD),
+        )
+        .given(third),
+        unrelated(
+            "a gratuitous reply of one of two NICs with one MAC, when the other is gone",
+            gratuitous_arp_reply(CHOSEN_MAC, HELD),
+        )
+        .given(|bench| {
+            bench.hold(Held {
+                nic_mac: OTHER_MAC.0,
+                ..local(bench.index(Port::Chosen))
+            });
+            bench.manage(THIRD, |nic| nic.mac = CHOSEN_MAC.0);
+            let managed = [Port::Chosen, Port::Out].map(|port| bench.index(port));
+            bench.maps.retain_nics(&managed).unwrap();
+        }),
+        conflict(
+            "a NIC that is not managed any more",
+            gratuitous_arp_reply(THIRD.mac(), HELD),
+        )
+        .given(|bench| {
+            third(bench);
+            let managed = [Port::Chosen, Port::Out].map(|port| bench.index(port));
+            bench.maps.retain_nics(&managed).unwrap();
+        }),
+        conflict(
+            "the MAC that a NIC of ours had before",
+            gratuitous_arp_reply(THIRD.mac(), HELD),
+        )
+        .given(|bench| {
+            third(bench);
+            bench.manage(THIRD, |nic| nic.mac = SOURCE_MAC.0);
         }),
     ]
 }

@@ -9,7 +9,7 @@ use aya::{
     programs::{TestRun, TestRunAttrs, TestRunOptions},
 };
 use failover_ebpf::{
-    abi::{Held, SessionRx, SessionTx, Settings, Watcher, WatcherState, map, program},
+    abi::{self, Held, SessionRx, SessionTx, Settings, Watcher, WatcherState, map, program},
     verdict::{Action, Verdict},
 };
 use failover_tests::lab::{Host, Lab, Nic, clock::now_ns, xdp_pass::Gate};
@@ -131,7 +131,7 @@ impl Bench {
                 .unwrap();
         }
         self.maps
-            .set_reflector(&[scene::DISCRIMINATOR], &[])
+            .set_reflector(&[scene::DISCRIMINATOR], &scene::OWN, &[])
             .unwrap();
         for (watcher, _) in self.maps.watchers().unwrap() {
             self.watchers.remove(&watcher).unwrap();
@@ -157,6 +157,14 @@ impl Bench {
 
         change(&mut settings);
         self.maps.set_settings(settings).unwrap();
+    }
+
+    /// Manages a NIC in another way, or one more.
+    pub(crate) fn manage(&mut self, port: Port, change: impl FnOnce(&mut abi::Nic)) {
+        let mut nic = scene::nic(port);
+
+        change(&mut nic);
+        self.maps.set_nic(self.index(port), nic).unwrap();
     }
 
     /// Holds [`scene::HELD`].

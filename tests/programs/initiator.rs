@@ -6,16 +6,16 @@ use failover_ebpf::{
 };
 use failover_tests::{
     edits::{L4, at, meant, with, with_ip_options, with_trailer, without_udp_checksum},
-    frames::{self, Bfd, Flow, SBFD_PORT, udp},
-    lab::clock::now_ns,
+    frames::{self, BROADCAST, Bfd, Flow, SBFD_PORT, udp},
+    lab::{Mac, clock::now_ns},
 };
 
 use crate::{
     harness::Bench,
     row::{Row, check},
     scene::{
-        COOKIE, FROM_SOURCE, ICMP, MIN_RX_US, Port, REMOTE_DISCRIMINATOR, SBFD, SOURCE_PORT,
-        STRANGE, UNSET,
+        COOKIE, FROM_SOURCE, ICMP, MIN_RX_US, OTHER_MAC, Port, REMOTE_DISCRIMINATOR, SBFD,
+        SOURCE_PORT, STRANGE, UNSET,
     },
 };
 
@@ -44,6 +44,16 @@ fn echo_with(flow: &Flow, identifier: u16, sequence: u16, cookie: u64) -> Vec<u8
     frames::echo_reply(flow, identifier, sequence, &payload)
 }
 
+/// A reply to somebody who uses our port: a virtual machine behind a bridge, or whomever a switch could not find.
+fn reply_to(to_mac: Mac) -> Vec<u8> {
+    let flow = Flow {
+        to_mac,
+        ..FROM_SOURCE
+    };
+
+    bfd(SBFD, SEQUENCE).frame(&flow, SBFD_PORT, SOURCE_PORT)
+}
+
 /// Requests of both sessions are under way.
 fn sent(bench: &mut Bench) {
     bench.sent(SBFD, SEQUENCE);
@@ -51,7 +61,14 @@ fn sent(bench: &mut Bench) {
 }
 
 pub(crate) fn rows() -> Vec<Row> {
-    [measured(), frames_refused(), replies_refused(), echoes()].concat()
+    [
+        measured(),
+        frames_refused(),
+        replies_refused(),
+        replies_of_others(),
+        echoes(),
+    ]
+    .concat()
 }
 
 fn measured() -> Vec<Row> {
@@ -237,6 +254,42 @@ fn replies_refused() -> Vec<Row> {
                 ..valid
             },
         ),
+    ]
+}
+
+/// Replies that are sent to another host's MAC: none of our business, however wrong they are.
+fn replies_of_others() -> Vec<Row> {
+    let passed = |name, frame| Row::pass(name, frame, Verdict::PassOtherHost).given(sent);
+
+    vec![
+        passed("a reply to another host's MAC", reply_to(OTHER_MAC)),
+        passed("a reply to everybody's MAC", reply_to(BROADCAST)),
+        passed(
+            "a reply to the MAC of another NIC of ours",
+            reply_to(Port::Out.mac()),
+        ),
+        passed("a reply to another host's MAC, routed and broken", {
+            with(
+                meant(reply_to(OTHER_MAC), at::IP_TTL, &[9]),
+                at::IP_CHECKSUM,
+                &[1, 2],
+            )
+        }),
+        passed("a reply to another host's MAC, without its end", {
+            reply_to(OTHER_MAC)[..50].to_vec()
+        }),
+        passed(
+            "a reply on a NIC that is not managed",
+            reply_to(Port::Unmanaged.mac()),
+        )
+        .on(Port::Unmanaged),
+        Row::drop(
+            "a reply by another NIC of ours, to its MAC",
+            reply_to(Port::Out.mac()),
+            Verdict::ReplyMeasured,
+        )
+        .given(sent)
+        .on(Port::Out),
     ]
 }
 

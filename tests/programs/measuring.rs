@@ -4,12 +4,12 @@ use failover_ebpf::{
     abi::{BUCKETS, RING, SessionRx, answered_mark},
     measure::{bucket, slot},
 };
-use failover_tests::lab::clock::now_ns;
+use failover_tests::{frames::Bfd, lab::clock::now_ns};
 
 use crate::{
     harness::{Bench, bench},
     initiator::{SEQUENCE, bfd, echo, reply},
-    scene::{ICMP, Port, SBFD, TIMEOUT_NS, icmp_session, sbfd_session},
+    scene::{ICMP, MIN_RX_US, Port, SBFD, TIMEOUT_NS, icmp_session, sbfd_session},
 };
 
 const MS: u64 = 1_000_000;
@@ -22,7 +22,7 @@ const NOTHING: SessionRx = SessionRx {
     rtt_max_ns: 0,
     max_gap_ns: 0,
     last_sequence: 0,
-    reserved: 0,
+    required_min_rx_us: 0,
     answered: [0; RING],
     histogram: [0; BUCKETS],
 };
@@ -52,6 +52,7 @@ fn a_reply_gives_its_round_trip_and_nothing_else() {
             rtt_min_ns: rtt_ns,
             rtt_max_ns: rtt_ns,
             last_sequence: u32::from(SEQUENCE),
+            required_min_rx_us: MIN_RX_US,
             ..NOTHING
         };
         wanted.answered[slot(SEQUENCE)] = answered_mark(SEQUENCE);
@@ -68,6 +69,32 @@ fn a_reply_gives_its_round_trip_and_nothing_else() {
 }
 
 #[test]
+fn the_interval_that_the_latest_valid_reply_requires_is_kept() {
+    let stating = |sequence, required_min_rx_us| Bfd {
+        required_min_rx_us,
+        ..bfd(SBFD, sequence)
+    };
+
+    bench(|bench| {
+        for (sequence, required) in [(1, 0x0102_0304), (2, 9), (3, u32::MAX), (4, 0)] {
+            bench.sent(SBFD, sequence);
+
+            bench.run(Port::Chosen, &reply(stating(sequence, required)));
+
+            assert_eq!(bench.measured(SBFD).required_min_rx_us, required);
+        }
+
+        bench.sent(SBFD, 5);
+        bench.run(Port::Chosen, &reply(stating(5, 70)));
+        // A duplicate and a stale one: nobody believes what they state.
+        bench.run(Port::Chosen, &reply(stating(5, 80)));
+        bench.run(Port::Chosen, &reply(stating(6, 90)));
+
+        assert_eq!(bench.measured(SBFD).required_min_rx_us, 70);
+    });
+}
+
+#[test]
 fn an_echo_is_measured_in_its_own_session() {
     bench(|bench| {
         bench.sent(ICMP, SEQUENCE);
@@ -75,6 +102,7 @@ fn an_echo_is_measured_in_its_own_session() {
         bench.run(Port::Chosen, &echo(SEQUENCE));
 
         assert_eq!(bench.measured(ICMP).received, 1);
+        assert_eq!(bench.measured(ICMP).required_min_rx_us, 0);
         assert!(bench.sessions.answered(ICMP, SEQUENCE));
         assert_eq!(bench.measured(SBFD), NOTHING);
     });

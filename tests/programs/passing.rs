@@ -159,7 +159,7 @@ fn without_a_configuration_everything_passes() {
             bench.reset();
             bench.maps.set_settings(Settings::default()).unwrap();
             bench.maps.retain_nics(&[]).unwrap();
-            bench.maps.set_reflector(&[], &[]).unwrap();
+            bench.maps.set_reflector(&[], &[], &[]).unwrap();
             for session in [SBFD, ICMP] {
                 bench.maps.set_session(session, Session::default()).unwrap();
             }

@@ -6,7 +6,7 @@ use failover_tests::frames::{Flow, sbfd_request};
 use crate::{
     harness::{Bench, bench},
     row::{Row, check},
-    scene::{CLIENT, DISCRIMINATOR, FROM_CLIENT, HELD, Port, STRANGE},
+    scene::{CLIENT, DISCRIMINATOR, FROM_CLIENT, HOST_OUT, Port, STRANGE},
 };
 
 /// So long that no test waits for it.
@@ -65,7 +65,7 @@ fn one_watcher_does_not_use_up_the_rate_of_another() {
             ..FROM_CLIENT
         },
         Flow {
-            to: HELD,
+            to: HOST_OUT,
             ..FROM_CLIENT
         },
     ];

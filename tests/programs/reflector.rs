@@ -11,7 +11,9 @@ use failover_tests::{
 
 use crate::{
     row::{Row, check},
-    scene::{CLIENT, CLIENT_PORT, DISCRIMINATOR, FROM_CLIENT, HELD, MIN_RX_US, Port, local},
+    scene::{
+        CLIENT, CLIENT_PORT, DISCRIMINATOR, FROM_CLIENT, HELD, HOST, HOST_OUT, MIN_RX_US, Port,
+    },
 };
 
 /// My Discriminator of the requests.
@@ -57,8 +59,8 @@ pub(crate) fn rows() -> Vec<Row> {
         to_mac: Port::Out.mac(),
         ..FROM_CLIENT
     };
-    let by_held = Flow {
-        to: HELD,
+    let for_out = Flow {
+        to: HOST_OUT,
         ..FROM_CLIENT
     };
     let with_id = |frame| meant(meant(frame, at::IP_ID, &[0x12, 0x34]), at::IP_TOS, &[0xc0]);
@@ -144,11 +146,16 @@ pub(crate) fn rows() -> Vec<Row> {
         )
         .on(Port::Out),
         answered(
-            "at an address that this host holds, for a discriminator of its own",
-            REQUEST.frame(&by_held, CLIENT_PORT, SBFD_PORT),
-            REPLY.frame(&by_held.back(), SBFD_PORT, CLIENT_PORT),
+            "at another address of the reflector",
+            REQUEST.frame(&for_out, CLIENT_PORT, SBFD_PORT),
+            REPLY.frame(&for_out.back(), SBFD_PORT, CLIENT_PORT),
+        ),
+        answered(
+            "by the one NIC that the reflector is on",
+            ask(REQUEST),
+            reply(REPLY),
         )
-        .given(|bench| bench.hold(local(bench.index(Port::Chosen)))),
+        .given(|bench| bench.manage(Port::Out, |nic| nic.flags = 0)),
         answered(
             "another Required Min RX Interval",
             ask(REQUEST),
@@ -162,7 +169,7 @@ pub(crate) fn rows() -> Vec<Row> {
             bench.settings(|own| own.flags &= !settings::ANY_INITIATOR);
             bench
                 .maps
-                .set_reflector(&[1, DISCRIMINATOR], &[HELD, CLIENT])
+                .set_reflector(&[1, DISCRIMINATOR], &[HOST], &[HELD, CLIENT])
                 .unwrap();
         }),
     ]

@@ -8,7 +8,10 @@ use failover_tests::{
 
 use crate::{
     row::{Row, check},
-    scene::{CLIENT_PORT, DISCRIMINATOR, FROM_CLIENT, OTHER_MAC, Port, STRANGE},
+    scene::{
+        CLIENT_PORT, DISCRIMINATOR, FROM_CLIENT, HELD, HOST, HOST_OUT, OTHER_MAC, OUT_MAC, OWN,
+        Port, STANDBY_MAC, STRANGE, TO_HELD, forward, local,
+    },
 };
 
 /// The A bit.
@@ -64,7 +67,15 @@ fn elsewhere(name: &'static str, frame: Vec<u8>) -> Row {
 }
 
 pub(crate) fn rows() -> Vec<Row> {
-    [lengths(), checksums(), contents(), hosts()].concat()
+    [
+        lengths(),
+        checksums(),
+        contents(),
+        hosts(),
+        nics(),
+        addresses(),
+    ]
+    .concat()
 }
 
 fn lengths() -> Vec<Row> {
@@ -254,7 +265,7 @@ fn hosts() -> Vec<Row> {
             bench.settings(|own| own.flags &= !settings::ANY_INITIATOR);
             bench
                 .maps
-                .set_reflector(&[DISCRIMINATOR], &[STRANGE])
+                .set_reflector(&[DISCRIMINATOR], &OWN, &[STRANGE])
                 .unwrap();
         }),
         Row::drop(
@@ -273,7 +284,103 @@ fn hosts() -> Vec<Row> {
                 &[1, 2],
             )
         }),
-        elsewhere("a NIC that is not managed", to(Port::Unmanaged.mac())).on(Port::Unmanaged),
+    ]
+}
+
+/// NICs that the reflector is not on: everything goes its way as if there were no reflector.
+fn nics() -> Vec<Row> {
+    let by = |port: Port, to| Flow {
+        to_mac: port.mac(),
+        to,
+        ..FROM_CLIENT
+    };
+    let ask = |flow: &Flow| request().frame(flow, CLIENT_PORT, SBFD_PORT);
+    let unrelated = |name, frame| {
+        Row::pass(name, frame, Verdict::PassUnrelated)
+            .on(Port::Out)
+            .given(|bench| bench.manage(Port::Out, |nic| nic.flags = 0))
+    };
+
+    vec![
+        unrelated(
+            "a NIC that the reflector is not on",
+            ask(&by(Port::Out, HOST)),
+        ),
+        unrelated(
+            "a NIC that the reflector is not on, at that NIC's address",
+            ask(&by(Port::Out, HOST_OUT)),
+        ),
+        unrelated(
+            "a NIC that the reflector is not on, for nobody here",
+            ask(&by(Port::Out, STRANGE)),
+        ),
+        unrelated("a NIC that the reflector is not on, and broken", {
+            with(ask(&by(Port::Out, HOST)), at::IP_CHECKSUM, &[1, 2])
+        }),
+        unrelated("a NIC that is not managed", ask(&by(Port::Unmanaged, HOST))).on(Port::Unmanaged),
+        Row::pass(
+            "a held address on a NIC that the reflector is not on",
+            ask(&by(Port::Out, HELD)),
+            Verdict::PassLocal,
+        )
+        .on(Port::Out)
+        .counted()
+        .given(|bench| {
+            bench.manage(Port::Out, |nic| nic.flags = 0);
+            bench.hold(local(bench.index(Port::Chosen)));
+        }),
+    ]
+}
+
+/// Addresses that are not the reflector's (RFC 7881), however right the discriminator is.
+fn addresses() -> Vec<Row> {
+    let ask = |flow: &Flow| request().frame(flow, CLIENT_PORT, SBFD_PORT);
+    let not_ours = |name, frame| Row::pass(name, frame, Verdict::RequestNotOurs);
+    let strange = Flow {
+        to: STRANGE,
+        ..FROM_CLIENT
+    };
+    let onward = Flow {
+        from_mac: OUT_MAC,
+        to_mac: STANDBY_MAC,
+        ttl: TO_HELD.ttl - 1,
+        ..TO_HELD
+    };
+
+    vec![
+        not_ours("an address that is not ours", ask(&strange)),
+        not_ours(
+            "an address that is not ours, to another host's MAC",
+            ask(&Flow {
+                to_mac: OTHER_MAC,
+                ..strange
+            }),
+        ),
+        not_ours(
+            "an address that is not ours, and broken",
+            with(ask(&strange), at::IP_CHECKSUM, &[1, 2]),
+        ),
+        not_ours("an address that was ours", ask(&FROM_CLIENT)).given(|bench| {
+            bench
+                .maps
+                .set_reflector(&[DISCRIMINATOR], &[HOST_OUT], &[])
+                .unwrap();
+        }),
+        Row::pass(
+            "an address that is held for the source",
+            ask(&TO_HELD),
+            Verdict::PassLocal,
+        )
+        .counted()
+        .given(|bench| bench.hold(local(bench.index(Port::Chosen)))),
+        Row::redirect(
+            "an address that is forwarded, where another reflector may answer",
+            ask(&TO_HELD),
+            Verdict::Forwarded,
+            ask(&onward),
+        )
+        .counted()
+        .given(|bench| bench.hold(forward(bench.index(Port::Chosen), bench.index(Port::Out)))),
     ]
 }
 

@@ -2,7 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use failover_ebpf::abi::{self, Held, Nic, Session, Settings, held, ipv4_key, session, settings};
+use failover_ebpf::abi::{
+    self, Held, Nic, Session, Settings, held, ipv4_key, nic, session, settings,
+};
 use failover_tests::{frames::Flow, lab::Mac};
 
 /// A NIC of this host.
@@ -43,6 +45,8 @@ pub(crate) const OUT_MAC: Mac = Mac([2, 0, 0, 0, 0x0a, 2]);
 
 /// This host.
 pub(crate) const HOST: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+/// The same, on the other managed NIC.
+pub(crate) const HOST_OUT: Ipv4Addr = Ipv4Addr::new(10, 0, 5, 2);
 /// A host that talks to a held address, and asks our reflector.
 pub(crate) const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 pub(crate) const CLIENT_MAC: Mac = Mac([2, 0, 0, 0, 0x0c, 1]);
@@ -65,6 +69,8 @@ pub(crate) const NO_MAC: Mac = Mac([0; 6]);
 pub(crate) const DISCRIMINATOR: u32 = 0x0a00_0002;
 /// The discriminator of the source's reflector.
 pub(crate) const REMOTE_DISCRIMINATOR: u32 = 0x0a00_000a;
+/// Where our reflector answers.
+pub(crate) const OWN: [Ipv4Addr; 2] = [HOST, HOST_OUT];
 /// Our reflector's Required Min RX Interval.
 pub(crate) const MIN_RX_US: u32 = 50;
 /// UDP source port of our requests.
@@ -127,6 +133,7 @@ pub(crate) fn nic(port: Port) -> Nic {
     Nic {
         mac: port.mac().0,
         mtu: MTU,
+        flags: nic::REFLECT,
         ..Nic::default()
     }
 }

@@ -174,3 +174,36 @@ fn commands_that_the_state_does_not_allow_are_refused_with_the_reason() {
     assert!(unknown.contains("web1"), "{unknown}");
     assert!(again.contains("holds its addresses already"), "{again}");
 }
+
+#[test]
+fn a_failback_right_after_the_return_waits_for_the_sources_stack() {
+    let pair = Pair::new();
+    let (_source, target) = pair.start(&automatic("1ms", 3));
+    let client = pair.client("10.0.0.10", 5000);
+    let pulled = pair.source_nic.pull();
+    client.wait_for_answer_by("target", pulled);
+    wait_for_state(&target, "web1", "taken-over");
+    // Without its link the source looks for the client in vain, and looks again only after a second.
+    pair.source.run(|| {
+        let socket = std::net::UdpSocket::bind("10.0.0.10:0").expect("a socket");
+        let sent = socket.send_to(b"anybody?", "10.0.0.100:9");
+        drop(sent.or_else(|_| socket.send_to(b"anybody?", "10.0.0.100:9")));
+    });
+
+    pair.source_nic.replug();
+    target.wait_for(PATIENCE, "heartbeats", |status| {
+        source(status, "web1")["paths"][0]["heartbeat"] == "up"
+    });
+    let begun = clock::now_ns();
+    run(&target, &["failback", "web1", "--yes"], 0);
+    client.wait_for_answer_by("source", begun);
+    wait_for_state(&target, "web1", "healthy");
+
+    let report = client.finish();
+    assert_eq!(
+        report.lost_between(begun, u64::MAX),
+        0,
+        "{:?}",
+        report.timeline()
+    );
+}

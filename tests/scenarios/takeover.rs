@@ -1,6 +1,10 @@
 //! A source fails, the target stands in.
 
-use failover_tests::lab::{Capture, Client, Stream, clock};
+use failover_tests::{
+    frames,
+    lab::{Capture, Client, Stream, clock},
+};
+use failover_user::net::packet::PacketSocket;
 
 use crate::pair::{PATIENCE, PORT, Pair, automatic, run, source, state, wait_for_state};
 
@@ -199,4 +203,30 @@ fn only_the_chosen_nic_answers_for_a_held_address() {
     let [first, second] = wires.map(|wire| wire.arp_replies_of(address));
     assert_eq!(first.len(), 0, "{first:?}");
     assert!(second.len() >= 5, "{second:?}");
+}
+
+#[test]
+fn a_host_that_claims_a_held_address_is_counted_and_logged() {
+    let pair = Pair::new();
+    let (_source, target) = pair.start(&automatic("1ms", 3));
+    pair.source_nic.pull();
+    wait_for_state(&target, "web1", "taken-over");
+
+    pair.source_nic.replug();
+    let address = "10.0.0.10".parse().expect("an address");
+    let claim = frames::arp_announcement(pair.source_nic.mac(), address);
+    pair.source.run(|| {
+        let socket = PacketSocket::open(pair.source_nic.index(), 1).expect("a packet socket");
+        socket.send(&claim).expect("a frame");
+    });
+
+    target.wait_for(PATIENCE, "the claim to be counted", |status| {
+        status["counters"]["pass_conflict"].as_u64() > Some(0)
+    });
+    let logged = clock::wait_until(PATIENCE, || {
+        target
+            .log()
+            .contains("claims 10.0.0.10, which is held here")
+    });
+    assert!(logged, "{}", target.log());
 }

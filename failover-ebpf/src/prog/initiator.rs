@@ -8,7 +8,7 @@ use failover_ebpf::{
     verdict::Verdict,
 };
 
-use super::{maps, packet::Packet, settle};
+use super::{maps, nics, packet::Packet, settle};
 
 /// An S-BFD reply.
 #[inline(never)]
@@ -24,6 +24,7 @@ pub(super) fn measure_echo(ctx: &XdpContext) -> Verdict {
 
 #[inline(always)]
 fn try_measure(packet: &mut Packet<'_>) -> Result<Verdict, Verdict> {
+    nics::addressed(packet)?;
     let reply: &Control = packet.headers().ok_or(Verdict::ReplyTruncated)?;
     reply.check(&heartbeat::REPLY)?;
     measure::check_control(reply)?;
@@ -32,7 +33,7 @@ fn try_measure(packet: &mut Packet<'_>) -> Result<Verdict, Verdict> {
         .get(number as u32)
         .ok_or(Verdict::ReplyUnknownSession)?;
     measure::check_session(reply, own)?;
-    match record(own, number, sequence) {
+    match record(own, number, sequence, reply.bfd.required_min_rx()) {
         Ok(()) => Ok(Verdict::ReplyMeasured),
         Err(NoSample::Stale) => Err(Verdict::ReplyStale),
         Err(NoSample::Duplicate) => Err(Verdict::ReplyDuplicate),
@@ -52,7 +53,7 @@ fn try_measure_echo(packet: &mut Packet<'_>) -> Result<Verdict, Verdict> {
     if !reply.intact() {
         return Err(Verdict::EchoBadChecksum);
     }
-    match record(own, number, reply.echo.sequence()) {
+    match record(own, number, reply.echo.sequence(), 0) {
         Ok(()) => Ok(Verdict::EchoMeasured),
         Err(NoSample::Stale) => Err(Verdict::EchoStale),
         Err(NoSample::Duplicate) => Err(Verdict::EchoDuplicate),
@@ -60,7 +61,12 @@ fn try_measure_echo(packet: &mut Packet<'_>) -> Result<Verdict, Verdict> {
 }
 
 #[inline(always)]
-fn record(own: &Session, number: u16, sequence: u16) -> Result<(), NoSample> {
+fn record(
+    own: &Session,
+    number: u16,
+    sequence: u16,
+    required_min_rx_us: u32,
+) -> Result<(), NoSample> {
     let tx = maps::SESSION_TX.get(number as u32).ok_or(NoSample::Stale)?;
     let rx = maps::SESSION_RX
         .get_ptr_mut(number as u32)
@@ -69,7 +75,7 @@ fn record(own: &Session, number: u16, sequence: u16) -> Result<(), NoSample> {
     let rx = unsafe { &mut *rx };
     // SAFETY: the helper has no preconditions.
     let now = unsafe { bpf_ktime_get_ns() };
-    let sample = measure::sample(own, tx, rx, sequence, now)?;
+    let sample = measure::sample(own, tx, rx, sequence, required_min_rx_us, now)?;
     measure::record(rx, &sample, now);
     Ok(())
 }

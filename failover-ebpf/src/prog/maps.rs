@@ -5,8 +5,12 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, DevMapHash, HashMap, LruHashMap, PerCpuArray},
 };
-use failover_ebpf::abi::{
-    self, Held, Ip, Nic, Session, SessionRx, SessionTx, Settings, Traffic, Watcher, WatcherState,
+use failover_ebpf::{
+    abi::{
+        self, Held, Ip, Nic, Session, SessionRx, SessionTx, Settings, Traffic, Watcher,
+        WatcherState,
+    },
+    wire::eth::Mac,
 };
 
 #[map]
@@ -16,7 +20,13 @@ pub(super) static SETTINGS: Array<Settings> = Array::pinned(1, 0);
 pub(super) static NICS: HashMap<u32, Nic> = HashMap::pinned(abi::MAX_NICS, 0);
 
 #[map]
+pub(super) static MACS: HashMap<Mac, u32> = HashMap::pinned(abi::MAX_MACS, 0);
+
+#[map]
 pub(super) static DISCRIMINATORS: HashMap<u32, u32> = HashMap::pinned(abi::MAX_DISCRIMINATORS, 0);
+
+#[map]
+pub(super) static OWN: HashMap<Ip, u32> = HashMap::pinned(abi::MAX_OWN, 0);
 
 #[map]
 pub(super) static INITIATORS: HashMap<Ip, u32> = HashMap::pinned(abi::MAX_INITIATORS, 0);

@@ -3,6 +3,7 @@
 mod fib;
 mod initiator;
 mod maps;
+mod nics;
 mod packet;
 mod rare;
 mod reflector;
@@ -11,6 +12,7 @@ mod steering;
 
 use aya_ebpf::programs::XdpContext;
 use failover_ebpf::{
+    abi::Settings,
     classify::{Class, classify},
     verdict::Verdict,
 };
@@ -27,13 +29,27 @@ pub(crate) fn process(ctx: &XdpContext) -> Verdict {
         return Verdict::PassUnrelated;
     };
     match classify(&Packet::new(ctx), own) {
-        Ok(Class::Request) => reflector::answer(ctx, own),
+        Ok(Class::Request { src, dst }) => request(ctx, own, src, dst),
         Ok(Class::Reply) => initiator::measure(ctx),
         Ok(Class::EchoReply) => initiator::measure_echo(ctx),
         Ok(Class::Arp) => resolution::answer(ctx),
         Ok(Class::Packet { src, dst }) => steering::steer(ctx, own, src, dst),
         Err(verdict) => verdict,
     }
+}
+
+/// A request that is not for our reflector goes the way of every packet: whoever has the address may have a reflector, too.
+#[inline(always)]
+fn request(ctx: &XdpContext, own: &Settings, src: [u8; 4], dst: [u8; 4]) -> Verdict {
+    let listening = reflector::listens(ctx);
+    if listening && reflector::is_own(dst) {
+        return reflector::answer(ctx, own);
+    }
+    let verdict = steering::steer(ctx, own, src, dst);
+    if listening && verdict == Verdict::PassUnrelated {
+        return Verdict::RequestNotOurs;
+    }
+    verdict
 }
 
 /// The verdict of a stage, whether it ended early or not.

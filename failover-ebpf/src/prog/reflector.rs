@@ -3,14 +3,25 @@
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::XdpContext};
 use aya_log_ebpf::warn;
 use failover_ebpf::{
-    abi::{Rare, Settings, Watcher, WatcherState, ipv4_key, settings},
+    abi::{Rare, Settings, Watcher, WatcherState, ipv4_key, nic, settings},
     heartbeat::{self, Control},
     reflect,
     verdict::Verdict,
-    wire::eth::Eth,
 };
 
-use super::{maps, packet::Packet, rare, settle};
+use super::{maps, nics, packet::Packet, rare, settle};
+
+/// Whether requests are answered on the NIC that this packet came in by.
+#[inline(always)]
+pub(super) fn listens(ctx: &XdpContext) -> bool {
+    nics::managed(Packet::new(ctx).ingress()).is_some_and(|nic| nic.flags & nic::REFLECT != 0)
+}
+
+/// Whether an address is the reflector's (RFC 7881: the destination SHOULD be checked as own).
+#[inline(always)]
+pub(super) fn is_own(dst: [u8; 4]) -> bool {
+    maps::OWN.get_ptr(ipv4_key(dst)).is_some()
+}
 
 /// Answers a request, or says why not.
 #[inline(never)]
@@ -20,9 +31,9 @@ pub(super) fn answer(ctx: &XdpContext, own: &Settings) -> Verdict {
 
 #[inline(always)]
 fn try_answer(packet: &mut Packet<'_>, own: &Settings) -> Result<Verdict, Verdict> {
-    let (ctx, ingress) = (packet.ctx(), packet.ingress());
+    let ctx = packet.ctx();
     // First, as another host's request is none of our business, however wrong it is.
-    to_us(packet.headers().ok_or(Verdict::PassTruncated)?, ingress)?;
+    nics::addressed(packet)?;
     let frame: &mut Control = packet.headers().ok_or(Verdict::RequestTruncated)?;
     frame.check(&heartbeat::REQUEST)?;
     reflect::check(frame)?;
@@ -31,16 +42,6 @@ fn try_answer(packet: &mut Packet<'_>, own: &Settings) -> Result<Verdict, Verdic
     in_time(own, frame)?;
     reflect::reply(frame, own.min_rx_us);
     Ok(Verdict::RequestAnswered)
-}
-
-/// A switch floods what it does not know.
-#[inline(always)]
-fn to_us(eth: &Eth, ingress: u32) -> Result<(), Verdict> {
-    // SAFETY: nobody removes an entry while it is read; user space replaces entries as a whole.
-    match unsafe { maps::NICS.get(ingress) } {
-        Some(nic) if nic.mac == eth.dst() => Ok(()),
-        _ => Err(Verdict::PassOtherHost),
-    }
 }
 
 #[inline(always)]

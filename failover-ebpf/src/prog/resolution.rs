@@ -9,7 +9,7 @@ use failover_ebpf::{
     wire::eth::Mac,
 };
 
-use super::{maps, packet::Packet, rare, settle};
+use super::{maps, nics, packet::Packet, rare, settle};
 
 /// Answers for held addresses; everything else passes.
 #[inline(never)]
@@ -26,7 +26,8 @@ fn try_answer(packet: &mut Packet<'_>) -> Result<Verdict, Verdict> {
     }
     // One question after the other: the verifier does not let two pointers be asked at once whether they are there.
     if let Some(sender) = held(frame.arp.spa())
-        && arp::is_conflict(&frame.arp, sender, own_mac(ingress)?)
+        && own_mac(ingress).is_ok()
+        && arp::is_conflict(&frame.arp, sender, nics::is_ours)
     {
         if rare::due(Rare::Conflict) {
             warn!(
@@ -45,8 +46,7 @@ fn try_answer(packet: &mut Packet<'_>) -> Result<Verdict, Verdict> {
 /// MAC of the NIC that a packet came in by. A NIC that is not managed answers for nothing.
 #[inline(always)]
 fn own_mac(ingress: u32) -> Result<Mac, Verdict> {
-    // SAFETY: user space replaces entries as a whole.
-    unsafe { maps::NICS.get(ingress) }
+    nics::managed(ingress)
         .map(|nic| nic.mac)
         .ok_or(Verdict::PassUnrelated)
 }

@@ -9,7 +9,7 @@ use failover_ebpf::{
     wire::eth::Mac,
 };
 
-use super::{fib, maps, packet::Packet, rare, settle};
+use super::{fib, maps, nics, packet::Packet, rare, settle};
 
 /// One lookup for everything that is not ours; a second one only while addresses are forwarded.
 #[inline(always)]
@@ -90,8 +90,7 @@ fn held(ip: [u8; 4]) -> Option<&'static Held> {
 /// MAC of the NIC that a packet came in by. On a NIC that is not managed nothing is steered.
 #[inline(always)]
 fn own_mac(ingress: u32) -> Result<Mac, Verdict> {
-    // SAFETY: user space replaces entries as a whole.
-    unsafe { maps::NICS.get(ingress) }
+    nics::managed(ingress)
         .map(|nic| nic.mac)
         .ok_or(Verdict::PassOtherHost)
 }

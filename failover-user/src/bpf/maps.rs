@@ -10,6 +10,7 @@ use aya::maps::{
 use failover_ebpf::{
     abi::{self, Held, Ip, Nic, Session, Settings, Traffic, Watcher, WatcherState, ipv4_key, map},
     verdict::Verdict,
+    wire::eth::Mac,
 };
 
 use super::pins::Pins;
@@ -18,7 +19,9 @@ use super::pins::Pins;
 pub struct Maps {
     settings: Array<MapData, Settings>,
     nics: HashMap<MapData, u32, Nic>,
+    macs: HashMap<MapData, Mac, u32>,
     discriminators: HashMap<MapData, u32, u32>,
+    own: HashMap<MapData, Ip, u32>,
     initiators: HashMap<MapData, Ip, u32>,
     watchers: HashMap<MapData, Watcher, WatcherState>,
     sessions: Array<MapData, Session>,
@@ -35,7 +38,9 @@ impl Maps {
         Ok(Self {
             settings: open(pins, map::SETTINGS)?,
             nics: open(pins, map::NICS)?,
+            macs: open(pins, map::MACS)?,
             discriminators: open(pins, map::DISCRIMINATORS)?,
+            own: open(pins, map::OWN)?,
             initiators: open(pins, map::INITIATORS)?,
             watchers: open(pins, map::WATCHERS)?,
             sessions: open(pins, map::SESSIONS)?,
@@ -63,6 +68,7 @@ impl Maps {
         self.nics
             .insert(index, nic, 0)
             .with_context(|| format!("writing NIC {index}"))?;
+        self.refresh_macs()?;
         match self.redirect.insert(index, index, None, 0) {
             Ok(()) => Ok(()),
             Err(XdpMapError::MapError(error)) => {
@@ -87,18 +93,32 @@ impl Maps {
             ignore_absent(self.redirect.remove(index))
                 .with_context(|| format!("removing NIC {index} as a way out"))?;
         }
-        Ok(())
+        self.refresh_macs()
     }
 
-    /// Replaces the reflector's discriminators and allowed initiators.
+    /// Two NICs may have one MAC, so the set of them is made anew.
+    fn refresh_macs(&mut self) -> anyhow::Result<()> {
+        let macs = self
+            .nics
+            .iter()
+            .map(|entry| entry.map(|(_, nic)| nic.mac))
+            .collect::<Result<Vec<Mac>, _>>()
+            .context("listing the MACs of NICs")?;
+        replace(&mut self.macs, &macs).context("writing the MACs of NICs")
+    }
+
+    /// Replaces the reflector's discriminators, the addresses that it answers at, and the initiators that it allows.
     pub fn set_reflector(
         &mut self,
         discriminators: &[u32],
+        own: &[Ipv4Addr],
         initiators: &[Ipv4Addr],
     ) -> anyhow::Result<()> {
-        let initiators: Vec<Ip> = initiators.iter().map(|ip| ipv4_key(ip.octets())).collect();
+        let keys =
+            |ips: &[Ipv4Addr]| -> Vec<Ip> { ips.iter().map(|ip| ipv4_key(ip.octets())).collect() };
         replace(&mut self.discriminators, discriminators).context("writing discriminators")?;
-        replace(&mut self.initiators, &initiators).context("writing initiators")
+        replace(&mut self.own, &keys(own)).context("writing the reflector's addresses")?;
+        replace(&mut self.initiators, &keys(initiators)).context("writing initiators")
     }
 
     /// Writes a session.

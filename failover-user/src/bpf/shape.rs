@@ -2,7 +2,10 @@
 
 use anyhow::{Context as _, ensure};
 use aya::maps::{MapData, MapInfo, MapType};
-use failover_ebpf::abi::{self, map};
+use failover_ebpf::{
+    abi::{self, map},
+    wire::eth::Mac,
+};
 
 use super::pins::Pins;
 
@@ -31,7 +34,9 @@ fn expected(name: &str) -> Option<Shape> {
     Some(match name {
         map::SETTINGS => shape::<u32, abi::Settings>(MapType::Array, 1),
         map::NICS => shape::<u32, abi::Nic>(MapType::Hash, abi::MAX_NICS),
+        map::MACS => shape::<Mac, u32>(MapType::Hash, abi::MAX_MACS),
         map::DISCRIMINATORS => shape::<u32, u32>(MapType::Hash, abi::MAX_DISCRIMINATORS),
+        map::OWN => shape::<abi::Ip, u32>(MapType::Hash, abi::MAX_OWN),
         map::INITIATORS => shape::<abi::Ip, u32>(MapType::Hash, abi::MAX_INITIATORS),
         map::WATCHERS => {
             shape::<abi::Watcher, abi::WatcherState>(MapType::LruHash, abi::MAX_WATCHERS)

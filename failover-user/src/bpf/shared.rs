@@ -20,6 +20,9 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 use super::pins::Pins;
 
+/// A reflector is asked at least this often, whatever it says: the slowest interval that can be configured.
+const SLOWEST_US: u32 = 60_000_000;
+
 /// One array, mapped.
 struct Mapping<T> {
     at: *mut T,
@@ -146,6 +149,14 @@ impl Sessions {
         let rx = self.rx.element(session);
         // SAFETY: as in `sending`.
         unsafe { atomic!(AtomicU64, (*rx).last_ns).load(Acquire) }
+    }
+
+    /// How fast the reflector says that it can be asked, in its latest valid reply; 0: it has not said.
+    pub fn required_min_rx_ns(&self, session: u16) -> u64 {
+        let rx = self.rx.element(session);
+        // SAFETY: as in `sending`.
+        let microseconds = unsafe { atomic!(AtomicU32, (*rx).required_min_rx_us).load(Relaxed) };
+        u64::from(microseconds.min(SLOWEST_US)) * 1000
     }
 
     /// What was measured of a session so far.

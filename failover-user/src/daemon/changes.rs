@@ -2,8 +2,6 @@
 
 use std::net::Ipv4Addr;
 
-use failover_ebpf::abi::Nic;
-
 use super::{Daemon, layout};
 use crate::{
     config::Deliver,
@@ -70,19 +68,20 @@ impl Daemon {
     }
 
     async fn appeared(&mut self, link: Link) -> anyhow::Result<()> {
-        let known = self
-            .network
-            .links
-            .get(&link.name)
-            .is_some_and(|known| known.index == link.index);
-        self.network.links.insert(link.name.clone(), link.clone());
-        if known {
+        let before = self.network.links.insert(link.name.clone(), link.clone());
+        if before.as_ref() == Some(&link) {
             return Ok(());
         }
         // What had the name before is gone, whether we have heard of that or not.
-        self.attached.remove(&link.name);
+        if let Some(before) = before.filter(|before| before.index != link.index) {
+            self.attached.remove(&before.name);
+            self.monitor.close_nic(before.index);
+            self.senders.close(before.index);
+        }
         self.write_settings()?;
-        self.manage_missing().await
+        self.refresh_plans();
+        self.manage_missing().await?;
+        self.watch_all()
     }
 
     /// A NIC that was made anew has lost the addresses that it held; one with another MAC has to be announced. Addresses
@@ -142,14 +141,7 @@ impl Daemon {
             return Ok(());
         };
         if (before.mac, before.mtu) != (link.mac, link.mtu) {
-            self.maps.set_nic(
-                link.index,
-                Nic {
-                    mac: link.mac,
-                    reserved: [0; 2],
-                    mtu: link.mtu,
-                },
-            )?;
+            self.maps.set_nic(link.index, self.nic(&link))?;
             self.refresh_plans();
             self.restore_addresses_on(&link);
             self.watch_all()?;

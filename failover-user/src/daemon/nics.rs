@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use failover_ebpf::abi::Nic;
+use failover_ebpf::abi::{Nic, nic};
 
 use super::{Daemon, layout};
 use crate::{
@@ -58,12 +58,7 @@ impl Daemon {
     }
 
     async fn manage(&mut self, link: &Link) -> anyhow::Result<()> {
-        let nic = Nic {
-            mac: link.mac,
-            reserved: [0; 2],
-            mtu: link.mtu,
-        };
-        self.maps.set_nic(link.index, nic)?;
+        self.maps.set_nic(link.index, self.nic(link))?;
         let mode = self.attach(link).await?;
         self.senders.open(link.index, &link.name)?;
         self.monitor.open_nic(link.index, &link.name);
@@ -82,6 +77,28 @@ impl Daemon {
             }),
         );
         Ok(())
+    }
+
+    /// A NIC as the program knows it.
+    pub(super) fn nic(&self, link: &Link) -> Nic {
+        Nic {
+            mac: link.mac,
+            mtu: link.mtu,
+            flags: if self.reflects_on(&link.name) {
+                nic::REFLECT
+            } else {
+                0
+            },
+            ..Nic::default()
+        }
+    }
+
+    /// Whether our reflector answers on a NIC, and at its addresses.
+    fn reflects_on(&self, name: &str) -> bool {
+        self.config
+            .reflector
+            .as_ref()
+            .is_some_and(|reflector| reflector.nics.iter().any(|nic| nic == name))
     }
 
     async fn attach(&mut self, link: &Link) -> anyhow::Result<Mode> {

@@ -1,5 +1,7 @@
 //! News from the heartbeat thread.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::{Daemon, layout};
@@ -31,10 +33,33 @@ impl Daemon {
                 times,
                 "the heartbeat thread ran late: no verdict until a later request is missed too",
             ),
+            Report::Pace {
+                path,
+                pace_ns,
+                interval_ns,
+            } => self.on_pace(path, pace_ns, interval_ns),
             Report::NicFailed { name, error } => {
                 self.record(None, "error", json!({ "nic": name, "error": error }));
             }
         }
+    }
+
+    /// RFC 7880 7.2.3: the reflector says how fast it can be asked. A failure is noticed later than configured.
+    fn on_pace(&mut self, path: PathId, pace_ns: u64, interval_ns: u64) {
+        let monitor = self.config.sources[path.source].paths[path.path].monitor;
+        let (pace, interval) = (
+            Duration::from_nanos(pace_ns),
+            Duration::from_nanos(interval_ns),
+        );
+        if pace > interval {
+            tracing::warn!(
+                %monitor, ?pace, ?interval,
+                "the reflector takes no faster heartbeats than this: raise `interval` here or lower its `min_rx`",
+            );
+        }
+        let unit = layout::unit_of(&self.config, path);
+        let fields = json!({ "monitor": monitor.to_string(), "pace_ns": pace_ns, "interval_ns": interval_ns });
+        self.record(Some(unit), "pace", fields);
     }
 
     pub(super) fn on_path(

@@ -102,17 +102,15 @@ impl Daemon {
         Ok(daemon)
     }
 
-    /// What the program has to know before it sees a frame.
+    /// What the program has to know before it sees a frame, and whenever the reflector's addresses change.
     pub(super) fn write_settings(&mut self) -> anyhow::Result<()> {
         let mut flags = settings::CONFIGURED;
         let mut min_rx_us = 0;
         if let Some(reflector) = &self.config.reflector {
+            let own: Vec<Ipv4Addr> = self.own_addresses(&reflector.nics).collect();
             let discriminators: Vec<u32> = match reflector.discriminator {
                 Some(discriminator) => vec![discriminator],
-                None => self
-                    .own_addresses(&reflector.nics)
-                    .map(Ipv4Addr::to_bits)
-                    .collect(),
+                None => own.iter().copied().map(Ipv4Addr::to_bits).collect(),
             };
             flags |= settings::REFLECT;
             if reflector.initiators.is_empty() {
@@ -120,9 +118,9 @@ impl Daemon {
             }
             min_rx_us = reflector.min_rx.as_micros() as u32;
             self.maps
-                .set_reflector(&discriminators, &reflector.initiators)?;
+                .set_reflector(&discriminators, &own, &reflector.initiators)?;
         } else {
-            self.maps.set_reflector(&[], &[])?;
+            self.maps.set_reflector(&[], &[], &[])?;
         }
         if !self.standbys().is_empty() {
             flags |= settings::FORWARDING;

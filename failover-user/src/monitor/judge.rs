@@ -16,6 +16,8 @@ pub struct Judge {
     not_before_ns: u64,
     /// How often one miss more would have been a verdict.
     near_misses: u64,
+    /// The verdict stood when our own link went down.
+    was_down: bool,
 }
 
 impl Judge {
@@ -28,6 +30,7 @@ impl Judge {
             first_missed_ns: 0,
             not_before_ns: 0,
             near_misses: 0,
+            was_down: false,
         }
     }
 
@@ -87,12 +90,34 @@ impl Judge {
         self.not_before_ns = now;
     }
 
-    /// The verdict would stand, but our own link is down: nothing can be said, until an answer says that the path works.
+    /// Our own link is down: nothing can be said.
     pub fn isolated(&mut self) {
         self.missed = 0;
-        if self.state != PathState::Unknown {
+        if self.state != PathState::Unknown && self.state != PathState::Isolated {
+            self.was_down = self.state == PathState::Down;
             self.state = PathState::Isolated;
         }
+    }
+
+    /// The verdict would stand, but our own link is down.
+    pub fn isolated_at_the_verdict(&mut self) {
+        self.isolated();
+        self.was_down = false;
+    }
+
+    /// Whether our own link, if it is back, leaves no excuse for the misses any more.
+    pub fn has_no_excuse(&self) -> bool {
+        self.state == PathState::Isolated && self.missed >= self.misses
+    }
+
+    /// Our own link is back, and nothing answers. A verdict that stood before stands again. Otherwise nothing is known: the
+    /// source may have failed meanwhile, or a switch may not forward to us yet.
+    pub fn rejoined(&mut self) {
+        self.state = if self.was_down {
+            PathState::Down
+        } else {
+            PathState::Unknown
+        };
     }
 
     fn alive(&mut self) {
@@ -209,6 +234,42 @@ mod tests {
         judge.answered();
 
         assert_eq!((isolated, judge.state()), (Isolated, Up));
+    }
+
+    #[test]
+    fn a_verdict_that_stood_before_our_link_went_down_stands_again() {
+        let mut judge = up();
+        for n in 2..=4 {
+            judge.missed(n * MS, MS);
+        }
+
+        judge.isolated();
+        let states: Vec<_> = (10..=12)
+            .map(|n| {
+                judge.missed(n * MS, MS);
+                judge.has_no_excuse()
+            })
+            .collect();
+        judge.rejoined();
+
+        assert_eq!(states, [false, false, true]);
+        assert_eq!(judge.state(), Down);
+    }
+
+    #[test]
+    fn after_our_own_outage_a_silent_source_is_unknown_and_not_down() {
+        let mut judge = up();
+        for n in 2..=4 {
+            judge.missed(n * MS, MS);
+        }
+        judge.isolated_at_the_verdict();
+        for n in 10..=12 {
+            judge.missed(n * MS, MS);
+        }
+
+        judge.rejoined();
+
+        assert_eq!(judge.state(), Unknown);
     }
 
     #[test]

@@ -136,6 +136,15 @@ pub enum Report {
         /// How often since the last such report.
         times: u64,
     },
+    /// Requests are sent at another pace from now on, because the reflector says how fast it can be asked.
+    Pace {
+        /// Which path.
+        path: PathId,
+        /// Time between two requests, nanoseconds.
+        pace_ns: u64,
+        /// The configured one.
+        interval_ns: u64,
+    },
     /// A NIC could not be opened for sending.
     NicFailed {
         /// Its name.
@@ -169,8 +178,9 @@ impl Monitor {
             .name("heartbeat".to_owned())
             .spawn(move || {
                 // The daemon waits for this answer; it only ever goes away together with the process.
-                let _ = ready.send(scheduling::acquire(interval));
-                inner.run();
+                let acquired = scheduling::acquire(interval);
+                let _ = ready.send(acquired.scheduling());
+                inner.run(acquired);
             })?;
         let scheduling = started.recv()?;
         Ok(Self {

@@ -43,7 +43,15 @@ pub struct Outcome {
     pub error: Option<String>,
 }
 
+/// Requests to the kernel beyond which a takeover takes longer than the time that the thread has reserved in a period.
+const LONG: usize = 32;
+
 impl Plan {
+    /// Whether carrying it out takes more than the thread's usual turn.
+    pub(super) fn is_long(&self) -> bool {
+        self.batch.requests().len() > LONG
+    }
+
     /// Carries the plan out. An address that cannot be taken does not keep the others from being taken.
     pub(super) fn execute(
         &self,
@@ -97,6 +105,18 @@ impl Plan {
 }
 
 impl Outcome {
+    /// Nothing was prepared for this unit, so nothing could be done.
+    pub(super) fn unprepared(now: u64) -> Self {
+        Self {
+            decided_ns: now,
+            addresses_ns: now,
+            entries_ns: now,
+            announced_ns: now,
+            held: 0,
+            error: Some("nothing is prepared for this takeover".to_owned()),
+        }
+    }
+
     /// From the decision to the last announcement.
     pub fn duration(&self) -> Duration {
         Duration::from_nanos(self.announced_ns - self.decided_ns)

@@ -35,9 +35,59 @@ const RUNTIME_MIN: Duration = Duration::from_micros(20);
 /// Below the kernel's own threads of the highest priority, above everything that administrators usually run.
 const FIFO_PRIORITY: i32 = 90;
 
+/// What the kernel has granted the heartbeat thread, and for which interval.
+#[derive(Clone, Copy, Debug)]
+pub struct Acquired {
+    scheduling: Scheduling,
+    interval: Duration,
+}
+
+impl Acquired {
+    /// Nothing has been asked for.
+    pub fn none() -> Self {
+        Self {
+            scheduling: Scheduling::Normal,
+            interval: PERIOD_MAX,
+        }
+    }
+
+    /// How the thread is scheduled.
+    pub fn scheduling(self) -> Scheduling {
+        self.scheduling
+    }
+
+    /// Lets the thread run on beyond its reserved time, which `SCHED_DEADLINE` would interrupt period by period, until the
+    /// guard is dropped.
+    pub fn uninterrupted(self) -> Uninterrupted {
+        let changed = self.scheduling == Scheduling::Deadline && fifo().is_ok();
+        Uninterrupted(changed.then_some(self.interval))
+    }
+}
+
+/// See [`Acquired::uninterrupted`].
+#[derive(Debug)]
+pub struct Uninterrupted(Option<Duration>);
+
+impl Drop for Uninterrupted {
+    fn drop(&mut self) {
+        if let Some(interval) = self.0
+            && let Err(error) = deadline(interval)
+        {
+            tracing::warn!(reason = %error, "heartbeats stay under SCHED_FIFO: SCHED_DEADLINE was refused");
+        }
+    }
+}
+
 /// Asks for the best scheduling that the kernel grants the calling thread, whose shortest interval is given. Says in one
 /// line why it is not the best one.
-pub fn acquire(interval: Duration) -> Scheduling {
+pub fn acquire(interval: Duration) -> Acquired {
+    Acquired {
+        scheduling: best(interval),
+        interval,
+    }
+}
+
+fn best(interval: Duration) -> Scheduling {
     let deadline = match deadline(interval) {
         Ok(()) => return Scheduling::Deadline,
         Err(error) => error,

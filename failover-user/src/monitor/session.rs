@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use failover_ebpf::abi::discriminator;
 
-use super::{PathStats, Request, Watch, judge::Judge};
+use super::{PathStats, Report, Request, Watch, judge::Judge};
 use crate::{
     bpf::shared::Sessions,
     policy::{PathId, PathState, UnitId},
@@ -21,6 +21,11 @@ pub(super) struct Session {
     sequence: u16,
     /// The request that is in flight: when it was sent.
     in_flight: Option<u64>,
+    /// Requests in a row that our own NIC refused.
+    refused: u32,
+    misses: u32,
+    /// The pace that the daemon knows of.
+    told_pace_ns: u64,
     request: Request,
     judge: Judge,
     stats: Arc<PathStats>,
@@ -44,6 +49,9 @@ impl Session {
             // The numbering goes on where an earlier daemon left it, so that its late replies are not taken for ours.
             sequence: shared.last_sequence(watch.session),
             in_flight: None,
+            refused: 0,
+            misses: watch.misses,
+            told_pace_ns: watch.interval.as_nanos() as u64,
             request: watch.request,
             judge: Judge::new(watch.misses),
             stats: watch.stats,
@@ -62,6 +70,24 @@ impl Session {
         self.judge.state()
     }
 
+    /// Time between two requests: the configured one, or what the reflector can take (RFC 7880 7.2.3: Required Min RX).
+    pub(super) fn pace_ns(&self, shared: &Sessions) -> u64 {
+        self.interval_ns.max(shared.required_min_rx_ns(self.number))
+    }
+
+    /// What the daemon is to be told about the pace, when it has changed.
+    pub(super) fn slowed(&mut self, pace_ns: u64) -> Option<Report> {
+        if pace_ns == self.told_pace_ns {
+            return None;
+        }
+        self.told_pace_ns = pace_ns;
+        Some(Report::Pace {
+            path: self.path,
+            pace_ns,
+            interval_ns: self.interval_ns,
+        })
+    }
+
     pub(super) fn last_reply_ns(&self, shared: &Sessions) -> u64 {
         shared.last_reply(self.number)
     }
@@ -75,24 +101,32 @@ impl Session {
     pub(super) fn judge(
         &mut self,
         shared: &Sessions,
-        has_carrier: impl FnOnce() -> bool,
+        has_carrier: impl Fn() -> bool,
     ) -> Option<Change> {
         let sent_ns = self.in_flight.take()?;
+        self.refused = 0;
         let before = (self.judge.state(), self.judge.missed_in_a_row());
-        if shared.answered(self.number, self.sequence) {
+        // The mark alone may be 65,536 requests old: nothing overwrites it while nothing answers.
+        let last_reply_ns = shared.last_reply(self.number);
+        if shared.answered(self.number, self.sequence) && last_reply_ns >= sent_ns {
             self.judge.answered();
         } else {
             self.stats.missed.fetch_add(1, Relaxed);
-            self.judge.missed(sent_ns, shared.last_reply(self.number));
-            // Our own dead link looks like a dead source: the driver is asked once, when it matters.
-            if self.judge.state() == PathState::Down
-                && before.0 != PathState::Down
-                && !has_carrier()
-            {
-                self.judge.isolated();
+            self.judge.missed(sent_ns, last_reply_ns);
+            // Our own dead link looks like a dead source: the driver is asked when it matters.
+            let verdict = self.judge.state() == PathState::Down && before.0 != PathState::Down;
+            if verdict && !has_carrier() {
+                self.judge.isolated_at_the_verdict();
+            } else if self.judge.has_no_excuse() && has_carrier() {
+                self.judge.rejoined();
             }
         }
         self.changed_since(before, shared)
+    }
+
+    /// Our own NIC has refused as many requests in a row as would have been a verdict.
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused >= self.misses
     }
 
     /// Our own NIC refuses to send.
@@ -118,6 +152,7 @@ impl Session {
     pub(super) fn not_sent(&mut self, shared: &Sessions) {
         shared.not_sent(self.number, self.sequence);
         self.in_flight = None;
+        self.refused = self.refused.saturating_add(1);
         self.stats.sent.fetch_sub(1, Relaxed);
     }
 

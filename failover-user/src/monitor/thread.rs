@@ -17,7 +17,8 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::{
     Command, Report, Watch, clock,
     nics::Nics,
-    plan::Plan,
+    plan::{Outcome, Plan},
+    scheduling::Acquired,
     session::{Change, Session},
 };
 use crate::{
@@ -82,6 +83,7 @@ pub(super) struct Heartbeats {
     units: BTreeMap<UnitId, Unit>,
     /// When which session (by index) is due.
     due: BinaryHeap<Reverse<(u64, usize)>>,
+    scheduling: Acquired,
     /// Sessions of this tick by NIC, kept for its memory.
     outgoing: Vec<(u32, usize)>,
     stalls: Stalls,
@@ -105,6 +107,7 @@ impl Heartbeats {
             sessions: Vec::new(),
             units: BTreeMap::new(),
             due: BinaryHeap::new(),
+            scheduling: Acquired::none(),
             outgoing: Vec::new(),
             stalls: Stalls::default(),
             inbox,
@@ -113,7 +116,8 @@ impl Heartbeats {
         })
     }
 
-    pub(super) fn run(mut self) {
+    pub(super) fn run(mut self, scheduling: Acquired) {
+        self.scheduling = scheduling;
         while self.obey() {
             self.tick();
             self.sleep();
@@ -223,9 +227,11 @@ impl Heartbeats {
             session.next_request(&self.shared, clock::now());
             self.outgoing.push((session.nic, index));
             // Ticks that were slept through are not made up for: they would be a burst.
-            let interval = session.interval_ns;
+            let pace = session.pace_ns(&self.shared);
+            let slowed = session.slowed(pace);
             self.due
-                .push(Reverse((due + interval * (1 + late_ns / interval), index)));
+                .push(Reverse((due + pace * (1 + late_ns / pace), index)));
+            self.report_if_any(slowed);
         }
         self.flush();
         if let Some(report) = self.stalls.due(now) {
@@ -287,8 +293,13 @@ impl Heartbeats {
     ) -> Option<Report> {
         let known = self.units.get_mut(&unit)?;
         known.armed = false;
-        let plan = known.plan.as_ref()?;
-        let outcome = plan.execute(now, &mut self.netlink, &mut self.addresses, &mut self.nics);
+        let outcome = match known.plan.as_ref() {
+            Some(plan) => {
+                let _uninterrupted = plan.is_long().then(|| self.scheduling.uninterrupted());
+                plan.execute(now, &mut self.netlink, &mut self.addresses, &mut self.nics)
+            }
+            None => Outcome::unprepared(now),
+        };
         Some(Report::TakenOver {
             unit,
             cause,
@@ -297,42 +308,58 @@ impl Heartbeats {
         })
     }
 
-    /// Sends what this tick made ready, by one system call a NIC.
+    /// Sends what this tick made ready, by one system call a NIC as long as it takes everything.
     fn flush(&mut self) {
         self.outgoing.sort_unstable();
         let mut start = 0;
         while let Some(&(nic, _)) = self.outgoing.get(start) {
-            let length = self.outgoing[start..]
-                .iter()
-                .take_while(|(other, _)| *other == nic)
-                .count();
-            let batch = &self.outgoing[start..start + length];
-            let frames = batch.iter().map(|&(_, index)| self.sessions[index].frame());
-            let (sent, error) = self.nics.send_batch(nic, frames);
-            if let Some(error) = error {
-                self.refused(start + sent, start + length, &error);
+            let end = start
+                + self.outgoing[start..]
+                    .iter()
+                    .take_while(|(other, _)| *other == nic)
+                    .count();
+            while start < end {
+                start = self.send(nic, start, end);
             }
-            start += length;
         }
         self.outgoing.clear();
     }
 
-    /// The NIC refused the frames from `start` to `end` of this tick: they were not sent, so they cannot be missed. A NIC
-    /// that is down or gone isolates its paths.
-    fn refused(&mut self, start: usize, end: usize, error: &std::io::Error) {
-        let nic = self.outgoing[start].0;
+    /// Sends the frames from `start` to `end` of this tick, and says where to go on: behind the end, or behind a frame that
+    /// was refused.
+    fn send(&mut self, nic: u32, start: usize, end: usize) -> usize {
+        let batch = &self.outgoing[start..end];
+        let frames = batch.iter().map(|&(_, index)| self.sessions[index].frame());
+        let (sent, error) = self.nics.send_batch(nic, frames);
+        let Some(error) = error else { return end };
+        let refused = start + sent;
         let dead = match error.raw_os_error() {
             Some(libc::ENETDOWN | libc::ENXIO | libc::ENODEV) => true,
             // A full queue, or no carrier: the kernel says the same of both.
             Some(libc::ENOBUFS) => !self.nics.has_carrier(nic),
             Some(_) | None => false,
         };
-        for place in start..end {
-            let index = self.outgoing[place].1;
-            self.sessions[index].not_sent(&self.shared);
-            if dead && let Some(change) = self.sessions[index].isolated(&self.shared) {
-                self.changed(index, change);
-            }
+        // What has no room now has none for the frames behind it either.
+        let next = if dead || error.kind() == std::io::ErrorKind::WouldBlock {
+            end
+        } else {
+            refused + 1
+        };
+        for place in refused..next {
+            self.refused(place, dead);
+        }
+        next
+    }
+
+    /// A frame was not sent, so it cannot be missed. A NIC that is down or gone, or that refuses as often as would be a
+    /// verdict, isolates its paths.
+    fn refused(&mut self, place: usize, dead: bool) {
+        let index = self.outgoing[place].1;
+        self.sessions[index].not_sent(&self.shared);
+        if (dead || self.sessions[index].is_refused())
+            && let Some(change) = self.sessions[index].isolated(&self.shared)
+        {
+            self.changed(index, change);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Giving the addresses back, step by step.
 //!
-//! If the source answers: drain (its MAC is announced, packets that still come here are turned round), a moment for
+//! If the source answers, and has done so for a while: drain (its MAC is announced, packets that still come here are turned round), a moment for
 //! requests that are being served, remove the addresses, wait until nobody sends here any more, forget. If it does not:
 //! remove, forget. A step that fails is noted and the next one follows: half a failback is worse.
 
@@ -12,6 +12,11 @@ use super::{
     unit::{Phase, Turn, Unit, nanos},
     words,
 };
+
+/// How long the source must have answered without a break before packets are turned round to it. Heartbeats are answered in
+/// its driver; its stack may still be looking for its neighbours, whose ARP entries the dead link had flushed: a request that
+/// is lost is sent again after one second (Linux, `retrans_time_ms`).
+pub const SETTLE: Duration = Duration::from_secs(2);
 
 /// From the end of [`Action::Drain`] to [`Action::RemoveAddresses`]: requests that were delivered to this host's service
 /// before are answered, from the address that they were sent to, before that address goes.
@@ -31,6 +36,8 @@ pub(super) struct GivingBack {
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
+    /// The source answers, but not for long enough.
+    Settling { until: Now },
     /// [`Action::Drain`] was given.
     Draining,
     /// Requests are being answered.
@@ -46,7 +53,7 @@ enum Step {
 impl GivingBack {
     pub(super) fn next_deadline(&self) -> Option<Now> {
         match self.step {
-            Step::Grace { until, .. } => Some(until),
+            Step::Settling { until } | Step::Grace { until, .. } => Some(until),
             Step::TurningRound { forget_at } => Some(forget_at),
             Step::Draining | Step::Removing { .. } | Step::Forgetting => None,
         }
@@ -56,13 +63,22 @@ impl GivingBack {
 impl Unit {
     /// From `taken-over`: begins to give the addresses back.
     pub(super) fn start_failback(&mut self, turn: &mut Turn, on: On, cause: impl Into<String>) {
-        let answers = self.paths.answer();
         self.paths.forget_silent();
         self.go(turn, State::FailingBack, on, cause);
-        if answers {
-            self.step(turn, Step::Draining);
-        } else {
-            self.step(turn, Step::Removing { forget_at: None });
+        let first = self.first_step(turn.now);
+        self.step(turn, first);
+    }
+
+    /// With a source that answers, its addresses are handed over; otherwise they are just let go.
+    fn first_step(&self, now: Now) -> Step {
+        if !self.paths.answer() {
+            return Step::Removing { forget_at: None };
+        }
+        match self.paths.answering_since() {
+            Some(since) if since.saturating_add(nanos(SETTLE)) > now => Step::Settling {
+                until: since.saturating_add(nanos(SETTLE)),
+            },
+            Some(_) | None => Step::Draining,
         }
     }
 
@@ -85,7 +101,7 @@ impl Unit {
             Step::Draining => turn.actions.push(Action::Drain { unit }),
             Step::Removing { .. } => turn.actions.push(Action::RemoveAddresses { unit }),
             Step::Forgetting => turn.actions.push(Action::Forget { unit }),
-            Step::Grace { .. } | Step::TurningRound { .. } => {}
+            Step::Settling { .. } | Step::Grace { .. } | Step::TurningRound { .. } => {}
         }
         if let Phase::GivingBack(giving_back) = &mut self.phase {
             giving_back.step = step;
@@ -122,7 +138,7 @@ impl Unit {
             }
             Step::Forgetting => ("clearing the takeover map", None),
             // Nothing was asked for, so this answers nothing.
-            Step::Grace { .. } | Step::TurningRound { .. } => return,
+            Step::Settling { .. } | Step::Grace { .. } | Step::TurningRound { .. } => return,
         };
         if let Some(error) = error {
             giving_back.errors.push(format!("{what} failed: {error}"));
@@ -140,6 +156,10 @@ impl Unit {
             return;
         };
         match giving_back.step {
+            Step::Settling { until } if until <= turn.now => {
+                let next = self.first_step(turn.now);
+                self.step(turn, next);
+            }
             Step::Grace { until, forget_at } if until <= turn.now => {
                 self.step(
                     turn,
@@ -151,7 +171,8 @@ impl Unit {
             Step::TurningRound { forget_at } if forget_at <= turn.now => {
                 self.step(turn, Step::Forgetting)
             }
-            Step::Grace { .. }
+            Step::Settling { .. }
+            | Step::Grace { .. }
             | Step::TurningRound { .. }
             | Step::Draining
             | Step::Removing { .. }

@@ -26,7 +26,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-pub use failback::{DRAIN, GRACE};
+pub use failback::{DRAIN, GRACE, SETTLE};
 pub use machine::Policy;
 pub use takeover::THREAD_WAIT;
 pub use types::*;

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::{
-    PathState,
+    Now, PathState,
     trigger::{UnitVerdict, verdict},
 };
 use crate::config::{self, Trigger};
@@ -21,6 +21,8 @@ pub(super) struct Path {
     pub(super) missed: u32,
     /// It has answered since monitoring, or the latest failback, began.
     seen: bool,
+    /// Since when it answers without having been down, isolated or unknown in between.
+    answering_since: Option<Now>,
 }
 
 impl Path {
@@ -32,6 +34,7 @@ impl Path {
             reported: PathState::Unknown,
             missed: 0,
             seen: false,
+            answering_since: None,
         }
     }
 
@@ -77,16 +80,23 @@ impl Paths {
     }
 
     /// Takes note of a report. Paths that are not of this unit are ignored.
-    pub(super) fn report(&mut self, index: usize, state: PathState, missed: u32) {
+    pub(super) fn report(&mut self, index: usize, state: PathState, missed: u32, now: Now) {
         let Some(path) = self.list.iter_mut().find(|path| path.index == index) else {
             return;
         };
         path.reported = state;
         path.missed = missed;
         match state {
-            PathState::Up => path.seen = true,
-            PathState::Unknown => path.seen = false,
-            PathState::Missing | PathState::Down | PathState::Isolated => {}
+            PathState::Up => {
+                path.seen = true;
+                path.answering_since.get_or_insert(now);
+            }
+            PathState::Missing => {}
+            PathState::Unknown => {
+                path.seen = false;
+                path.answering_since = None;
+            }
+            PathState::Down | PathState::Isolated => path.answering_since = None,
         }
     }
 
@@ -108,6 +118,12 @@ impl Paths {
     /// A path has failed.
     pub(super) fn any_down(&self) -> bool {
         self.list.iter().any(|path| path.state() == PathState::Down)
+    }
+
+    /// Since when every path that answers has done so.
+    pub(super) fn answering_since(&self) -> Option<Now> {
+        let answering = self.list.iter().filter(|path| path.answers());
+        answering.filter_map(|path| path.answering_since).max()
     }
 
     /// Every path answered its latest request.

@@ -1,23 +1,23 @@
 //! The acts: a healthy source, load, the pulled cable, the takeover, the cable back in, the failback.
 
-use std::{path::Path, thread, time::Duration};
+use std::{path::PathBuf, thread, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use failover_user::{control::protocol::Status, policy};
 
-use crate::lab::{Capture, Client, Daemon, Direction, clock::now_ns};
+use crate::lab::{Capture, Client, Daemon, Direction, Report, clock::now_ns};
 
 use super::{
-    Options, interrupt, show,
-    story::{Lane, Machinery, Story},
+    Options,
+    files::Files,
+    interrupt,
+    pace::Pace,
+    story::{Lane, LogLine, Machinery, Story},
     summary,
     timeline::What,
     topology::{ADDRESSES, Address, Cast, DIAGRAM, SOURCE},
     watch::{Events, Watcher},
 };
-
-/// How long the load runs in each situation before the next thing happens.
-const WHILE: Duration = Duration::from_millis(500);
 
 /// How long anything may take besides the heartbeats' own time.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,22 +26,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const FAILBACK_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Plays everything once.
-pub fn play(options: &Options) -> Result<Story> {
-    show::act(
+pub(super) fn play(options: &Options, files: &Files, pace: Pace) -> Result<Story> {
+    pace.act(
         1,
         "Daemons on source and target, a service on source, target and standby",
     );
     for line in DIAGRAM.lines() {
-        show::line(line);
+        pace.line(line);
     }
 
-    let cast = Cast::assemble(
-        &options.failover,
-        &options.out,
-        options.interval,
-        options.misses,
-    );
-    let played = perform(options, &cast);
+    let cast = Cast::assemble(&options.failover, files, options.interval, options.misses);
+    let played = perform(options, pace, &cast);
 
     if let Err(error) = &played
         && !error.is::<interrupt::Interrupted>()
@@ -58,7 +53,7 @@ pub fn play(options: &Options) -> Result<Story> {
     played
 }
 
-fn perform(options: &Options, cast: &Cast) -> Result<Story> {
+fn perform(options: &Options, pace: Pace, cast: &Cast) -> Result<Story> {
     let target = &cast.target_daemon;
     let window = options.interval * (options.misses + 2);
     let patience = PATIENCE + 5 * window;
@@ -66,9 +61,9 @@ fn perform(options: &Options, cast: &Cast) -> Result<Story> {
     let addresses = ADDRESSES.map(|address| address.ip);
 
     wait_healthy(target, patience)?;
-    show_health(&target.typed_status());
+    show_health(pace, &target.typed_status());
 
-    show::act(
+    pace.act(
         2,
         &format!(
             "Load: {} requests a second to {}, a tenth of that to each of the others",
@@ -85,14 +80,15 @@ fn perform(options: &Options, cast: &Cast) -> Result<Story> {
             .iter()
             .map(|(address, _, client)| (address.ip, client)),
         hold_back,
+        pace.told,
     );
     watcher.zero(started_ns);
     watcher.until(patience, "the source answers", |timeline| {
         Watcher::all_answered(timeline, 0, |_| "source", &addresses)
     })?;
-    watcher.during(WHILE)?;
+    watcher.during(pace.wait + pace.delay)?;
 
-    show::act(
+    pace.act(
         3,
         "The source's cable is pulled (0 ms: no frame passes from here on)",
     );
@@ -104,9 +100,9 @@ fn perform(options: &Options, cast: &Cast) -> Result<Story> {
         Watcher::all_answered(timeline, pulled_ns, stand_in, &addresses)
     })?;
     watcher.settle(hold_back)?;
-    watcher.during(WHILE)?;
+    watcher.during(pace.wait)?;
 
-    show::act(
+    pace.act(
         4,
         "The cable is plugged in again; the target goes on standing in",
     );
@@ -117,9 +113,9 @@ fn perform(options: &Options, cast: &Cast) -> Result<Story> {
         timeline.has(replugged_ns, |what| *what == What::HeartbeatsBack)
     })?;
     watcher.settle(hold_back)?;
-    watcher.during(WHILE)?;
+    watcher.during(pace.wait)?;
 
-    show::act(
+    pace.act(
         5,
         &format!("Planned failback under load: failover failback {SOURCE} --yes"),
     );
@@ -132,13 +128,13 @@ fn perform(options: &Options, cast: &Cast) -> Result<Story> {
             && Watcher::all_answered(timeline, failback_ns, |_| "source", &addresses)
     })?;
     watcher.settle(hold_back)?;
-    watcher.during(WHILE)?;
+    watcher.during(pace.wait)?;
 
     let machinery = machinery(cast);
     let marks = watcher.into_marks();
-    let lanes = clients
+    let lanes = finish(clients)
         .into_iter()
-        .map(|(address, per_second, client)| lane(&address, per_second, client, &cast.second_wire))
+        .map(|(address, per_second, report)| lane(&address, per_second, report, &cast.second_wire))
         .collect();
 
     Ok(Story {
@@ -187,11 +183,11 @@ fn wait_healthy(target: &Daemon, patience: Duration) -> Result<()> {
     }
 }
 
-fn show_health(status: &Status) {
+fn show_health(pace: Pace, status: &Status) {
     let path = &status.sources[0].paths[0];
     let us = |ns: u64| format!("{:.1} us", ns as f64 / 1e3);
 
-    show::line(format_args!(
+    pace.line(format_args!(
         "{SOURCE} is healthy: {} heartbeats answered in its kernel, round trip {} at the median, {} at most",
         path.received,
         us(path.rtt_ns.p50),
@@ -226,14 +222,36 @@ fn fail_back(target: &Daemon, watcher: &mut Watcher<'_>) -> Result<()> {
     Ok(())
 }
 
-fn lane(address: &Address, per_second: u64, client: Client, second_wire: &Capture) -> Lane {
+/// Ends the clients, all at once: each waits for answers that are on their way.
+fn finish(clients: Vec<(Address, u64, Client)>) -> Vec<(Address, u64, Report)> {
+    thread::scope(|scope| {
+        let ending: Vec<_> = clients
+            .into_iter()
+            .map(|(address, per_second, client)| {
+                (address, per_second, scope.spawn(|| client.finish()))
+            })
+            .collect();
+
+        ending
+            .into_iter()
+            .map(|(address, per_second, thread)| {
+                let report = thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+
+                (address, per_second, report)
+            })
+            .collect()
+    })
+}
+
+fn lane(address: &Address, per_second: u64, report: Report, second_wire: &Capture) -> Lane {
     // Replies that a host sends by the target's second NIC have the address as their source.
     let octets: Vec<u8> = address
         .ip
         .split('.')
         .filter_map(|octet| octet.parse().ok())
         .collect();
-    let report = client.finish();
     let left_by_place = (address.nic == "ens2").then(|| {
         second_wire.count(|frame| {
             frame.direction == Direction::Out
@@ -266,12 +284,17 @@ fn machinery(cast: &Cast) -> Machinery {
         source: nics(&cast.source_daemon.typed_status()),
         target: nics(&target),
         scheduling: target.scheduling,
+        warnings: cast
+            .daemons()
+            .iter()
+            .flat_map(|(host, daemon)| LogLine::warnings(host, &daemon.log()))
+            .collect(),
     }
 }
 
-/// Writes the picture into `out` and returns where it is.
-pub fn picture(story: &Story, out: &Path) -> Result<std::path::PathBuf> {
-    let path = out.join("timeline.svg");
+/// Writes the picture and returns where it is.
+pub fn picture(story: &Story, files: &Files) -> Result<PathBuf> {
+    let path = files.picture();
 
     std::fs::write(&path, super::picture::svg(story)?)
         .with_context(|| format!("writing {}", path.display()))?;

@@ -1,14 +1,23 @@
 //! The demonstration: the main job on this machine, on real packets, shown while it happens.
 //!
 //! [`topology`] builds the network, [`acts`] plays on it, [`watch`] gathers what the daemon and the clients report into a
-//! [`timeline`], and [`summary`] and [`picture`] tell the [`story`] of it.
+//! [`timeline`], and [`summary`] and [`picture`] tell the [`story`] of it. `--runs` plays it several times and makes a
+//! [`table`] of [`figures`].
 
 pub mod acts;
+pub mod disturbed;
+pub mod figures;
+pub mod files;
 mod interrupt;
+mod machine;
+mod many;
+mod pace;
 pub mod picture;
 mod show;
+pub mod spread;
 pub mod story;
 pub mod summary;
+pub mod table;
 pub mod timeline;
 pub mod topology;
 mod watch;
@@ -24,7 +33,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::lab::Namespace;
 
-use self::summary::Summary;
+use self::{files::Files, pace::Pace, summary::Summary};
 
 /// Plays the main job on this machine: a source fails, a target stands in, the source comes back.
 #[derive(Clone, Debug, clap::Parser)]
@@ -45,6 +54,9 @@ pub struct Options {
     /// Requests a second to the source's first address; the others get a tenth
     #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(10..=100_000))]
     pub rate: u64,
+    /// Play this often, quietly, and compare the figures with what is allowed; the picture is of the median run
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub runs: u32,
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
@@ -107,9 +119,18 @@ fn whole(options: &Options) -> Result<()> {
     std::fs::create_dir_all(&options.out)
         .with_context(|| format!("making {}", options.out.display()))?;
 
-    let story = acts::play(options)?;
+    if options.runs > 1 {
+        many::play(options)
+    } else {
+        once(options)
+    }
+}
+
+fn once(options: &Options) -> Result<()> {
+    let files = Files::only(&options.out);
+    let story = acts::play(options, &files, Pace::TOLD)?;
     let summary = Summary::of(&story);
-    let picture = acts::picture(&story, &options.out)?;
+    let picture = acts::picture(&story, &files)?;
 
     show::heading("Summary");
     for line in summary::lines(&story, &summary) {

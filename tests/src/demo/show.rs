@@ -23,6 +23,11 @@ pub(super) fn line(text: impl Display) {
     print(format!("   {text}").trim_end());
 }
 
+/// A line that deserves attention.
+pub(super) fn note(text: impl Display) {
+    line(text.to_string().yellow());
+}
+
 /// A heading without a number.
 pub(super) fn heading(text: &str) {
     print(format_args!("\n{}", text.bold()));

@@ -53,6 +53,46 @@ pub struct Machinery {
     pub source: Vec<String>,
     /// How the target's heartbeat thread is scheduled.
     pub scheduling: String,
+    /// What they logged as a warning or an error.
+    pub warnings: Vec<LogLine>,
+}
+
+/// A line of a daemon's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// The daemon's host.
+    pub host: String,
+    /// The message and its fields.
+    pub text: String,
+}
+
+impl LogLine {
+    /// The warnings and errors in the log of the daemon on `host`: lines such as
+    /// `2026-01-01T00:00:00Z  WARN failover_user::daemon: message key=value`.
+    pub fn warnings(host: &str, log: &str) -> Vec<Self> {
+        let text = |line: &str| {
+            let (_time, rest) = line.split_once(' ')?;
+            let rest = rest.trim_start();
+            let said = rest
+                .strip_prefix("WARN ")
+                .or_else(|| rest.strip_prefix("ERROR "))?;
+
+            // Without the module's path.
+            Some(
+                said.split_once(": ")
+                    .map_or(said, |(_, text)| text)
+                    .to_owned(),
+            )
+        };
+
+        log.lines()
+            .filter_map(text)
+            .map(|text| Self {
+                host: host.to_owned(),
+                text,
+            })
+            .collect()
+    }
 }
 
 impl Story {
@@ -150,5 +190,31 @@ pub(super) mod sample {
                 .collect(),
             machinery: Machinery::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_of_a_log_are_those_lines_alone() {
+        let log = "\
+2026-11-23T17:58:48.430550Z  INFO failover_user::events: carrier=true nic=ens1
+2026-11-23T17:55:29.070025Z  WARN failover_user::daemon::reports: it ran late: no verdict late_ns=34279284 times=9
+2026-11-23T17:55:29.080025Z ERROR failover_user::daemon: no WARN of this
+";
+
+        let warnings = LogLine::warnings("target", log);
+
+        let texts: Vec<&str> = warnings.iter().map(|line| &*line.text).collect();
+        assert_eq!(
+            texts,
+            [
+                "it ran late: no verdict late_ns=34279284 times=9",
+                "no WARN of this"
+            ]
+        );
+        assert_eq!(warnings[0].host, "target");
     }
 }

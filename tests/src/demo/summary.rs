@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 use crate::lab::Report;
 
 use super::{
+    disturbed,
     story::{Lane, Story},
     timeline::What,
 };
@@ -21,7 +22,7 @@ pub struct Summary {
     pub detect: Option<Duration>,
     /// From the decision to the last announcement.
     pub takeover: Option<Duration>,
-    /// From the pull to the first answer by a stand-in there may pass: `(misses + 2) x interval + 3 ms`.
+    /// [`bound`].
     pub bound: Duration,
 }
 
@@ -54,7 +55,7 @@ impl Summary {
                 return None;
             };
 
-            Some(Duration::from_nanos(detect_ns))
+            (mark.at_ns >= story.pulled_ns).then(|| Duration::from_nanos(detect_ns))
         });
         let instant =
             |such: fn(&What) -> bool| story.first(story.pulled_ns, such).map(|mark| mark.at_ns);
@@ -71,7 +72,7 @@ impl Summary {
             takeover: decided.zip(announced).map(|(decided, announced)| {
                 Duration::from_nanos(announced.saturating_sub(decided))
             }),
-            bound: (story.misses + 2) * story.interval + Duration::from_millis(3),
+            bound: bound(story.interval, story.misses),
         }
     }
 
@@ -146,6 +147,11 @@ impl LaneSummary {
 
         text
     }
+}
+
+/// What may pass from the pull to the first answer by a stand-in: `(misses + 2) x interval + 3 ms`.
+pub fn bound(interval: Duration, misses: u32) -> Duration {
+    (misses + 2) * interval + Duration::from_millis(3)
 }
 
 /// From the last answer before `ended_ns` to then.
@@ -242,13 +248,10 @@ pub fn lines(story: &Story, summary: &Summary) -> Vec<String> {
                 lane.place
             ));
         }
+    }
 
-        if figures.lost_besides > 0 {
-            lines.push(format!(
-                "ATTENTION   {} requests to {} were lost outside of outage and failback",
-                figures.lost_besides, lane.address
-            ));
-        }
+    for note in disturbed::notes(story, &summary.lanes) {
+        lines.push(format!("ATTENTION   {note}"));
     }
 
     lines.push(format!(
@@ -266,7 +269,8 @@ pub fn lines(story: &Story, summary: &Summary) -> Vec<String> {
     lines
 }
 
-fn scheduling(name: &str) -> String {
+/// How the heartbeat thread is scheduled, in the words of the scheduler's documentation.
+pub fn scheduling(name: &str) -> String {
     match name {
         "deadline" => "SCHED_DEADLINE".to_owned(),
         "fifo" => "SCHED_FIFO".to_owned(),

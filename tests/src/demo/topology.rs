@@ -9,13 +9,11 @@
 //!                                            10.0.5.1        10.0.5.20
 //! ```
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs, path::Path, time::Duration};
 
 use crate::lab::{Capture, Client, Daemon, Host, Lab, Nic, Service};
+
+use super::files::Files;
 
 /// The name that the target knows the source by.
 pub const SOURCE: &str = "web1";
@@ -90,7 +88,7 @@ pub struct Cast {
     pub target_daemon: Daemon,
     /// The source's daemon.
     pub source_daemon: Daemon,
-    logs: Option<PathBuf>,
+    files: Option<Files>,
     _services: Vec<Service>,
     /// Everything on the cable of the target's second NIC.
     pub second_wire: Capture,
@@ -101,9 +99,9 @@ pub struct Cast {
 }
 
 impl Cast {
-    /// Builds the network and starts services and daemons. The daemons' logs go to `out` in the end.
+    /// Builds the network and starts services and daemons. The daemons' logs go to `files` in the end.
     #[track_caller]
-    pub fn assemble(failover: &Path, out: &Path, interval: Duration, misses: u32) -> Self {
+    pub fn assemble(failover: &Path, files: &Files, interval: Duration, misses: u32) -> Self {
         let lab = Lab::new();
         let switch = lab.switch("switch");
         let [client, source, target, standby] =
@@ -163,7 +161,7 @@ impl Cast {
         Self {
             target_daemon,
             source_daemon,
-            logs: Some(out.to_owned()),
+            files: Some(files.clone()),
             _services: services,
             second_wire: Capture::on_wire(&second),
             source_nic,
@@ -205,12 +203,12 @@ impl Cast {
 
 impl Drop for Cast {
     fn drop(&mut self) {
-        let Some(out) = self.logs.take() else {
+        let Some(files) = self.files.take() else {
             return;
         };
 
         for (host, daemon) in self.daemons() {
-            let path = out.join(format!("{host}.log"));
+            let path = files.path(&format!("{host}.log"));
 
             if let Err(error) = fs::write(&path, daemon.log()) {
                 eprintln!("the log of the {host} cannot be kept: {error}");

@@ -82,14 +82,18 @@ pub(super) struct Watcher<'a> {
     timeline: Timeline,
     /// Instants are shown relative to this one.
     zero_ns: u64,
+    /// Whether anything is shown.
+    told: bool,
 }
 
 impl<'a> Watcher<'a> {
-    /// Watches these events and clients. A mark is shown `patience` after its instant, so that marks come in order.
+    /// Watches these events and clients. A mark is shown `patience` after its instant, so that marks come in order;
+    /// none is unless the run is `told`.
     pub(super) fn new(
         events: &'a Events,
         clients: impl IntoIterator<Item = (&'static str, &'a Client)>,
         patience: Duration,
+        told: bool,
     ) -> Self {
         let patience_ns = u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX);
 
@@ -106,6 +110,7 @@ impl<'a> Watcher<'a> {
                 .collect(),
             timeline: Timeline::new(patience_ns),
             zero_ns: now_ns(),
+            told,
         }
     }
 
@@ -167,6 +172,10 @@ impl<'a> Watcher<'a> {
 
     /// Watches until everything that has happened so far has been shown.
     pub(super) fn settle(&mut self, patience: Duration) -> Result<()> {
+        if !self.told {
+            return Ok(());
+        }
+
         self.during(patience + LOOK)
     }
 
@@ -224,8 +233,8 @@ impl<'a> Watcher<'a> {
     }
 
     fn show(&mut self, now_ns: u64) {
-        for mark in self.timeline.due(now_ns) {
-            show::mark(&mark, self.zero_ns);
+        for mark in self.timeline.due(now_ns).iter().filter(|_| self.told) {
+            show::mark(mark, self.zero_ns);
         }
     }
 

@@ -21,6 +21,7 @@ fn an_adopted_unit_fails_back_like_any_other() {
     absent.adopt(false);
     answers.adopt(false);
     answers.path(0, Up);
+    answers.settle();
 
     assert_eq!(
         absent.command(Command::Failback),

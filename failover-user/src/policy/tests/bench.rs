@@ -4,7 +4,9 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use crate::{
     config::{Address, Deliver, Failback, OnFailure, Path, Probe, Source, Trigger},
-    policy::{Action, Cause, Command, Input, Now, PathId, PathState, Policy, State, UnitId, table},
+    policy::{
+        Action, Cause, Command, Input, Now, PathId, PathState, Policy, SETTLE, State, UnitId, table,
+    },
 };
 
 pub(super) const MS: Now = 1_000_000;
@@ -211,6 +213,11 @@ impl Bench {
         }
         self.now = end;
         words
+    }
+
+    /// Lets the source answer for as long as a failback wants to see before it drains.
+    pub(super) fn settle(&mut self) {
+        self.pass(SETTLE.as_millis() as Now);
     }
 
     /// [`Self::pass`] for those who do not care when.

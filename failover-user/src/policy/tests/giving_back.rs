@@ -32,6 +32,7 @@ fn with_a_source_that_answers_it_drains_waits_removes_waits_and_forgets() {
     let mut bench = Bench::taken_over(1, |_| {});
     bench.path(0, Up);
 
+    bench.settle();
     let begun = bench.command(Command::Failback);
     let drained = bench.step_done();
     let waited = bench.pass(500);
@@ -50,6 +51,35 @@ fn with_a_source_that_answers_it_drains_waits_removes_waits_and_forgets() {
     );
     assert_eq!(forgotten, ["failing-back->healthy", "arm"]);
     assert_eq!(bench.cause(), "source answers; addresses given back");
+}
+
+#[test]
+fn a_source_that_has_only_just_come_back_is_watched_for_a_while_first() {
+    let mut bench = Bench::taken_over(1, |_| {});
+    bench.path(0, Up);
+    bench.pass(500);
+
+    let begun = bench.command(Command::Failback);
+    let waited = bench.pass(3000);
+
+    assert_eq!(begun, ["taken-over->failing-back"]);
+    assert_eq!(
+        without_announcements(waited),
+        [(1500, "drain".to_owned())],
+        "2 s after the first answer"
+    );
+}
+
+#[test]
+fn a_source_that_goes_again_while_it_is_watched_is_not_waited_for() {
+    let mut bench = Bench::taken_over(1, |_| {});
+    bench.path(0, Up);
+    bench.command(Command::Failback);
+
+    bench.path(0, Down);
+    let words = bench.pass_words(3000);
+
+    assert_eq!(words, ["remove"]);
 }
 
 #[test]
@@ -96,6 +126,7 @@ fn after_it_a_path_that_is_still_silent_does_not_count_and_keeps_the_thread_disa
     let mut bench = Bench::healthy(2, |source| source.trigger = Trigger::Any);
     bench.path(1, Down);
     bench.done(crate::policy::Cause::Verdict, 2);
+    bench.settle();
     bench.command(Command::Failback);
     bench.step_done();
     bench.pass(500);
@@ -120,6 +151,7 @@ fn a_unit_whose_thread_must_stay_disarmed_is_taken_over_by_command() {
     let mut bench = Bench::healthy(2, |source| source.trigger = Trigger::Any);
     bench.path(1, Down);
     bench.done(crate::policy::Cause::Verdict, 2);
+    bench.settle();
     bench.command(Command::Failback);
     bench.step_done();
     bench.pass(500);
@@ -145,6 +177,7 @@ fn one_miss_is_no_reason_to_skip_the_drain() {
     bench.path(0, Up);
     bench.path(0, Missing);
 
+    bench.settle();
     let words = bench.command(Command::Failback);
 
     assert_eq!(words, ["taken-over->failing-back", "drain"]);
@@ -154,6 +187,7 @@ fn one_miss_is_no_reason_to_skip_the_drain() {
 fn steps_that_fail_do_not_stop_it_and_are_told() {
     let mut bench = Bench::taken_over(1, |_| {});
     bench.path(0, Up);
+    bench.settle();
     bench.command(Command::Failback);
 
     bench.step_failed("no MAC");
@@ -180,6 +214,7 @@ fn steps_that_fail_do_not_stop_it_and_are_told() {
 fn a_removal_that_outlasts_the_drain_is_followed_by_forget_at_once() {
     let mut bench = Bench::taken_over(1, |_| {});
     bench.path(0, Up);
+    bench.settle();
     bench.command(Command::Failback);
     bench.step_done();
     bench.pass(10_000);
@@ -194,6 +229,7 @@ fn a_result_that_nothing_was_asked_for_is_ignored() {
     let mut bench = Bench::taken_over(1, |_| {});
     let while_held = bench.step_done();
     bench.path(0, Up);
+    bench.settle();
     bench.command(Command::Failback);
     bench.step_done();
 
@@ -207,6 +243,7 @@ fn a_result_that_nothing_was_asked_for_is_ignored() {
 fn a_source_that_dies_during_it_is_taken_over_again_after_it() {
     let mut bench = Bench::taken_over(1, |_| {});
     bench.path(0, Up);
+    bench.settle();
     bench.command(Command::Failback);
 
     let dies = bench.path(0, Down);
@@ -233,6 +270,7 @@ fn a_source_that_dies_during_it_is_asked_about_after_it() {
     let mut bench = Bench::healthy(1, |source| source.on_failure = OnFailure::Ask);
     bench.command(Command::Takeover);
     bench.done(crate::policy::Cause::Operator, 1);
+    bench.settle();
     bench.command(Command::Failback);
     bench.path(0, Down);
     bench.step_done();

@@ -11,6 +11,7 @@ fn what_is_held_goes_back() {
     let mut absent = Bench::taken_over(1, |_| {});
     let mut answers = Bench::taken_over(1, |_| {});
     answers.path(0, Up);
+    answers.settle();
 
     assert_eq!(
         absent.command(Command::Release),
@@ -58,6 +59,7 @@ fn an_open_prompt_is_closed() {
 #[test]
 fn a_takeover_under_way_is_given_back_when_it_is_reported() {
     let mut bench = Bench::healthy(1, |_| {});
+    bench.settle();
     bench.command(Command::Takeover);
     bench.command(Command::Release);
     assert!(bench.policy.holds(bench.unit));
@@ -101,6 +103,7 @@ fn a_verdict_that_the_thread_does_not_act_on_any_more_leads_to_nothing() {
 fn a_failback_under_way_goes_on_and_nothing_is_taken_after_it() {
     let mut bench = Bench::taken_over(1, |_| {});
     bench.path(0, Up);
+    bench.settle();
     bench.command(Command::Failback);
     let released = bench.command(Command::Release);
     bench.path(0, Down);
