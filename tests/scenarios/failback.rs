@@ -15,10 +15,7 @@ fn a_planned_failback_loses_no_request() {
     second.wait_for_answer_by("target", pulled);
     wait_for_state(&target, "web1", "taken-over");
 
-    pair.source_nic.replug();
-    target.wait_for(PATIENCE, "heartbeats", |status| {
-        source(status, "web1")["paths"][0]["heartbeat"] == "up"
-    });
+    pair.replug(&target);
     let begun = clock::now_ns();
     run(&target, &["failback", "web1", "--yes"], 0);
     let back = client.wait_for_answer_by("source", begun);
@@ -83,10 +80,7 @@ fn after_a_failback_the_source_is_watched_again() {
     let client = pair.client("10.0.0.10", 1000);
     let first = pair.source_nic.pull();
     client.wait_for_answer_by("target", first);
-    pair.source_nic.replug();
-    target.wait_for(PATIENCE, "heartbeats", |status| {
-        source(status, "web1")["paths"][0]["heartbeat"] == "up"
-    });
+    pair.replug(&target);
     run(&target, &["failback", "web1", "--yes"], 0);
     wait_for_state(&target, "web1", "healthy");
     client.wait_for_answer_by("source", first);
@@ -190,10 +184,7 @@ fn a_failback_right_after_the_return_waits_for_the_sources_stack() {
         drop(sent.or_else(|_| socket.send_to(b"anybody?", "10.0.0.100:9")));
     });
 
-    pair.source_nic.replug();
-    target.wait_for(PATIENCE, "heartbeats", |status| {
-        source(status, "web1")["paths"][0]["heartbeat"] == "up"
-    });
+    pair.replug(&target);
     let begun = clock::now_ns();
     run(&target, &["failback", "web1", "--yes"], 0);
     client.wait_for_answer_by("source", begun);

@@ -1,8 +1,6 @@
 //! Daemons that end, are killed, start again; NICs that go and come.
 
-use std::process::{Command, Stdio};
-
-use failover_tests::lab::{Daemon, Mac, clock};
+use failover_tests::lab::{Mac, clock};
 
 use crate::pair::{PATIENCE, Pair, automatic, run, source, wait_for_state};
 
@@ -51,10 +49,7 @@ fn a_restarted_daemon_can_fail_back_what_an_earlier_one_took() {
     target.restart();
     wait_for_state(&target, "web1", "taken-over");
 
-    pair.source_nic.replug();
-    target.wait_for(PATIENCE, "heartbeats", |status| {
-        source(status, "web1")["paths"][0]["heartbeat"] == "up"
-    });
+    pair.replug(&target);
     let begun = clock::now_ns();
     run(&target, &["failback", "web1", "--yes"], 0);
     client.wait_for_answer_by("source", begun);
@@ -164,81 +159,6 @@ fn events_survive_a_restart() {
 }
 
 #[test]
-fn a_second_daemon_on_the_same_pins_is_refused() {
-    let pair = Pair::new();
-    let (_source, target) = pair.start(&automatic("1ms", 3));
-    let path = |path: &std::path::Path| path.to_str().expect("a path").to_owned();
-    let mut command = Command::new(failover_tests::lab::daemon::binary());
-    command
-        .args(["--socket", &path(&pair.lab.dir().join("other.sock"))])
-        .args([
-            "run",
-            "-c",
-            &path(&target.config()),
-            "--bpffs",
-            &path(target.pins()),
-        ])
-        .args(["--state-dir", &path(&pair.lab.dir().join("other"))])
-        .stderr(Stdio::piped());
-
-    let child = pair.target.namespace().command(command);
-    let output = child.wait_with_output().expect("the second daemon");
-
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("another failover daemon"), "{text}");
-}
-
-#[test]
-fn a_wrong_configuration_is_answered_with_every_mistake_and_exit_code_2() {
-    let pair = Pair::new();
-    let daemon = pair.start_source();
-    let file = pair.lab.dir().join("wrong.toml");
-    std::fs::write(
-        &file,
-        "[reflector]\nnics = [\"ens9\"]\nmin_rx = 5\nnisc = 1\n",
-    )
-    .expect("a file");
-    let file = file.to_str().expect("a path");
-
-    let checked = run(&daemon, &["check", "-c", file], 2);
-    let started = run(&daemon, &["run", "-c", file], 2);
-
-    for text in [checked, started] {
-        for mistake in ["ens9", "min_rx", "nisc", "3 problems"] {
-            assert!(text.contains(mistake), "no {mistake} in {text}");
-        }
-    }
-}
-
-#[test]
-fn a_malformed_request_is_answered_and_the_daemon_goes_on() {
-    use std::io::{BufRead as _, BufReader, Write as _};
-    let pair = Pair::new();
-    let daemon: Daemon = pair.start_source();
-    let mut stream =
-        std::os::unix::net::UnixStream::connect(daemon.socket()).expect("a connection");
-    let mut answers = BufReader::new(stream.try_clone().expect("a connection")).lines();
-
-    for request in [
-        "{\"request\":\"nonsense\"}\n",
-        "not json\n",
-        "{\"request\":\"status\"}\n",
-    ] {
-        stream.write_all(request.as_bytes()).expect("a request");
-    }
-    let answers: Vec<String> = (0..3)
-        .map(|_| answers.next().expect("an answer").expect("text"))
-        .collect();
-
-    assert!(
-        answers[0].contains("error") && answers[1].contains("error"),
-        "{answers:?}"
-    );
-    assert!(answers[2].contains("\"status\""), "{answers:?}");
-}
-
-#[test]
 fn a_nic_that_is_removed_and_made_anew_holds_its_addresses_again() {
     let pair = Pair::new();
     let (_source, target) = pair.start(&automatic("1ms", 3));
@@ -276,28 +196,6 @@ fn a_nic_with_another_mac_is_announced_with_it() {
     client.wait_for_answer_by("target", changed);
 
     assert!(known, "{:?}", pair.client.neighbour("10.0.0.11"));
-}
-
-#[test]
-fn a_second_daemon_in_one_network_namespace_is_refused_whatever_its_pins() {
-    let pair = Pair::new();
-    let (_source, target) = pair.start(&automatic("1ms", 3));
-    let path = |path: &std::path::Path| path.to_str().expect("a path").to_owned();
-    let other = pair.lab.bpffs().join("other");
-    let mut command = Command::new(failover_tests::lab::daemon::binary());
-    command
-        .args(["--socket", &path(&pair.lab.dir().join("other.sock"))])
-        .args(["run", "-c", &path(&target.config())])
-        .args(["--bpffs", &path(&other)])
-        .args(["--state-dir", &path(&pair.lab.dir().join("other"))])
-        .stderr(Stdio::piped());
-
-    let child = pair.target.namespace().command(command);
-    let output = child.wait_with_output().expect("the second daemon");
-
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("another failover daemon"), "{text}");
 }
 
 #[test]

@@ -8,5 +8,6 @@ mod lifecycle;
 mod network_changes;
 mod pair;
 mod readme;
+mod refusals;
 mod several;
 mod takeover;

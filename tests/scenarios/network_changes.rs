@@ -22,10 +22,7 @@ fn a_nic_that_comes_back_during_a_failback_takes_nothing_again() {
     let (_source, target) = pair.start(&automatic("1ms", 3));
     pair.source_nic.pull();
     wait_for_state(&target, "web1", "taken-over");
-    pair.source_nic.replug();
-    target.wait_for(PATIENCE, "heartbeats", |status| {
-        source(status, "web1")["paths"][0]["heartbeat"] == "up"
-    });
+    pair.replug(&target);
     pair.target_nics[1].remove();
     wait_until_gone(&target, 1);
 

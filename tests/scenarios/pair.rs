@@ -74,6 +74,14 @@ impl Pair {
         (source, self.start_target(config))
     }
 
+    /// Puts the source's cable back, and waits until the target has its heartbeats again.
+    pub(crate) fn replug(&self, target: &Daemon) {
+        self.source_nic.replug();
+        target.wait_for(PATIENCE, "heartbeats", |status| {
+            source(status, "web1")["paths"][0]["heartbeat"] == "up"
+        });
+    }
+
     /// Requests to an address of the source.
     pub(crate) fn client(&self, address: &str, per_second: u64) -> Client {
         self.client_of(address, per_second, "source")

@@ -2,7 +2,7 @@
 
 use failover_tests::lab::Daemon;
 
-use crate::pair::{PATIENCE, Pair, run, source, wait_for_state};
+use crate::pair::{Pair, run, wait_for_state};
 
 /// The block of the README that begins with this comment.
 fn configuration(first_line: &str) -> String {
@@ -31,10 +31,7 @@ fn the_two_hosts_of_the_readme_do_what_it_says() {
     client.wait_for_answer_by("target", pulled);
     wait_for_state(&daemon, "web1", "taken-over");
     let taken = run(&daemon, &["status"], 0);
-    pair.source_nic.replug();
-    daemon.wait_for(PATIENCE, "heartbeats", |status| {
-        source(status, "web1")["paths"][0]["heartbeat"] == "up"
-    });
+    pair.replug(&daemon);
     run(&daemon, &["failback", "web1", "--yes"], 0);
     client.wait_for_answer_by("source", pulled);
     wait_for_state(&daemon, "web1", "healthy");

@@ -224,3 +224,18 @@ fn a_source_without_our_software_is_watched_by_icmp() {
         "{rtt}"
     );
 }
+
+#[test]
+fn nics_with_jumbo_frames_carry_the_program_in_the_driver() {
+    let lab = Lab::new();
+    let switch = lab.switch("sw");
+    let [source, target] = ["source", "target"].map(|name| lab.host(name));
+    lab.plug_with_mtu(&source, "ens1", &switch, "10.0.0.10/24", 9000);
+    lab.plug_with_mtu(&target, "ens1", &switch, "10.0.0.2/24", 9000);
+
+    let _source = Daemon::start(&lab, &source, REFLECTOR);
+    let daemon = Daemon::start(&lab, &target, &watch("web1", "10.0.0.10"));
+
+    wait_for_state(&daemon, "web1", "healthy");
+    assert_eq!(daemon.status()["nics"][0]["xdp_mode"], "native");
+}
