@@ -34,7 +34,7 @@ pub enum NoSample {
 /// Checks an S-BFD reply in itself.
 #[inline(always)]
 pub fn check_control(reply: &Control) -> Result<(), Verdict> {
-    // RFC 7881 4: the reflector sends with TTL 255; less means that the reply was routed, and held addresses are on link.
+    // RFC 7881: the reflector sends with TTL 255; less means that the reply was routed, and held addresses are on link.
     if reply.ip.ttl() != 255 {
         return Err(Verdict::ReplyRouted);
     }

@@ -1,4 +1,4 @@
-//! The reflector: a request, checked and turned into its reply (RFC 7880 7.2, RFC 7881 4).
+//! The reflector: a request, checked and turned into its reply (RFC 7880 7.2, RFC 7881).
 
 use crate::{checksum, heartbeat::Control, verdict::Verdict, wire::bfd::SBFD_PORT};
 
@@ -9,7 +9,7 @@ pub const BURST: u64 = 8;
 /// Checks what the packet itself can say, in the order of cost.
 #[inline(always)]
 pub fn check(request: &Control) -> Result<(), Verdict> {
-    // RFC 7881 4: a packet whose source port is 7784 MUST be discarded.
+    // RFC 7881: a packet whose source port is 7784 MUST be discarded.
     if request.udp.src() == SBFD_PORT {
         return Err(Verdict::RequestFromReflector);
     }

@@ -80,7 +80,7 @@ verdicts! {
     RequestIpOptions = "request_ip_options" => Drop,
     /// A request whose IP or UDP checksum is wrong.
     RequestBadChecksum = "request_bad_checksum" => Drop,
-    /// A request from port 7784: another reflector's reply, or a forgery (RFC 7881 4).
+    /// A request from port 7784: another reflector's reply, or a forgery (RFC 7881).
     RequestFromReflector = "request_from_reflector" => Drop,
     /// A request with a BFD version other than 1.
     RequestBadVersion = "request_bad_version" => Drop,
@@ -104,7 +104,7 @@ verdicts! {
     ReplyIpOptions = "reply_ip_options" => Drop,
     /// A reply whose IP or UDP checksum is wrong.
     ReplyBadChecksum = "reply_bad_checksum" => Drop,
-    /// A reply that was routed: its TTL is not 255 (RFC 7881 5).
+    /// A reply that was routed: its TTL is not 255 (RFC 7881).
     ReplyRouted = "reply_routed" => Drop,
     /// A reply that is malformed BFD: version, length, detect multiplier or state.
     ReplyMalformed = "reply_malformed" => Drop,

@@ -9,7 +9,7 @@ use crate::lab::Mac;
 /// To everybody.
 pub const BROADCAST: Mac = Mac([0xff; 6]);
 
-/// UDP port of S-BFD reflectors (RFC 7881 3).
+/// UDP port of S-BFD reflectors (RFC 7881).
 pub const SBFD_PORT: u16 = 7784;
 
 /// Where a datagram comes from and goes to.

@@ -2,7 +2,7 @@
 
 use super::{be32, header, octets, put};
 
-/// UDP port of the S-BFD reflector (RFC 7881 3).
+/// UDP port of the S-BFD reflector (RFC 7881).
 pub const SBFD_PORT: u16 = 7784;
 
 /// Session states.

@@ -12,7 +12,7 @@ pub(super) struct ReservedPort {
     number: u16,
 }
 
-/// RFC 5881 4 asks BFD for source ports of this range; S-BFD only forbids 7784 (RFC 7881 3).
+/// RFC 5881 4 asks BFD for source ports of this range; S-BFD only forbids 7784 (RFC 7881).
 const RANGE: std::ops::RangeInclusive<u16> = 49_152..=65_535;
 
 impl ReservedPort {

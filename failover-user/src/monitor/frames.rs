@@ -4,7 +4,7 @@
 
 use std::net::Ipv4Addr;
 
-/// UDP destination port of S-BFD requests (RFC 7881 2).
+/// UDP destination port of S-BFD requests (RFC 7881).
 pub const SBFD_PORT: u16 = 7784;
 
 /// Length of an S-BFD request: Ethernet 14, IPv4 20, UDP 8, BFD control packet 24.
@@ -63,7 +63,7 @@ impl InitiatorState {
 pub struct SbfdSession {
     /// Who sends to whom.
     pub endpoints: Endpoints,
-    /// UDP source port; must not be [`SBFD_PORT`] (RFC 7881 3).
+    /// UDP source port; must not be [`SBFD_PORT`] (RFC 7881).
     pub source_port: u16,
     /// Our state.
     pub state: InitiatorState,
@@ -195,7 +195,7 @@ fn ipv4(frame: &mut [u8], endpoints: &Endpoints, protocol: Protocol) {
     // RFC 4594 3.1: heartbeats are network control traffic.
     const CS6: u8 = 48 << 2;
     const DONT_FRAGMENT: u8 = 0x40;
-    // RFC 7881 4.1: SHOULD be 255.
+    // RFC 7881: SHOULD be 255.
     const TTL: u8 = 255;
 
     frame[..6].copy_from_slice(&endpoints.destination_mac);
