@@ -1,5 +1,6 @@
 //! The scenario tier: real packets between namespaces. Needs root.
 
+mod demo;
 mod detection;
 mod failback;
 mod forward;
