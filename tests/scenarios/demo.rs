@@ -24,9 +24,12 @@ fn start(out: &Path) -> Child {
 fn finish(demo: &mut Child, until: impl Fn(&str) -> bool) -> (String, ExitStatus) {
     let stdout = demo.stdout.take().expect("its output");
     let mut text = String::new();
+    // Once: a second interrupt ends it at once, without tidying up.
+    let mut interrupted = false;
     for line in BufReader::new(stdout).lines() {
         let line = line.expect("text");
-        if until(&line) {
+        if !interrupted && until(&line) {
+            interrupted = true;
             let pid = Pid::from_child(demo);
             kill_process(pid, Signal::INT).expect("an interrupt");
         }
