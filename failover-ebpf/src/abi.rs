@@ -49,6 +49,13 @@ pub mod map {
     /// `Array<u64>` by [`super::Rare`]: when the last message of that kind was logged. Writer: the program.
     pub const RARE: &str = "RARE";
 
+    /// `HashMap<Ip, u32 slot>`: addresses whose ARP is listened for. Writer: user space.
+    pub const LISTENED: &str = "LISTENED";
+    /// `Array<Heard>` by slot, mappable: what was heard of them. Writer: the program.
+    pub const HEARD: &str = "HEARD";
+    /// `RingBuf` of [`super::Claim`]: held addresses that another host claims. Writer: the program.
+    pub const CLAIMS: &str = "CLAIMS";
+
     /// All maps that are pinned.
     pub const PINNED: [&str; 15] = [
         SETTINGS,
@@ -77,6 +84,10 @@ pub const MAX_MACS: u32 = 2 * MAX_NICS;
 pub const MAX_SESSIONS: u32 = 4096;
 /// Addresses that can be held at once.
 pub const MAX_ADDRESSES: u32 = 16_384;
+/// Addresses that can be listened for: everything that can be held, and witnesses.
+pub const MAX_LISTENED: u32 = MAX_ADDRESSES + 64;
+/// Octets of the ring buffer of claims; a power of two and a multiple of the page size.
+pub const CLAIMS_BYTES: u32 = 64 * 1024;
 /// Discriminators of the reflector.
 pub const MAX_DISCRIMINATORS: u32 = 64;
 /// Addresses of the reflector.
@@ -311,6 +322,47 @@ pub struct Traffic {
     pub bytes: u64,
 }
 
+/// What was heard by ARP of an address that is listened for, except from this host's own MAC addresses.
+///
+/// The MAC is written before the time. A torn read is possible and harmless: every MAC in it was really heard.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// When a host last claimed the address: it was the sender address of an ARP packet. 0: never.
+    pub claimed_ns: u64,
+    /// When a host last probed for it: an ARP request with sender address 0 (RFC 5227 1.1). 0: never.
+    pub probed_ns: u64,
+    /// When the latest [`Claim`] of it was written; only for held addresses.
+    pub told_ns: u64,
+    /// Who claimed it.
+    pub claimed_by: [u8; 6],
+    /// Who probed for it.
+    pub probed_by: [u8; 6],
+    /// Explicit padding.
+    pub reserved: [u8; 4],
+}
+
+/// Another host claims a held address (RFC 5227 2.4). Written at most once in [`CLAIM_INTERVAL_NS`] per address.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Claim {
+    /// When.
+    pub at_ns: u64,
+    /// The address.
+    pub ip: Ip,
+    /// Who.
+    pub mac: [u8; 6],
+    /// Explicit padding.
+    pub reserved: [u8; 2],
+    /// The NIC on which it was heard (ifindex).
+    pub nic: u32,
+    /// Explicit padding.
+    pub reserved2: u32,
+}
+
+/// Claims of one address are told apart by at least this much.
+pub const CLAIM_INTERVAL_NS: u64 = 100_000_000;
+
 /// Kinds of rare messages, each logged at most once a second.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -351,6 +403,8 @@ mod user {
     unsafe impl aya::Pod for Held {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Traffic {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Heard {}
 }
 
 const _: () = {
@@ -363,6 +417,8 @@ const _: () = {
     assert!(size_of::<SessionRx>() == 56 + 4 * RING + 8 * BUCKETS);
     assert!(size_of::<Held>() == 56);
     assert!(size_of::<Traffic>() == 16);
+    assert!(size_of::<Heard>() == 40);
+    assert!(size_of::<Claim>() == 40);
     assert!(MAX_SESSIONS <= 1 << 16);
     assert!(RING.is_power_of_two() && RING <= 1 << 15);
 };

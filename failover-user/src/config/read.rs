@@ -69,6 +69,7 @@ pub(super) fn read(source: SourceText) -> Reading {
     let mut reading = Reading {
         config: complete.then_some(Config {
             daemon,
+            witnesses: Vec::new(),
             sources,
             reflector,
         }),

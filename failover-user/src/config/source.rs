@@ -10,7 +10,7 @@ use super::{
     problem::Complaint,
     reader::{Collector, Section},
     settings::Settings,
-    types::{Failback, OnFailure, Probe, Source, Trigger},
+    types::{Failback, Hooks, L2Alive, OnConflict, OnFailure, Probe, Source, Trigger},
 };
 
 /// The longest `name`, characters.
@@ -79,6 +79,9 @@ pub(super) fn read(
         trigger: settings.trigger.unwrap_or(Trigger::All),
         failback: settings.failback.unwrap_or(Failback::Manual),
         failback_after: settings.failback_after.unwrap_or(Duration::from_secs(60)),
+        l2_alive: L2Alive::Ask,
+        on_conflict: OnConflict::Defend,
+        hooks: Hooks::default(),
         announce_every: settings.announce_every.unwrap_or(Duration::from_secs(60)),
         paths,
     })

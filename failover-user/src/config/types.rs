@@ -7,6 +7,8 @@ use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
 pub struct Config {
     /// `[daemon]`
     pub daemon: Daemon,
+    /// `[[witness]]`: who says whether our own links work.
+    pub witnesses: Vec<Witness>,
     /// `[[source]]`, in the file's order. Names are unique.
     pub sources: Vec<Source>,
     /// `[reflector]`: this host answers heartbeats.
@@ -36,6 +38,26 @@ pub enum XdpMode {
     Auto,
 }
 
+/// `[[witness]]`: a host that answers as long as a NIC of ours is not the isolated one, a router for instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Witness {
+    /// `nic` that it vouches for. Several witnesses of a NIC: one that answers is enough.
+    pub nic: String,
+    /// `address`, on a subnet of that NIC.
+    pub address: Ipv4Addr,
+    /// `probe`. Default `icmp`.
+    pub probe: WitnessProbe,
+}
+
+/// `probe` of a witness: how it is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WitnessProbe {
+    /// `icmp`: ICMP echo.
+    Icmp,
+    /// `arp`: an ARP request.
+    Arp,
+}
+
 /// `[[source]]`: a host that is watched and stood in for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
@@ -56,6 +78,12 @@ pub struct Source {
     pub failback: Failback,
     /// `failback_after`: how long the source must have been healthy before an automatic failback. Default 60 s.
     pub failback_after: Duration,
+    /// `l2_alive`: what to do when heartbeats fail and the source still answers ARP. Default `ask`.
+    pub l2_alive: L2Alive,
+    /// `on_conflict`: what to do when another host claims an address that is held. Default `defend`.
+    pub on_conflict: OnConflict,
+    /// `[source.hooks]`
+    pub hooks: Hooks,
     /// `announce_every`: how often held addresses are announced again. Default 60 s.
     pub announce_every: Duration,
     /// `[[source.path]]`, one per NIC of the source; at least one.
@@ -78,6 +106,70 @@ pub enum OnFailure {
     Automatic,
     /// `ask`: wait for `failover approve` or `failover decline`.
     Ask,
+}
+
+/// `l2_alive`: heartbeats fail, and the source's own MAC still answers ARP for one of its addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum L2Alive {
+    /// `ask`: the administrator decides, whatever `on_failure` says.
+    Ask,
+    /// `refuse`: no takeover as long as it answers.
+    Refuse,
+    /// `ignore`: take over all the same.
+    Ignore,
+}
+
+/// `on_conflict`: another host claims an address that is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnConflict {
+    /// `defend`: announce it, at most once in ten seconds, and keep it (RFC 5227 2.4 c).
+    Defend,
+    /// `release`: give the addresses up at once (RFC 5227 2.4 a).
+    Release,
+    /// `ask`: keep them, and wait for `failover approve` (defend) or `failover decline` (release).
+    Ask,
+}
+
+/// `[source.hooks]`: programs that are run. Each is a program and its arguments; the program's path is absolute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hooks {
+    /// `before_takeover`, a fencing agent for instance. With it a takeover takes as long as this runs.
+    pub before_takeover: Option<Vec<String>>,
+    /// `after_takeover`
+    pub after_takeover: Option<Vec<String>>,
+    /// `before_failback`
+    pub before_failback: Option<Vec<String>>,
+    /// `after_failback`
+    pub after_failback: Option<Vec<String>>,
+    /// `notify`: told of everything that a person has to know or decide.
+    pub notify: Option<Vec<String>>,
+    /// `timeout` of each, 100 ms to 1 h. Default 30 s.
+    pub timeout: Duration,
+    /// `on_error`: what a `before_*` hook that fails leads to. Default `abort`.
+    pub on_error: OnError,
+}
+
+impl Default for Hooks {
+    fn default() -> Self {
+        Self {
+            before_takeover: None,
+            after_takeover: None,
+            before_failback: None,
+            after_failback: None,
+            notify: None,
+            timeout: Duration::from_secs(30),
+            on_error: OnError::Abort,
+        }
+    }
+}
+
+/// `on_error`: a `before_*` hook failed, could not be run, or ran into its timeout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnError {
+    /// `abort`: what it precedes does not happen.
+    Abort,
+    /// `continue`: it happens all the same.
+    Continue,
 }
 
 /// `trigger`: which failed paths make a failed unit, and what a unit is.

@@ -1,6 +1,10 @@
 //! What goes into the policy and what comes out.
 
+use std::net::Ipv4Addr;
+
 use serde::{Deserialize, Serialize};
+
+use crate::config::L2Alive;
 
 /// Nanoseconds of the monotonic clock.
 pub type Now = u64;
@@ -95,6 +99,120 @@ pub enum Command {
     Decline,
     /// Give the addresses back because the daemon stops with `--release`.
     Release,
+}
+
+/// What an ARP probe for a unit's addresses found (RFC 5227 2.1.1: sender address 0, so that nobody's cache is touched).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "finding", rename_all = "kebab-case")]
+pub enum Finding {
+    /// Nobody answers.
+    Silent,
+    /// A NIC of the source answers.
+    Source {
+        /// For which address.
+        ip: Ipv4Addr,
+    },
+    /// Another host answers: it stands in already.
+    Other {
+        /// For which address.
+        ip: Ipv4Addr,
+        /// Its MAC.
+        mac: String,
+    },
+    /// Another host probes for the same address: it is about to stand in.
+    Rival {
+        /// For which address.
+        ip: Ipv4Addr,
+        /// Its MAC.
+        mac: String,
+        /// It goes first: its MAC is the lower number.
+        first: bool,
+    },
+}
+
+impl Finding {
+    /// Whether a verdict may be acted on at once.
+    pub fn allows(&self, l2_alive: L2Alive) -> bool {
+        match self {
+            Self::Silent | Self::Rival { first: false, .. } => true,
+            Self::Source { .. } => l2_alive == L2Alive::Ignore,
+            Self::Other { .. } | Self::Rival { first: true, .. } => false,
+        }
+    }
+}
+
+/// Who claims an address that this host holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Claimant {
+    /// The source.
+    Source,
+    /// Another failover host: it probes for what it claims. The one with the lower MAC keeps the address.
+    Peer {
+        /// That is the other one.
+        keeps: bool,
+    },
+    /// Some other host.
+    Stranger,
+}
+
+/// A program of `[source.hooks]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hook {
+    /// Before the addresses are taken.
+    BeforeTakeover,
+    /// After that.
+    AfterTakeover,
+    /// Before the addresses go back.
+    BeforeFailback,
+    /// After that.
+    AfterFailback,
+    /// A person has to know.
+    Notify,
+}
+
+impl Hook {
+    /// Its key in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BeforeTakeover => "before_takeover",
+            Self::AfterTakeover => "after_takeover",
+            Self::BeforeFailback => "before_failback",
+            Self::AfterFailback => "after_failback",
+            Self::Notify => "notify",
+        }
+    }
+}
+
+/// What the next daemon has to know about a unit, beyond what the kernel keeps (takeover map, sessions).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// An administrator's hold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hold: bool,
+    /// The prompt that is waiting, in the words of `status`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<String>,
+    /// Why nothing is done although the verdict stands: the administrator declined, a takeover was aborted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_alone: Option<String>,
+    /// Why the addresses are held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<Taken>,
+    /// The paths that have answered, by `monitor`: their silence is a failure.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seen: Vec<Ipv4Addr>,
+}
+
+/// Why addresses are held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// In the words of `status`.
+    pub cause: String,
+    /// The source has failed before or since. If not, an administrator took over from one that answers, and an automatic
+    /// failback would undo that.
+    pub failed: bool,
 }
 
 /// What happened.

@@ -3,7 +3,10 @@
 use std::{net::Ipv4Addr, time::Duration};
 
 use crate::{
-    config::{Address, Deliver, Failback, OnFailure, Path, Probe, Source, Trigger},
+    config::{
+        Address, Deliver, Failback, Hooks, L2Alive, OnConflict, OnFailure, Path, Probe, Source,
+        Trigger,
+    },
     policy::{
         Action, Cause, Command, Input, Now, PathId, PathState, Policy, SETTLE, State, UnitId, table,
     },
@@ -37,6 +40,9 @@ pub(super) fn source(name: &str, paths: u8) -> Source {
         trigger: Trigger::All,
         failback: Failback::Manual,
         failback_after: Duration::from_secs(60),
+        l2_alive: L2Alive::Ask,
+        on_conflict: OnConflict::Defend,
+        hooks: Hooks::default(),
         announce_every: Duration::from_secs(60),
         paths: (0..paths).map(path).collect(),
     }
