@@ -68,6 +68,9 @@ fn answers(status: &Status, source: &str, path: Option<usize>) -> Result<bool, E
         | State::TakingOver
         | State::TakenOver
         | State::FailingBack
-        | State::Isolated => false,
+        | State::Isolated
+        | State::Held
+        | State::HeldElsewhere
+        | State::Conflict => false,
     }))
 }

@@ -86,6 +86,8 @@ impl Client {
             | Request::Failback { .. }
             | Request::Approve { .. }
             | Request::Decline { .. }
+            | Request::Hold { .. }
+            | Request::Resume { .. }
             | Request::Stop { .. } => COMMAND,
         };
         self.request_within(request, patience)

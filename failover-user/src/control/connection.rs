@@ -72,6 +72,8 @@ pub(super) async fn serve(stream: UnixStream, shared: Shared) -> Result<(), Ende
                 | Request::Failback { .. }
                 | Request::Approve { .. }
                 | Request::Decline { .. }
+                | Request::Hold { .. }
+                | Request::Resume { .. }
                 | Request::Stop { .. }),
             ) => write(&mut writer, &ask(&shared.calls, request).await, patience).await?,
             Err(problem) => {

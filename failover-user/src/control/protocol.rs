@@ -59,6 +59,16 @@ pub enum Request {
         /// Name of the source.
         source: String,
     },
+    /// Do nothing about a source by itself until `resume`. Answered when that is on the disk.
+    Hold {
+        /// Name of the source.
+        source: String,
+    },
+    /// The end of `hold`.
+    Resume {
+        /// Name of the source.
+        source: String,
+    },
     /// End the daemon.
     Stop {
         /// Give everything back first; otherwise the data plane stays as it is for the next process.
@@ -163,6 +173,13 @@ pub struct SourceStatus {
     pub cause: String,
     /// `false` after `failback --stop-monitoring`.
     pub monitored: bool,
+    /// An administrator has put it on hold: nothing is done by itself. The state is `held` then, unless addresses are held or
+    /// something is under way.
+    #[serde(default)]
+    pub hold: bool,
+    /// `failover approve` or `failover decline` is waited for; `cause` says what about.
+    #[serde(default)]
+    pub asks: bool,
     /// `automatic` or `ask`.
     pub on_failure: String,
     /// Interval between heartbeats.

@@ -9,8 +9,13 @@ use serde_json::json;
 use super::{Daemon, layout, plans};
 use crate::{
     monitor::clock,
-    net::{RULE_PRIORITY, announce::gratuitous_arp, batch::Batch, table_of},
-    policy::{Action, Input, UnitId},
+    net::{
+        RULE_PRIORITY,
+        announce::{arp_probe, gratuitous_arp},
+        batch::Batch,
+        table_of,
+    },
+    policy::{Action, Finding, Input, UnitId},
 };
 
 impl Daemon {
@@ -30,6 +35,28 @@ impl Daemon {
                 self.note_failback(unit, &result);
                 self.stepped(unit, "drain", result)
             }
+            Action::LetGo { unit } => {
+                let result = self.let_go(unit);
+                self.note_failback(unit, &result);
+                self.stepped(unit, "let-go", result)
+            }
+            Action::Probe { unit } => Some(Input::Heard {
+                unit,
+                finding: Finding::Silent,
+            }),
+            Action::Defend { unit, ip } => {
+                self.defend(unit, ip);
+                None
+            }
+            Action::AnnounceSource { unit } => {
+                self.announce_source(unit);
+                None
+            }
+            Action::RunHook { unit, hook, .. } => Some(Input::HookDone {
+                unit,
+                hook,
+                error: None,
+            }),
             Action::RemoveAddresses { unit } => {
                 let result = self.remove_addresses(unit);
                 self.settle_failback(unit, &result);
@@ -126,6 +153,67 @@ impl Daemon {
             "the source's MAC is not known for {unknown} addresses: they are given back without a drain"
         );
         Ok(())
+    }
+
+    /// Marks the addresses as going back to a source that does not answer: whoever starts now goes on from here.
+    fn let_go(&mut self, unit: UnitId) -> anyhow::Result<()> {
+        for (ip, held) in self.held(unit)? {
+            let link = self.network.by_index(held.nic);
+            let entry = plans::draining(held, held.source_mac, link);
+            self.maps.addresses.set(ip, entry)?;
+        }
+        Ok(())
+    }
+
+    /// Announces a held address that another host claims, once (RFC 5227 2.4), and probes for it, by which another failover
+    /// host knows us.
+    fn defend(&mut self, unit: UnitId, ip: Ipv4Addr) {
+        let held = match self.maps.addresses.get(ip) {
+            Ok(Some(held)) if held.mode != held::DRAIN => held,
+            Ok(_) => return,
+            Err(error) => {
+                tracing::error!(%ip, error = %format!("{error:#}"), "a held address is not defended");
+                return;
+            }
+        };
+        let [announcement, _] = gratuitous_arp(ip, held.nic_mac, held.nic_mac);
+        for frame in [announcement, arp_probe(ip, held.nic_mac)] {
+            if let Err(error) = self.senders.send(held.nic, &frame) {
+                tracing::warn!(%ip, %error, "a held address is not defended");
+            }
+        }
+        self.record(
+            Some(unit),
+            "defended",
+            json!({ "address": ip.to_string(), "at_ns": clock::now() }),
+        );
+    }
+
+    /// Tells the network where the source is, on the NICs that would have carried its addresses.
+    fn announce_source(&mut self, unit: UnitId) {
+        let mut announced = Vec::new();
+        let addresses: Vec<_> = layout::addresses_of(&self.config, unit)
+            .map(|(_, address)| (address.ip, address.target_nic.clone()))
+            .collect();
+        for (ip, nic) in addresses {
+            let Some(source_mac) = self.source_mac(unit, ip) else {
+                continue;
+            };
+            let Some(link) = self.network.links.get(&nic) else {
+                continue;
+            };
+            for frame in gratuitous_arp(ip, source_mac, link.mac) {
+                if let Err(error) = self.senders.send(link.index, &frame) {
+                    tracing::warn!(%ip, %error, "the source was not announced");
+                }
+            }
+            announced.push(ip.to_string());
+        }
+        self.record(
+            Some(unit),
+            "source-announced",
+            json!({ "addresses": announced, "at_ns": clock::now() }),
+        );
     }
 
     /// MAC of the source's NIC that carries an address.

@@ -68,6 +68,14 @@ impl Daemon {
                 self.begin(&source, None, Command::Decline, reply);
                 return;
             }
+            Request::Hold { source } => {
+                self.begin(&source, None, Command::Hold, reply);
+                return;
+            }
+            Request::Resume { source } => {
+                self.begin(&source, None, Command::Resume, reply);
+                return;
+            }
             Request::Stop { release } => return self.begin_end(release, reply),
         };
         answer(reply, now);

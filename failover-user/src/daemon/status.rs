@@ -92,6 +92,8 @@ impl Daemon {
             since: told.map(|told| told.since.clone()).unwrap_or_default(),
             cause: self.policy.cause(worst).unwrap_or_default().to_owned(),
             monitored: !self.unmonitored.contains(&index),
+            hold: self.policy.on_hold(worst),
+            asks: self.policy.asks(worst),
             on_failure: match source.on_failure {
                 OnFailure::Automatic => "automatic".to_owned(),
                 OnFailure::Ask => "ask".to_owned(),
@@ -204,11 +206,14 @@ fn severity(state: State) -> u8 {
         State::Unknown => 1,
         State::Suspect => 2,
         State::Isolated => 3,
-        State::FailingBack => 4,
-        State::TakenOver => 5,
-        State::TakingOver => 6,
-        State::Failed => 7,
-        State::AwaitingApproval => 8,
+        State::Held => 4,
+        State::FailingBack => 5,
+        State::TakenOver => 6,
+        State::TakingOver => 7,
+        State::HeldElsewhere => 8,
+        State::Failed => 9,
+        State::Conflict => 10,
+        State::AwaitingApproval => 11,
     }
 }
 

@@ -3,7 +3,8 @@
 use super::{
     Cause, Command, Refused, State,
     table::{self, On},
-    unit::{Turn, Unit},
+    trigger::UnitVerdict,
+    unit::{Fresh, Phase, Turn, Unit},
     words,
 };
 
@@ -19,6 +20,8 @@ impl Unit {
             Command::Failback => self.on_failback_command(turn),
             Command::Approve => self.on_approve(turn),
             Command::Decline => self.on_decline(turn),
+            Command::Hold => self.on_hold(turn),
+            Command::Resume => self.on_resume(turn),
             Command::Release => {
                 self.on_release(turn);
                 Ok(())
@@ -36,12 +39,15 @@ impl Unit {
             | State::Suspect
             | State::Isolated
             | State::Failed
+            | State::Held
             | State::AwaitingApproval => {
                 let cause = words::for_takeover_by_hand(self);
                 self.go(turn, State::TakingOver, On::Takeover, cause);
-                self.command_takeover(turn, Cause::Operator);
+                self.begin_takeover(turn, Cause::Operator, Fresh::No);
                 Ok(())
             }
+            State::HeldElsewhere => self.refuse("another host has its addresses: fail back there first, or they would be in use twice"),
+            State::Conflict => self.refuse("this host holds its addresses already, and another one claims them; to defend them: failover approve; to give them up: failover failback"),
             State::TakingOver => self.refuse("it is being taken over right now; watch `failover status`"),
             State::TakenOver => self.refuse("this host holds its addresses already; to give them back: failover failback"),
             State::FailingBack => {
@@ -52,7 +58,7 @@ impl Unit {
 
     fn on_failback_command(&mut self, turn: &mut Turn) -> Result<(), Refused> {
         match self.state {
-            State::TakenOver => {
+            State::TakenOver | State::Conflict => {
                 self.start_failback(turn, On::Failback, words::FAILBACK);
                 Ok(())
             }
@@ -65,11 +71,14 @@ impl Unit {
             State::AwaitingApproval => self.refuse(
                 "this host holds none of its addresses; to end the prompt: failover decline",
             ),
-            State::Unknown | State::Healthy | State::Suspect | State::Isolated | State::Failed => {
-                self.refuse(
-                    "this host holds none of its addresses, so there is nothing to give back",
-                )
-            }
+            State::Unknown
+            | State::Healthy
+            | State::Suspect
+            | State::Isolated
+            | State::Held
+            | State::HeldElsewhere
+            | State::Failed => self
+                .refuse("this host holds none of its addresses, so there is nothing to give back"),
         }
     }
 
@@ -78,34 +87,53 @@ impl Unit {
         match self.state {
             State::AwaitingApproval => {
                 self.go(turn, State::TakingOver, On::Approve, words::APPROVED);
-                self.command_takeover(turn, Cause::Approved);
+                self.begin_takeover(turn, Cause::Approved, Fresh::No);
                 Ok(())
             }
+            State::Conflict if self.asks_about_conflict() => {
+                self.defend_from_now_on(turn);
+                Ok(())
+            }
+            State::Conflict => self.refuse("its addresses are being defended already"),
             State::TakingOver | State::TakenOver => {
                 self.refuse("nothing to approve, the takeover was decided already")
             }
             State::FailingBack => self.refuse("nothing to approve, its addresses are going back"),
-            State::Unknown | State::Healthy | State::Suspect | State::Isolated | State::Failed => {
-                self.refuse(
-                    "nothing waits for approval; to take over all the same: failover takeover",
-                )
-            }
+            State::Unknown
+            | State::Healthy
+            | State::Suspect
+            | State::Isolated
+            | State::Held
+            | State::HeldElsewhere
+            | State::Failed => self
+                .refuse("nothing waits for approval; to take over all the same: failover takeover"),
         }
     }
 
     fn on_decline(&mut self, turn: &mut Turn) -> Result<(), Refused> {
         match self.state {
             State::AwaitingApproval => {
+                self.phase = Phase::Idle;
                 self.go(turn, State::Failed, On::Decline, words::DECLINED);
                 Ok(())
             }
+            State::Conflict if self.asks_about_conflict() => {
+                self.start_failback(turn, On::Decline, words::NOT_DEFENDED);
+                Ok(())
+            }
+            State::Conflict => self
+                .refuse("nothing waits for approval; to give the addresses up: failover failback"),
             State::TakingOver | State::TakenOver => {
                 self.refuse("too late to decline; to give the addresses back: failover failback")
             }
             State::FailingBack => self.refuse("nothing to decline, its addresses are going back"),
-            State::Unknown | State::Healthy | State::Suspect | State::Isolated | State::Failed => {
-                self.refuse("nothing waits for approval")
-            }
+            State::Unknown
+            | State::Healthy
+            | State::Suspect
+            | State::Isolated
+            | State::Held
+            | State::HeldElsewhere
+            | State::Failed => self.refuse("nothing waits for approval"),
         }
     }
 
@@ -114,12 +142,76 @@ impl Unit {
         self.released = true;
         self.arm(turn);
         match self.state {
-            State::TakenOver => self.start_failback(turn, On::Release, words::STOPPING),
-            State::AwaitingApproval => self.go(turn, State::Failed, On::Release, words::STOPPING),
+            State::TakenOver | State::Conflict => {
+                self.start_failback(turn, On::Release, words::STOPPING);
+            }
+            State::AwaitingApproval => {
+                self.phase = Phase::Idle;
+                self.go(turn, State::Failed, On::Release, words::STOPPING);
+            }
             // The takeover's report begins the failback; a failback goes on.
             State::TakingOver | State::FailingBack => {}
-            State::Unknown | State::Healthy | State::Suspect | State::Isolated | State::Failed => {}
+            State::Unknown
+            | State::Healthy
+            | State::Suspect
+            | State::Isolated
+            | State::Held
+            | State::HeldElsewhere
+            | State::Failed => {}
         }
+    }
+
+    /// From now on this host does nothing about the source by itself; commands are still carried out.
+    fn on_hold(&mut self, turn: &mut Turn) -> Result<(), Refused> {
+        if self.hold {
+            return self.refuse("on hold already; to end that: failover resume");
+        }
+        self.hold = true;
+        match self.state {
+            State::Unknown
+            | State::Healthy
+            | State::Suspect
+            | State::Isolated
+            | State::Failed
+            | State::AwaitingApproval
+            | State::HeldElsewhere => {
+                self.phase = Phase::Idle;
+                self.go(turn, State::Held, On::Hold, words::HOLD);
+            }
+            // What is under way is finished, and what is held stays: no automatic failback.
+            State::TakingOver | State::FailingBack | State::TakenOver | State::Conflict => {
+                self.watch_for_failback(turn.now);
+            }
+            // `hold` and this state come and go together.
+            State::Held => {}
+        }
+        self.arm(turn);
+        Ok(())
+    }
+
+    /// The configuration's rules apply again, to things as they are now.
+    fn on_resume(&mut self, turn: &mut Turn) -> Result<(), Refused> {
+        if !self.hold {
+            return self.refuse("not on hold");
+        }
+        self.hold = false;
+        if self.state != State::Held {
+            self.watch_for_failback(turn.now);
+            return Ok(());
+        }
+        let to = match self.paths.verdict() {
+            UnitVerdict::Unknown => State::Unknown,
+            UnitVerdict::Healthy => State::Healthy,
+            UnitVerdict::Suspect => State::Suspect,
+            UnitVerdict::Isolated => State::Isolated,
+            UnitVerdict::Failed => {
+                self.on_verdict(turn, On::Resume, "", Fresh::No);
+                return Ok(());
+            }
+        };
+        let cause = words::for_paths(self, State::Held);
+        self.go(turn, to, On::Resume, cause);
+        Ok(())
     }
 
     fn refuse_while_stopping(&self) -> Result<(), Refused> {

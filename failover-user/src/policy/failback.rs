@@ -2,16 +2,18 @@
 //!
 //! If the source answers, and has done so for a while: drain (its MAC is announced, packets that still come here are turned round), a moment for
 //! requests that are being served, remove the addresses, wait until nobody sends here any more, forget. If it does not:
-//! remove, forget. A step that fails is noted and the next one follows: half a failback is worse.
+//! mark, remove, forget. A step that fails is noted and the next one follows: half a failback is worse. Only the hook before it
+//! can keep it from happening.
 
 use std::time::Duration;
 
 use super::{
-    Action, Now, State,
+    Action, Finding, Hook, Now, State,
     table::On,
     unit::{Phase, Turn, Unit, nanos},
     words,
 };
+use crate::config::OnError;
 
 /// How long the source must have answered without a break before packets are turned round to it. Heartbeats are answered in
 /// its driver; its stack may still be looking for its neighbours, whose ARP entries the dead link had flushed: a request that
@@ -26,20 +28,31 @@ pub const GRACE: Duration = Duration::from_millis(200);
 /// turned round until then.
 pub const DRAIN: Duration = Duration::from_secs(3);
 
+/// How long an automatic failback waits at least after its hook has prevented it.
+pub const AFTER_ABORT: Duration = Duration::from_secs(10);
+
 /// A failback that is under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct GivingBack {
     step: Step,
+    /// The addresses go to this host, which is not the source.
+    elsewhere: Option<Finding>,
+    /// `on_error = "abort"` counts: an administrator, or the source's recovery, can wait.
+    may_abort: bool,
     /// What went wrong so far.
     errors: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
+    /// The hook before it runs.
+    Hook,
     /// The source answers, but not for long enough.
     Settling { until: Now },
     /// [`Action::Drain`] was given.
     Draining,
+    /// [`Action::LetGo`] was given.
+    LettingGo,
     /// Requests are being answered.
     Grace { until: Now, forget_at: Now },
     /// [`Action::RemoveAddresses`] was given; without a drain nothing is waited for after it.
@@ -55,31 +68,80 @@ impl GivingBack {
         match self.step {
             Step::Settling { until } | Step::Grace { until, .. } => Some(until),
             Step::TurningRound { forget_at } => Some(forget_at),
-            Step::Draining | Step::Removing { .. } | Step::Forgetting => None,
+            Step::Hook
+            | Step::Draining
+            | Step::LettingGo
+            | Step::Removing { .. }
+            | Step::Forgetting => None,
         }
     }
 }
 
 impl Unit {
-    /// From `taken-over`: begins to give the addresses back.
+    /// From `taken-over` or `conflict`: begins to give the addresses back.
     pub(super) fn start_failback(&mut self, turn: &mut Turn, on: On, cause: impl Into<String>) {
-        self.paths.forget_silent();
+        let elsewhere = match on {
+            On::Claim => self.rival_in_conflict(),
+            _ => None,
+        };
+        if elsewhere.is_none() {
+            self.paths.forget_silent();
+        }
         self.go(turn, State::FailingBack, on, cause);
-        let first = self.first_step(turn.now);
-        self.step(turn, first);
+        let hook = self.run_hook(turn, Hook::BeforeFailback);
+        // With two hosts at one address nobody waits for a program.
+        let waits = hook && on != On::Claim;
+        self.phase = Phase::GivingBack(GivingBack {
+            step: Step::Hook,
+            elsewhere,
+            may_abort: matches!(on, On::Failback | On::SourceHealthy | On::Decline),
+            errors: Vec::new(),
+        });
+        if !waits {
+            self.first_step(turn);
+        }
+    }
+
+    /// The hook has ended.
+    pub(super) fn before_failback_done(&mut self, turn: &mut Turn, error: Option<&str>) {
+        let Phase::GivingBack(giving_back) = &mut self.phase else {
+            return;
+        };
+        if !matches!(giving_back.step, Step::Hook) {
+            return;
+        }
+        if let Some(error) = error {
+            let note = words::hook_failed(Hook::BeforeFailback, error);
+            if giving_back.may_abort
+                && !self.released
+                && self.rules.hooks.on_error == OnError::Abort
+            {
+                let note = words::with_note(note, words::NOT_GIVEN_BACK);
+                self.hold(turn, On::HookFailed, note);
+                return self.put_failback_off(turn.now, AFTER_ABORT);
+            }
+            self.cause = words::with_note(self.cause.clone(), &note);
+            giving_back.errors.push(note);
+        }
+        self.first_step(turn);
     }
 
     /// With a source that answers, its addresses are handed over; otherwise they are just let go.
-    fn first_step(&self, now: Now) -> Step {
-        if !self.paths.answer() {
-            return Step::Removing { forget_at: None };
-        }
-        match self.paths.answering_since() {
-            Some(since) if since.saturating_add(nanos(SETTLE)) > now => Step::Settling {
-                until: since.saturating_add(nanos(SETTLE)),
-            },
-            Some(_) | None => Step::Draining,
-        }
+    fn first_step(&mut self, turn: &mut Turn) {
+        let Phase::GivingBack(giving_back) = &self.phase else {
+            return;
+        };
+        let step = if giving_back.elsewhere.is_some() || !self.paths.answer() {
+            Step::LettingGo
+        } else {
+            match self.paths.answering_since() {
+                Some(since) if since.saturating_add(nanos(SETTLE)) > turn.now => Step::Settling {
+                    until: since.saturating_add(nanos(SETTLE)),
+                },
+                Some(_) | None => Step::Draining,
+            }
+        };
+        self.step(turn, step);
     }
 
     /// The daemon before this one had begun: its drain was done, the rest may not be.
@@ -90,6 +152,12 @@ impl Unit {
             On::Adopted,
             words::ADOPTED_DRAINING,
         );
+        self.phase = Phase::GivingBack(GivingBack {
+            step: Step::Hook,
+            elsewhere: None,
+            may_abort: false,
+            errors: Vec::new(),
+        });
         let forget_at = Some(turn.now.saturating_add(nanos(DRAIN)));
         self.step(turn, Step::Removing { forget_at });
     }
@@ -99,17 +167,14 @@ impl Unit {
         let unit = self.id;
         match step {
             Step::Draining => turn.actions.push(Action::Drain { unit }),
+            Step::LettingGo => turn.actions.push(Action::LetGo { unit }),
             Step::Removing { .. } => turn.actions.push(Action::RemoveAddresses { unit }),
             Step::Forgetting => turn.actions.push(Action::Forget { unit }),
-            Step::Settling { .. } | Step::Grace { .. } | Step::TurningRound { .. } => {}
+            Step::Hook | Step::Settling { .. } | Step::Grace { .. } | Step::TurningRound { .. } => {
+            }
         }
         if let Phase::GivingBack(giving_back) = &mut self.phase {
             giving_back.step = step;
-        } else {
-            self.phase = Phase::GivingBack(GivingBack {
-                step,
-                errors: Vec::new(),
-            });
         }
     }
 
@@ -129,6 +194,10 @@ impl Unit {
                     }),
                 )
             }
+            Step::LettingGo => (
+                "marking the addresses",
+                Some(Step::Removing { forget_at: None }),
+            ),
             Step::Removing { forget_at } => {
                 let wait = forget_at.filter(|at| *at > turn.now);
                 let next = wait.map_or(Step::Forgetting, |forget_at| Step::TurningRound {
@@ -138,7 +207,9 @@ impl Unit {
             }
             Step::Forgetting => ("clearing the takeover map", None),
             // Nothing was asked for, so this answers nothing.
-            Step::Settling { .. } | Step::Grace { .. } | Step::TurningRound { .. } => return,
+            Step::Hook | Step::Settling { .. } | Step::Grace { .. } | Step::TurningRound { .. } => {
+                return;
+            }
         };
         if let Some(error) = error {
             giving_back.errors.push(format!("{what} failed: {error}"));
@@ -157,8 +228,7 @@ impl Unit {
         };
         match giving_back.step {
             Step::Settling { until } if until <= turn.now => {
-                let next = self.first_step(turn.now);
-                self.step(turn, next);
+                self.first_step(turn);
             }
             Step::Grace { until, forget_at } if until <= turn.now => {
                 self.step(
@@ -171,10 +241,12 @@ impl Unit {
             Step::TurningRound { forget_at } if forget_at <= turn.now => {
                 self.step(turn, Step::Forgetting)
             }
-            Step::Settling { .. }
+            Step::Hook
+            | Step::Settling { .. }
             | Step::Grace { .. }
             | Step::TurningRound { .. }
             | Step::Draining
+            | Step::LettingGo
             | Step::Removing { .. }
             | Step::Forgetting => {}
         }
@@ -186,6 +258,18 @@ impl Unit {
             return;
         };
         let note = words::given_back(&giving_back.errors);
-        self.settle(turn, On::GivenBack, &note);
+        let elsewhere = giving_back.elsewhere.clone();
+        self.taken = None;
+        if elsewhere.is_none() && self.paths.answer() {
+            // Whoever missed the first announcement, or was told otherwise since.
+            turn.actions.push(Action::AnnounceSource { unit: self.id });
+        }
+        self.run_hook(turn, Hook::AfterFailback);
+        match elsewhere {
+            Some(finding) if !self.hold && !self.released => {
+                self.given_back_elsewhere(turn, finding, &note);
+            }
+            Some(_) | None => self.settle(turn, On::GivenBack, &note),
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Action, Input, Now, PathId, Refused, State, UnitId,
+    Action, Input, Memory, Now, PathId, Refused, State, UnitId,
     unit::{Turn, Unit},
 };
 use crate::config::{Source, Trigger};
@@ -12,7 +12,7 @@ use crate::config::{Source, Trigger};
 ///
 /// Carrying an action out leads to an input (see [`Action`]). [`Action::TakeOver`] for a unit that is held already (the
 /// thread acted in the same moment) has to be answered like one that succeeded, and change nothing.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Policy {
     units: BTreeMap<UnitId, Unit>,
     /// Name and trigger of each source, by index.
@@ -75,6 +75,31 @@ impl Policy {
                     unit.on_takeover_done(&mut turn, cause, held, error.as_deref());
                 }
             }
+            Input::TakeoverBegan { unit } => {
+                if let Some(unit) = self.units.get_mut(&unit) {
+                    unit.on_takeover_began();
+                }
+            }
+            Input::Heard { unit, finding } => {
+                if let Some(unit) = self.units.get_mut(&unit) {
+                    unit.on_heard(&mut turn, finding);
+                }
+            }
+            Input::Claim { unit, ip, mac, by } => {
+                if let Some(unit) = self.units.get_mut(&unit) {
+                    unit.on_claim(&mut turn, ip, mac, by);
+                }
+            }
+            Input::HookDone { unit, hook, error } => {
+                if let Some(unit) = self.units.get_mut(&unit) {
+                    unit.on_hook_done(&mut turn, hook, error.as_deref());
+                }
+            }
+            Input::Remembered { unit, memory } => {
+                if let Some(unit) = self.units.get_mut(&unit) {
+                    unit.on_remembered(&mut turn, memory);
+                }
+            }
             Input::StepDone { unit, error } => {
                 if let Some(unit) = self.units.get_mut(&unit) {
                     unit.on_step_done(&mut turn, error.as_deref());
@@ -94,6 +119,9 @@ impl Policy {
                     unit.on_clock(&mut turn);
                 }
             }
+        }
+        for unit in self.units.values_mut() {
+            unit.notify(&mut turn);
         }
         Ok(turn.actions)
     }
@@ -143,17 +171,38 @@ impl Policy {
     /// until no unit does.
     pub fn holds(&self, unit: UnitId) -> bool {
         match self.state(unit) {
-            Some(State::TakingOver | State::TakenOver | State::FailingBack) => true,
+            Some(State::TakingOver | State::TakenOver | State::Conflict | State::FailingBack) => {
+                true
+            }
             Some(
                 State::Unknown
                 | State::Healthy
                 | State::Suspect
                 | State::Failed
                 | State::AwaitingApproval
-                | State::Isolated,
+                | State::Isolated
+                | State::Held
+                | State::HeldElsewhere,
             )
             | None => false,
         }
+    }
+
+    /// Whether an administrator has put the unit on hold. Its state is `held` then, unless something is held or under way.
+    pub fn on_hold(&self, unit: UnitId) -> bool {
+        self.units.get(&unit).is_some_and(|unit| unit.hold)
+    }
+
+    /// Whether the unit waits for `failover approve` or `failover decline`.
+    pub fn asks(&self, unit: UnitId) -> bool {
+        self.units
+            .get(&unit)
+            .is_some_and(|unit| unit.state == State::AwaitingApproval || unit.asks_about_conflict())
+    }
+
+    /// What the next daemon has to know about a unit.
+    pub fn memory(&self, unit: UnitId) -> Option<Memory> {
+        self.units.get(&unit).map(Unit::memory)
     }
 
     fn no_such_unit(&self, id: UnitId) -> Refused {

@@ -6,15 +6,19 @@
 //! - [`trigger`]: from the states of the paths to the verdict on a unit. The heartbeat thread uses the same function.
 //! - [`table`]: every transition that is allowed, as data.
 //! - [`machine`]: [`Policy`], the front: finds the unit, and hands the input to it.
-//! - `unit`: one unit and the transitions that follow from its paths; `takeover`, `failback`, `announce` and
-//!   `commands` are its other halves, `words` what a person reads.
+//! - `unit`: one unit and the transitions that follow from its paths. Its other parts: `takeover` and `announce`, `failback`,
+//!   `elsewhere` (who has the addresses while heartbeats fail), `conflict` (who claims what is held), `commands`,
+//!   `remember` (over a restart); `words` is what a person reads.
 //! - [`replay`]: a recorded history, run again.
 
 mod announce;
 mod commands;
+mod conflict;
+mod elsewhere;
 mod failback;
 pub mod machine;
 mod paths;
+mod remember;
 pub mod replay;
 pub mod table;
 mod takeover;
@@ -26,7 +30,9 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-pub use failback::{DRAIN, GRACE, SETTLE};
+pub use conflict::{CONFLICT_QUIET, DEFEND_INTERVAL};
+pub use elsewhere::{PROBE_EVERY, PROBE_EVERY_PROMPT, RIVAL_WAIT};
+pub use failback::{AFTER_ABORT, DRAIN, GRACE, SETTLE};
 pub use machine::Policy;
-pub use takeover::THREAD_WAIT;
+pub use takeover::{CHECK_WAIT, THREAD_WAIT};
 pub use types::*;

@@ -9,7 +9,7 @@ use super::{
 use crate::config::{self, Trigger};
 
 /// One path of a unit.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Path {
     /// Index into `Source::paths`.
     pub(super) index: usize,
@@ -57,7 +57,7 @@ impl Path {
 }
 
 /// The paths of a unit.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Paths {
     pub(super) list: Vec<Path>,
     trigger: Trigger,
@@ -134,6 +134,19 @@ impl Paths {
     /// Every path answers, give or take a few misses.
     pub(super) fn all_answer(&self) -> bool {
         self.list.iter().all(Path::answers)
+    }
+
+    /// Those that have answered, by `monitor`.
+    pub(super) fn seen(&self) -> Vec<Ipv4Addr> {
+        let seen = self.list.iter().filter(|path| path.seen);
+        seen.map(|path| path.monitor).collect()
+    }
+
+    /// Those had answered an earlier daemon: their silence is evidence.
+    pub(super) fn remember(&mut self, seen: &[Ipv4Addr]) {
+        for path in &mut self.list {
+            path.seen |= seen.contains(&path.monitor);
+        }
     }
 
     /// A failback begins: what is silent now has to answer before its silence counts again.

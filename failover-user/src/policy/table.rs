@@ -1,8 +1,8 @@
 //! Every transition that is allowed, as data.
 
 use super::State::{
-    self, AwaitingApproval, Failed, FailingBack, Healthy, Isolated, Suspect, TakenOver, TakingOver,
-    Unknown,
+    self, AwaitingApproval, Conflict, Failed, FailingBack, Healthy, Held, HeldElsewhere, Isolated,
+    Suspect, TakenOver, TakingOver, Unknown,
 };
 
 /// What brings a transition about.
@@ -40,6 +40,26 @@ pub enum On {
     SourceHealthy,
     /// The last step of a failback is done.
     GivenBack,
+    /// `failover hold`.
+    Hold,
+    /// `failover resume`.
+    Resume,
+    /// The source answers ARP although heartbeats fail.
+    AliveOnL2,
+    /// The source has fallen silent on ARP too.
+    SilentOnL2,
+    /// Another host has the addresses, or is about to take them.
+    Elsewhere,
+    /// It has them no more.
+    LetGo,
+    /// Another host claims a held address.
+    Claim,
+    /// Nobody has claimed it for a while.
+    Quiet,
+    /// A hook failed.
+    HookFailed,
+    /// An earlier daemon knew it.
+    Remembered,
 }
 
 impl On {
@@ -62,6 +82,16 @@ impl On {
             Self::Adopted => "adopted",
             Self::SourceHealthy => "source healthy",
             Self::GivenBack => "given back",
+            Self::Hold => "hold",
+            Self::Resume => "resume",
+            Self::AliveOnL2 => "alive on L2",
+            Self::SilentOnL2 => "silent on L2",
+            Self::Elsewhere => "elsewhere",
+            Self::LetGo => "let go",
+            Self::Claim => "claim",
+            Self::Quiet => "quiet",
+            Self::HookFailed => "hook failed",
+            Self::Remembered => "remembered",
         }
     }
 }
@@ -92,45 +122,78 @@ const fn row(from: &'static [State], to: State, on: On, words: &'static str) -> 
 #[rustfmt::skip]
 pub const TABLE: &[Row] = &[
     // Watching.
-    row(&[Unknown, Suspect, Failed], Healthy, On::Answer, "the source answers"),
+    row(&[Unknown, Suspect, Failed, HeldElsewhere], Healthy, On::Answer, "the source answers"),
     row(&[AwaitingApproval], Healthy, On::Answer, "the source answers, the prompt is withdrawn"),
-    row(&[Failed], Suspect, On::Answer, "some paths answer again"),
+    row(&[Failed, HeldElsewhere], Suspect, On::Answer, "some paths answer again"),
     row(&[AwaitingApproval], Suspect, On::Answer, "some paths answer again, the prompt is withdrawn"),
     row(&[Healthy], Suspect, On::Miss, "a request is unanswered, or one path of several is down"),
-    row(&[Unknown, Healthy, Suspect, AwaitingApproval], Isolated, On::OwnLink, "our own link is down"),
+    row(&[Unknown, Healthy, Suspect, AwaitingApproval, HeldElsewhere], Isolated, On::OwnLink,
+        "our own link is down, or no witness answers"),
     row(&[Isolated], Healthy, On::OwnLink, "our own link is back, the source answers"),
     row(&[Isolated], Suspect, On::OwnLink, "our own link is back, requests are unanswered"),
     row(&[Isolated], Unknown, On::OwnLink, "our own link is back, the source has not answered yet"),
-    row(&[Healthy, Suspect, AwaitingApproval], Unknown, On::Restart, "monitoring began anew"),
+    row(&[Healthy, Suspect, AwaitingApproval, HeldElsewhere], Unknown, On::Restart, "monitoring began anew"),
+    // Hold.
+    row(&[Unknown, Healthy, Suspect, Isolated, Failed, AwaitingApproval, HeldElsewhere], Held, On::Hold,
+        "the administrator wants nothing done"),
+    row(&[Held], Unknown, On::Resume, "the source has not answered yet"),
+    row(&[Held], Healthy, On::Resume, "the source answers"),
+    row(&[Held], Suspect, On::Resume, "requests are unanswered"),
+    row(&[Held], Isolated, On::Resume, "our own link is down"),
+    row(&[Held], Failed, On::Resume, "the trigger's condition is met"),
     // From the verdict to the takeover.
-    row(&[Healthy, Suspect, Isolated], Failed, On::Verdict, "the trigger's condition is met"),
+    row(&[Unknown, Healthy, Suspect, Isolated], Failed, On::Verdict, "the trigger's condition is met"),
     row(&[Failed], TakingOver, On::Verdict, "on_failure = \"automatic\""),
     row(&[Failed], AwaitingApproval, On::Verdict, "on_failure = \"ask\""),
+    row(&[Failed], AwaitingApproval, On::AliveOnL2, "the source answers ARP, l2_alive = \"ask\""),
+    row(&[Failed, AwaitingApproval, TakingOver], HeldElsewhere, On::Elsewhere,
+        "another host has the addresses, or is about to take them"),
+    row(&[HeldElsewhere], Failed, On::LetGo, "it has them no more, and the source is still silent"),
+    row(&[Failed, AwaitingApproval], TakingOver, On::SilentOnL2,
+        "the source has fallen silent on ARP too, on_failure = \"automatic\""),
+    row(&[Failed], AwaitingApproval, On::SilentOnL2,
+        "the source has fallen silent on ARP too, on_failure = \"ask\""),
     row(&[AwaitingApproval], TakingOver, On::Approve, "the administrator says yes"),
     row(&[AwaitingApproval], Failed, On::Decline, "the administrator says no"),
     row(&[AwaitingApproval], Failed, On::Release, "the daemon stops, nobody is asked any more"),
-    row(&[Unknown, Healthy, Suspect, Isolated, Failed, AwaitingApproval], TakingOver, On::Takeover,
+    row(&[Unknown, Healthy, Suspect, Isolated, Failed, AwaitingApproval, Held], TakingOver, On::Takeover,
         "the administrator wants it, whatever the source does"),
-    row(&[Unknown, Healthy, Suspect, Isolated, Failed, AwaitingApproval], TakingOver, On::Reported,
+    row(&[Unknown, Healthy, Suspect, Isolated, Failed, AwaitingApproval, Held, HeldElsewhere], TakingOver, On::Reported,
         "it was under way, and the news of it crossed something else"),
+    row(&[Unknown], AwaitingApproval, On::Remembered, "the prompt was open when the daemon before this one ended"),
+    row(&[Unknown], Failed, On::Remembered, "an earlier daemon had been told to leave it alone"),
+    row(&[Unknown], Held, On::Remembered, "it was on hold when the daemon before this one ended"),
     row(&[TakingOver], TakenOver, On::Taken, "at least one address is held"),
     row(&[TakingOver], Failed, On::NotTaken, "no address could be taken"),
+    row(&[TakingOver], Failed, On::HookFailed, "before_takeover failed, on_error = \"abort\""),
+    row(&[TakingOver], Failed, On::AliveOnL2, "nothing was taken yet, the source answers ARP, l2_alive = \"refuse\""),
+    row(&[TakingOver], AwaitingApproval, On::AliveOnL2,
+        "nothing was taken yet, the source answers ARP, l2_alive = \"ask\""),
     row(&[TakingOver], Healthy, On::NotTaken, "nothing was taken yet, and the source answers"),
     row(&[TakingOver], Suspect, On::NotTaken, "nothing was taken yet, and some paths answer"),
     row(&[TakingOver], Isolated, On::NotTaken, "nothing was taken yet, and our own link is down"),
     row(&[TakingOver], Unknown, On::NotTaken, "nothing was taken yet, and monitoring began anew"),
-    row(&[Unknown, Healthy, Suspect, Isolated, Failed, AwaitingApproval, TakingOver], TakenOver, On::Adopted,
-        "addresses were found in the takeover map at start"),
+    row(&[Failed, TakingOver], Held, On::NotTaken, "nothing was taken, and it is on hold"),
+    row(&[Unknown, Healthy, Suspect, Isolated, Failed, AwaitingApproval, TakingOver, Held, HeldElsewhere], TakenOver,
+        On::Adopted, "addresses were found in the takeover map at start"),
+    // While they are held.
+    row(&[TakenOver], Conflict, On::Claim, "another host claims a held address"),
+    row(&[Conflict], TakenOver, On::Quiet, "nobody has claimed it for a while"),
     // And back.
-    row(&[TakenOver], FailingBack, On::Failback, "the administrator wants it"),
-    row(&[TakenOver], FailingBack, On::SourceHealthy, "failback = \"automatic\", healthy for failback_after"),
-    row(&[TakenOver], FailingBack, On::Release, "the daemon stops and gives everything back"),
+    row(&[TakenOver, Conflict], FailingBack, On::Failback, "the administrator wants it"),
+    row(&[TakenOver, Conflict], FailingBack, On::SourceHealthy, "failback = \"automatic\", healthy for failback_after"),
+    row(&[TakenOver, Conflict], FailingBack, On::Release, "the daemon stops and gives everything back"),
     row(&[TakenOver], FailingBack, On::Adopted, "the addresses were already draining at start"),
+    row(&[Conflict], FailingBack, On::Claim, "on_conflict = \"release\", or another failover host goes first"),
+    row(&[Conflict], FailingBack, On::Decline, "the administrator does not want to defend them"),
+    row(&[FailingBack], TakenOver, On::HookFailed, "before_failback failed, on_error = \"abort\""),
     row(&[FailingBack], Healthy, On::GivenBack, "the source answers"),
     row(&[FailingBack], Suspect, On::GivenBack, "requests are unanswered"),
     row(&[FailingBack], Unknown, On::GivenBack, "the source has not answered since the failback began"),
     row(&[FailingBack], Isolated, On::GivenBack, "our own link is down"),
     row(&[FailingBack], Failed, On::GivenBack, "the source answered, and failed again meanwhile"),
+    row(&[FailingBack], Held, On::GivenBack, "it is on hold"),
+    row(&[FailingBack], HeldElsewhere, On::GivenBack, "another host has them now"),
 ];
 
 /// Whether the table has this transition.
@@ -152,19 +215,25 @@ pub const fn name(state: State) -> &'static str {
         TakenOver => "taken-over",
         FailingBack => "failing-back",
         Isolated => "isolated",
+        Held => "held",
+        HeldElsewhere => "held-elsewhere",
+        Conflict => "conflict",
     }
 }
 
 /// States in the order of the figure.
-const STATES: [State; 9] = [
+const STATES: [State; 12] = [
     Unknown,
     Healthy,
     Suspect,
     Isolated,
+    Held,
     Failed,
+    HeldElsewhere,
     AwaitingApproval,
     TakingOver,
     TakenOver,
+    Conflict,
     FailingBack,
 ];
 

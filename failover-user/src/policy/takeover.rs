@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use super::{
-    Action, Cause, Now, State,
+    Action, Cause, Hook, Now, State,
     announce::Announcements,
+    conflict::Clash,
     table::On,
     trigger::UnitVerdict,
-    unit::{Phase, Turn, Unit, nanos},
+    unit::{Fresh, Phase, Turn, Unit, nanos},
     words,
 };
-use crate::config::Failback;
+use crate::config::{Failback, OnError};
 
 /// How long after the verdict the heartbeat thread, if it was armed, may take to report its takeover.
 ///
@@ -18,23 +19,27 @@ use crate::config::Failback;
 /// gives [`Action::TakeOver`] itself. A thread that was merely slow finds the unit held and reports that.
 pub const THREAD_WAIT: Duration = Duration::from_millis(250);
 
+/// How long the answer to [`Action::Probe`] may take. It comes after a fixed time that is much shorter, unless the heartbeat
+/// thread is kept from running.
+pub const CHECK_WAIT: Duration = Duration::from_secs(1);
+
 /// How long an automatic failback that is due waits for a path that has just missed a request.
 const RECHECK: Duration = Duration::from_millis(500);
 
 /// The addresses are held.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Holding {
     announcements: Announcements,
-    /// The source has failed before or since: an administrator may also have taken over from one that answers, for work on
-    /// it, and that is not to be undone because it still answers.
-    failed: bool,
     /// When an automatic failback is due, while the source is healthy.
     failback_at: Option<Now>,
+    /// Another host claims one of them.
+    pub(super) clash: Option<Clash>,
 }
 
 impl Holding {
     pub(super) fn next_deadline(&self) -> Option<Now> {
-        [self.announcements.next(), self.failback_at]
+        let quiet = self.clash.as_ref().map(Clash::quiet_at);
+        [self.announcements.next(), self.failback_at, quiet]
             .into_iter()
             .flatten()
             .min()
@@ -42,25 +47,90 @@ impl Holding {
 }
 
 impl Unit {
-    /// `on_failure = "automatic"`: the thread is acting already, or has to be told.
-    pub(super) fn take_over_at_verdict(
-        &mut self,
-        turn: &mut Turn,
-        thread_acts: bool,
-        cause: String,
-    ) {
+    /// `on_failure = "automatic"`: the thread is acting already.
+    pub(super) fn leave_to_thread(&mut self, turn: &mut Turn, cause: String) {
         self.go(turn, State::TakingOver, On::Verdict, cause);
-        if thread_acts {
-            self.phase = Phase::AwaitingThread {
-                until: turn.now.saturating_add(nanos(THREAD_WAIT)),
-            };
+        self.phase = if self.began {
+            Phase::Commanded(Cause::Verdict)
         } else {
-            self.command_takeover(turn, Cause::Verdict);
+            Phase::AwaitingThread {
+                until: turn.now.saturating_add(nanos(THREAD_WAIT)),
+            }
+        };
+    }
+
+    /// In `taking-over`: asks who has the addresses unless that is known, runs the hook, takes over.
+    pub(super) fn begin_takeover(&mut self, turn: &mut Turn, cause: Cause, fresh: Fresh) {
+        match fresh {
+            Fresh::Yes => self.before_takeover(turn, cause),
+            Fresh::No => {
+                self.phase = Phase::Checking {
+                    cause,
+                    until: turn.now.saturating_add(nanos(CHECK_WAIT)),
+                };
+                turn.actions.push(Action::Probe { unit: self.id });
+            }
         }
     }
 
+    /// The hook, then the takeover.
+    pub(super) fn before_takeover(&mut self, turn: &mut Turn, cause: Cause) {
+        if self.run_hook(turn, Hook::BeforeTakeover) {
+            self.phase = Phase::BeforeTakeover(cause);
+        } else {
+            self.command_takeover(turn, cause);
+        }
+    }
+
+    /// The hook has ended.
+    fn before_takeover_done(&mut self, turn: &mut Turn, cause: Cause, error: Option<&str>) {
+        if self.released {
+            self.phase = Phase::Idle;
+            return self.go(turn, State::Failed, On::NotTaken, words::STOPPING);
+        }
+        if let Some(error) = error {
+            let note = words::hook_failed(Hook::BeforeTakeover, error);
+            if self.rules.hooks.on_error == OnError::Abort {
+                let note = words::with_note(note, words::ABORTED);
+                return self.not_taken(turn, On::HookFailed, cause, &note);
+            }
+            self.cause = words::with_note(self.cause.clone(), &note);
+        }
+        if cause == Cause::Verdict && (self.hold || self.paths.verdict() != UnitVerdict::Failed) {
+            return self.settle(turn, On::NotTaken, "nothing was taken");
+        }
+        self.command_takeover(turn, cause);
+    }
+
+    /// A hook has ended.
+    pub(super) fn on_hook_done(&mut self, turn: &mut Turn, hook: Hook, error: Option<&str>) {
+        match (hook, &self.phase) {
+            (Hook::BeforeTakeover, Phase::BeforeTakeover(cause)) => {
+                let cause = *cause;
+                self.before_takeover_done(turn, cause, error);
+            }
+            (Hook::BeforeFailback, Phase::GivingBack(_)) => self.before_failback_done(turn, error),
+            (
+                Hook::BeforeTakeover
+                | Hook::BeforeFailback
+                | Hook::AfterTakeover
+                | Hook::AfterFailback
+                | Hook::Notify,
+                _,
+            ) => {}
+        }
+    }
+
+    /// The thread takes over by itself, and that takes longer.
+    pub(super) fn on_takeover_began(&mut self) {
+        if matches!(self.phase, Phase::AwaitingThread { .. }) {
+            self.phase = Phase::Commanded(Cause::Verdict);
+        }
+        self.began = true;
+    }
+
     /// Gives [`Action::TakeOver`].
-    pub(super) fn command_takeover(&mut self, turn: &mut Turn, cause: Cause) {
+    fn command_takeover(&mut self, turn: &mut Turn, cause: Cause) {
         self.phase = Phase::Commanded(cause);
         turn.actions.push(Action::TakeOver {
             unit: self.id,
@@ -70,7 +140,7 @@ impl Unit {
 
     /// The thread, which was armed, has not reported in [`THREAD_WAIT`]. It is disarmed by now, so it will not act.
     pub(super) fn thread_did_not_act(&mut self, turn: &mut Turn) {
-        if self.paths.verdict() != UnitVerdict::Failed {
+        if self.hold || self.paths.verdict() != UnitVerdict::Failed {
             self.settle(turn, On::NotTaken, "nothing was taken");
         } else if self.released {
             self.phase = Phase::Idle;
@@ -88,9 +158,10 @@ impl Unit {
         held: usize,
         error: Option<&str>,
     ) {
+        self.began = false;
         match self.state {
             // The thread and a command met: the second report says nothing new.
-            State::TakenOver | State::FailingBack => return,
+            State::TakenOver | State::Conflict | State::FailingBack => return,
             State::TakingOver => {}
             // The thread was faster than the news of its verdict.
             State::Healthy | State::Suspect | State::Isolated
@@ -106,6 +177,8 @@ impl Unit {
             | State::Suspect
             | State::Isolated
             | State::Failed
+            | State::Held
+            | State::HeldElsewhere
             | State::AwaitingApproval
                 if held == 0 =>
             {
@@ -117,6 +190,8 @@ impl Unit {
             | State::Suspect
             | State::Isolated
             | State::Failed
+            | State::Held
+            | State::HeldElsewhere
             | State::AwaitingApproval => {
                 let words = words::for_cause(self, cause);
                 self.go(turn, State::TakingOver, On::Reported, words);
@@ -129,7 +204,8 @@ impl Unit {
             let expected = match &self.phase {
                 Phase::Commanded(expected) => *expected == cause,
                 Phase::AwaitingThread { .. } => cause == Cause::Verdict,
-                Phase::Idle | Phase::Holding(_) | Phase::GivingBack(_) => true,
+                Phase::Checking { .. } | Phase::BeforeTakeover(_) => false,
+                Phase::Idle | Phase::Watching(_) | Phase::Holding(_) | Phase::GivingBack(_) => true,
             };
             let reason = if expected {
                 self.cause.clone()
@@ -138,46 +214,77 @@ impl Unit {
             };
             let failed = cause != Cause::Operator || !self.paths.answer();
             let cause = words::with_takeover_error(reason, held, self.rules.addresses, error);
-            self.hold(turn, On::Taken, cause, failed);
+            self.note_taken(cause.clone(), failed);
+            self.hold(turn, On::Taken, cause);
+            self.run_hook(turn, Hook::AfterTakeover);
+            self.release_if_stopping(turn);
         }
     }
 
-    /// No address is held.
+    /// No address is held. Some of them may have been announced all the same.
     fn takeover_failed(&mut self, turn: &mut Turn, cause: Cause, error: &str) {
-        self.phase = Phase::Idle;
+        turn.actions.push(Action::AnnounceSource { unit: self.id });
         let note = format!("takeover failed: {error}");
-        self.go(turn, State::Failed, On::NotTaken, note.clone());
+        self.not_taken(turn, On::NotTaken, cause, &note);
+    }
+
+    /// The takeover came to nothing: left alone until the source answers.
+    fn not_taken(&mut self, turn: &mut Turn, on: On, cause: Cause, note: &str) {
+        self.phase = Phase::Idle;
+        self.go(turn, State::Failed, on, note);
         // At a verdict the news of the silence may still be on its way, so what is known of the paths may be old.
         let answers = matches!(
             self.paths.verdict(),
             UnitVerdict::Healthy | UnitVerdict::Suspect
         );
-        if answers && cause != Cause::Verdict {
-            self.settle(turn, On::Answer, &note);
+        if self.hold {
+            self.settle(turn, On::NotTaken, note);
+        } else if answers && cause != Cause::Verdict {
+            self.settle(turn, On::Answer, note);
         }
     }
 
     /// The takeover map held addresses of this unit when the daemon started.
     pub(super) fn on_adopted(&mut self, turn: &mut Turn, draining: bool) {
-        if matches!(self.state, State::TakenOver | State::FailingBack) {
+        if matches!(
+            self.state,
+            State::TakenOver | State::Conflict | State::FailingBack
+        ) {
             return;
         }
-        // Why it was taken is not known any more: most takeovers follow a failure.
-        self.hold(turn, On::Adopted, words::ADOPTED, true);
-        if draining && self.state == State::TakenOver {
+        // Without a memory of it: most takeovers follow a failure.
+        let taken = self.taken.take();
+        let failed = taken.as_ref().is_none_or(|taken| taken.failed);
+        let cause = words::adopted(taken.map(|taken| taken.cause));
+        self.note_taken(cause.clone(), failed);
+        self.hold(turn, On::Adopted, cause);
+        if draining {
             self.resume_failback(turn);
+        } else {
+            self.release_if_stopping(turn);
         }
     }
 
     /// From here on the addresses are held.
-    fn hold(&mut self, turn: &mut Turn, on: On, cause: impl Into<String>, failed: bool) {
+    pub(super) fn hold(&mut self, turn: &mut Turn, on: On, cause: impl Into<String>) {
         self.phase = Phase::Holding(Holding {
             announcements: Announcements::new(turn.now, self.rules.announce_every),
-            failed,
             failback_at: None,
+            clash: None,
         });
         self.go(turn, State::TakenOver, on, cause);
         self.watch_for_failback(turn.now);
+    }
+
+    /// An automatic failback that is due waits for this long at least.
+    pub(super) fn put_failback_off(&mut self, now: Now, wait: Duration) {
+        if let Phase::Holding(holding) = &mut self.phase {
+            let earliest = now.saturating_add(nanos(wait));
+            holding.failback_at = holding.failback_at.map(|at| at.max(earliest));
+        }
+    }
+
+    fn release_if_stopping(&mut self, turn: &mut Turn) {
         if self.released {
             self.start_failback(turn, On::Release, words::STOPPING);
         }
@@ -191,10 +298,15 @@ impl Unit {
         let Phase::Holding(holding) = &mut self.phase else {
             return;
         };
-        holding.failed |= self.paths.any_down();
+        // An administrator may also have taken over from a source that answers, for work on it, and that is not to be undone
+        // because it still answers.
+        let failed = self.taken.as_mut().is_none_or(|taken| {
+            taken.failed |= self.paths.any_down();
+            taken.failed
+        });
         match self.rules.failback {
-            Failback::Manual => {}
-            Failback::Automatic if !holding.failed => {}
+            Failback::Manual => holding.failback_at = None,
+            Failback::Automatic if self.hold || !failed => holding.failback_at = None,
             Failback::Automatic if !self.paths.all_answer() => holding.failback_at = None,
             Failback::Automatic if holding.failback_at.is_none() && self.paths.all_up() => {
                 holding.failback_at = Some(now.saturating_add(nanos(self.rules.failback_after)));
@@ -203,8 +315,18 @@ impl Unit {
         }
     }
 
-    /// Announces again, or fails back.
+    /// Announces again, or fails back, or notes the end of a conflict.
     pub(super) fn on_clock_holding(&mut self, turn: &mut Turn) {
+        let Phase::Holding(holding) = &mut self.phase else {
+            return;
+        };
+        if holding
+            .clash
+            .as_ref()
+            .is_some_and(|clash| clash.quiet_at() <= turn.now)
+        {
+            self.conflict_is_over(turn);
+        }
         let Phase::Holding(holding) = &mut self.phase else {
             return;
         };

@@ -49,6 +49,12 @@ pub enum State {
     FailingBack,
     /// Our own link is down: nothing can be said about the source.
     Isolated,
+    /// An administrator said so: nothing is done about the source.
+    Held,
+    /// The verdict stands, and another host has the addresses, or is about to take them.
+    HeldElsewhere,
+    /// This host holds the addresses, and another one claims one of them.
+    Conflict,
 }
 
 /// How one path stands, as the heartbeat thread sees it.
@@ -99,6 +105,10 @@ pub enum Command {
     Decline,
     /// Give the addresses back because the daemon stops with `--release`.
     Release,
+    /// Do nothing about the source by itself until [`Command::Resume`].
+    Hold,
+    /// The end of [`Command::Hold`].
+    Resume,
 }
 
 /// What an ARP probe for a unit's addresses found (RFC 5227 2.1.1: sender address 0, so that nobody's cache is touched).
@@ -239,7 +249,12 @@ pub enum Input {
         /// The first error, if any address could not be taken.
         error: Option<String>,
     },
-    /// [`Action::Drain`], [`Action::RemoveAddresses`] or [`Action::Forget`] was carried out.
+    /// A takeover that takes longer has begun: [`Input::TakeoverDone`] follows.
+    TakeoverBegan {
+        /// Which.
+        unit: UnitId,
+    },
+    /// [`Action::Drain`], [`Action::LetGo`], [`Action::RemoveAddresses`] or [`Action::Forget`] was carried out.
     StepDone {
         /// Which.
         unit: UnitId,
@@ -259,6 +274,41 @@ pub enum Input {
         unit: UnitId,
         /// What.
         command: Command,
+    },
+    /// What [`Action::Probe`], or the heartbeat thread's own probe from the first miss on, has found. In the second case it
+    /// comes before the [`Input::Path`] that makes the verdict.
+    Heard {
+        /// Which.
+        unit: UnitId,
+        /// What.
+        finding: Finding,
+    },
+    /// Another host claims a held address.
+    Claim {
+        /// Which.
+        unit: UnitId,
+        /// The address.
+        ip: Ipv4Addr,
+        /// Its MAC.
+        mac: String,
+        /// Who.
+        by: Claimant,
+    },
+    /// [`Action::RunHook`] is done. Not given for [`Hook::Notify`].
+    HookDone {
+        /// Which.
+        unit: UnitId,
+        /// Which.
+        hook: Hook,
+        /// Why it failed, if it did.
+        error: Option<String>,
+    },
+    /// What an earlier daemon knew. Given once, before anything else, except that [`Input::Adopted`] may come first.
+    Remembered {
+        /// Which.
+        unit: UnitId,
+        /// What.
+        memory: Memory,
     },
     /// Time has passed.
     Clock,
@@ -288,6 +338,12 @@ pub enum Action {
         /// Which.
         unit: UnitId,
     },
+    /// Failback with the source silent: mark the addresses as going back, so that a daemon that starts now goes on with the
+    /// failback. Answered by [`Input::StepDone`].
+    LetGo {
+        /// Which.
+        unit: UnitId,
+    },
     /// Remove the addresses from the NICs. Answered by [`Input::StepDone`].
     RemoveAddresses {
         /// Which.
@@ -302,6 +358,34 @@ pub enum Action {
     Announce {
         /// Which.
         unit: UnitId,
+    },
+    /// Ask by ARP who has the addresses. Answered by [`Input::Heard`].
+    Probe {
+        /// Which.
+        unit: UnitId,
+    },
+    /// Announce a held address that another host claims, and probe for it once (see [`Claimant::Peer`]).
+    Defend {
+        /// Which.
+        unit: UnitId,
+        /// The address.
+        ip: Ipv4Addr,
+    },
+    /// Announce the source's MAC for the addresses, so that nobody sends here what is not held here.
+    AnnounceSource {
+        /// Which.
+        unit: UnitId,
+    },
+    /// Run a program of the administrator's. Answered by [`Input::HookDone`], except for [`Hook::Notify`].
+    RunHook {
+        /// Which.
+        unit: UnitId,
+        /// Which.
+        hook: Hook,
+        /// State of the unit.
+        state: State,
+        /// Why, in the words of `status`.
+        cause: String,
     },
     /// Tell whoever listens that a unit changed its state.
     Transition {

@@ -1,9 +1,10 @@
 //! One unit, and the transitions that follow from what its paths report.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
 use super::{
-    Action, Cause, Now, PathState, State, UnitId,
+    Action, Cause, Finding, Hook, Now, PathState, State, Taken, UnitId,
+    elsewhere::Watching,
     failback::GivingBack,
     paths::Paths,
     table::{self, On},
@@ -11,7 +12,7 @@ use super::{
     trigger::UnitVerdict,
     words,
 };
-use crate::config::{self, Failback, OnFailure};
+use crate::config::{self, Failback, Hooks, L2Alive, OnConflict, OnFailure};
 
 /// Nanoseconds of a duration; centuries are cut off.
 pub(super) fn nanos(duration: Duration) -> Now {
@@ -26,37 +27,80 @@ pub(super) struct Turn {
 }
 
 /// The configuration's rules for a unit.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Rules {
     pub(super) misses: u32,
     pub(super) on_failure: OnFailure,
     pub(super) failback: Failback,
     pub(super) failback_after: Duration,
     pub(super) announce_every: Duration,
+    pub(super) l2_alive: L2Alive,
+    pub(super) on_conflict: OnConflict,
+    pub(super) hooks: Hooks,
     /// Addresses of the unit.
     pub(super) addresses: usize,
 }
 
+impl Rules {
+    /// Those of a source, for a unit with so many addresses.
+    pub(super) fn of(source: &config::Source, addresses: usize) -> Self {
+        Self {
+            misses: source.misses,
+            on_failure: source.on_failure,
+            failback: source.failback,
+            failback_after: source.failback_after,
+            announce_every: source.announce_every,
+            l2_alive: source.l2_alive,
+            on_conflict: source.on_conflict,
+            hooks: source.hooks.clone(),
+            addresses,
+        }
+    }
+
+    /// Whether a program is configured for a hook.
+    pub(super) fn has(&self, hook: Hook) -> bool {
+        match hook {
+            Hook::BeforeTakeover => self.hooks.before_takeover.is_some(),
+            Hook::AfterTakeover => self.hooks.after_takeover.is_some(),
+            Hook::BeforeFailback => self.hooks.before_failback.is_some(),
+            Hook::AfterFailback => self.hooks.after_failback.is_some(),
+            Hook::Notify => self.hooks.notify.is_some(),
+        }
+    }
+}
+
 /// What is under way, beyond the state.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Phase {
-    /// Nothing: every state but the three below.
+    /// Nothing.
     Idle,
+    /// `held-elsewhere`, `awaiting-approval`, or `failed` because the source answers ARP: it is asked again and again who has
+    /// the addresses.
+    Watching(Watching),
+    /// `taking-over`: it is asked who has the addresses.
+    Checking {
+        /// Why they are to be taken.
+        cause: Cause,
+        /// When the answer is not expected any more.
+        until: Now,
+    },
+    /// `taking-over`: the hook before it runs.
+    BeforeTakeover(Cause),
     /// `taking-over`: the heartbeat thread was armed at the verdict, so its report is expected.
     AwaitingThread {
         /// When it is not expected any more.
         until: Now,
     },
-    /// `taking-over`: [`Action::TakeOver`] was given.
+    /// `taking-over`: [`Action::TakeOver`] was given, or the thread has begun by itself.
     Commanded(Cause),
-    /// `taken-over`.
+    /// `taken-over`, `conflict`.
     Holding(Holding),
     /// `failing-back`.
     GivingBack(GivingBack),
 }
 
 /// A unit.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Unit {
     pub(super) id: UnitId,
     /// How it is called in texts: the source's name, with the path's index if it is one.
@@ -71,8 +115,20 @@ pub(super) struct Unit {
     pub(super) phase: Phase,
     /// What the heartbeat thread was told last.
     pub(super) armed: bool,
+    /// An administrator's hold: nothing is done by itself.
+    pub(super) hold: bool,
     /// The daemon stops and gives everything back: nothing is taken any more.
     pub(super) released: bool,
+    /// Who has the addresses, as far as it was asked.
+    pub(super) finding: Finding,
+    /// The thread has begun a takeover by itself, and has not reported its end.
+    pub(super) began: bool,
+    /// Why the addresses are held, while they are.
+    pub(super) taken: Option<Taken>,
+    /// When each address was announced for its defence, in whatever conflict.
+    pub(super) defended: BTreeMap<Ipv4Addr, Now>,
+    /// The state that the `notify` hook was told last.
+    told: State,
 }
 
 impl Unit {
@@ -90,21 +146,20 @@ impl Unit {
                 || source.name.clone(),
                 |path| format!("{} path {}", source.name, path + 1),
             ),
-            rules: Rules {
-                misses: source.misses,
-                on_failure: source.on_failure,
-                failback: source.failback,
-                failback_after: source.failback_after,
-                announce_every: source.announce_every,
-                addresses,
-            },
+            rules: Rules::of(source, addresses),
             paths,
             state: State::Unknown,
             since: 0,
             cause: words::WAITING.to_owned(),
             phase: Phase::Idle,
             armed: false,
+            hold: false,
             released: false,
+            finding: Finding::Silent,
+            began: false,
+            taken: None,
+            defended: BTreeMap::new(),
+            told: State::Unknown,
         }
     }
 
@@ -135,6 +190,8 @@ impl Unit {
     pub(super) fn arm(&mut self, turn: &mut Turn) {
         let armed = self.rules.on_failure == OnFailure::Automatic
             && !self.released
+            && !self.hold
+            && !self.rules.has(Hook::BeforeTakeover)
             && matches!(self.state, State::Healthy | State::Suspect)
             && self.paths.verdict_of_thread() != UnitVerdict::Failed;
         if armed != self.armed {
@@ -146,6 +203,47 @@ impl Unit {
         }
     }
 
+    /// Runs a hook, if there is one. `true`: there is.
+    pub(super) fn run_hook(&self, turn: &mut Turn, hook: Hook) -> bool {
+        let configured = self.rules.has(hook);
+        if configured {
+            turn.actions.push(Action::RunHook {
+                unit: self.id,
+                hook,
+                state: self.state,
+                cause: self.cause.clone(),
+            });
+        }
+        configured
+    }
+
+    /// At the end of a turn: tells people of the state that was reached, if it concerns them. States that were only passed
+    /// through do not.
+    pub(super) fn notify(&mut self, turn: &mut Turn) {
+        let worth = |state| match state {
+            State::AwaitingApproval
+            | State::TakenOver
+            | State::Failed
+            | State::Isolated
+            | State::Held
+            | State::HeldElsewhere
+            | State::Conflict => true,
+            State::Unknown
+            | State::Healthy
+            | State::Suspect
+            | State::TakingOver
+            | State::FailingBack => false,
+        };
+        let settled = worth(self.state) || self.state == State::Healthy;
+        if !settled || self.state == self.told {
+            return;
+        }
+        if worth(self.state) || worth(self.told) {
+            self.run_hook(turn, Hook::Notify);
+        }
+        self.told = self.state;
+    }
+
     /// The heartbeat thread reports a path.
     pub(super) fn on_path(&mut self, turn: &mut Turn, index: usize, state: PathState, missed: u32) {
         self.paths.report(index, state, missed, turn.now);
@@ -154,7 +252,8 @@ impl Unit {
             | State::Healthy
             | State::Suspect
             | State::Isolated
-            | State::AwaitingApproval => {
+            | State::AwaitingApproval
+            | State::HeldElsewhere => {
                 self.follow_paths(turn);
             }
             // It was declined, or could not be taken: only an answer changes that.
@@ -166,9 +265,10 @@ impl Unit {
                     self.follow_paths(turn);
                 }
             }
-            State::TakenOver => self.watch_for_failback(turn.now),
+            State::TakenOver | State::Conflict => self.watch_for_failback(turn.now),
             // What is under way is finished first; then the state follows from the paths.
             State::TakingOver | State::FailingBack => {}
+            State::Held => {}
         }
         self.arm(turn);
     }
@@ -182,8 +282,12 @@ impl Unit {
             UnitVerdict::Suspect if from == State::Healthy => (State::Suspect, On::Miss),
             UnitVerdict::Suspect => (State::Suspect, On::Answer),
             UnitVerdict::Isolated => (State::Isolated, On::OwnLink),
-            UnitVerdict::Failed if from == State::AwaitingApproval => return,
-            UnitVerdict::Failed => return self.on_verdict(turn, On::Verdict, ""),
+            UnitVerdict::Failed
+                if matches!(from, State::AwaitingApproval | State::HeldElsewhere) =>
+            {
+                return;
+            }
+            UnitVerdict::Failed => return self.on_verdict(turn, On::Verdict, "", Fresh::Yes),
         };
         let cause = words::for_paths(self, from);
         if to == from {
@@ -198,13 +302,15 @@ impl Unit {
         } else {
             on
         };
+        self.phase = Phase::Idle;
         self.go(turn, to, on, cause);
     }
 
     /// The verdict stands: act, ask, or leave it at that.
-    pub(super) fn on_verdict(&mut self, turn: &mut Turn, on: On, note: &str) {
-        let thread_acts = self.armed;
+    pub(super) fn on_verdict(&mut self, turn: &mut Turn, on: On, note: &str, fresh: Fresh) {
+        let thread_acts = self.armed && self.finding.allows(self.rules.l2_alive);
         let cause = words::for_verdict(self);
+        self.phase = Phase::Idle;
         self.go(
             turn,
             State::Failed,
@@ -214,21 +320,39 @@ impl Unit {
         if self.released {
             return;
         }
+        if fresh == Fresh::No {
+            self.finding = Finding::Silent;
+        }
+        if self.stands_back(turn, &cause) {
+            return;
+        }
         match self.rules.on_failure {
-            OnFailure::Automatic => self.take_over_at_verdict(turn, thread_acts, cause),
-            OnFailure::Ask => self.go(turn, State::AwaitingApproval, On::Verdict, cause),
+            OnFailure::Automatic if thread_acts => self.leave_to_thread(turn, cause),
+            OnFailure::Automatic => {
+                self.go(turn, State::TakingOver, On::Verdict, cause);
+                self.begin_takeover(turn, Cause::Verdict, fresh);
+            }
+            OnFailure::Ask => self.ask(turn, On::Verdict, cause),
         }
     }
 
     /// What was under way is over: on to the state that the paths call for.
     pub(super) fn settle(&mut self, turn: &mut Turn, on: On, note: &str) {
         self.phase = Phase::Idle;
+        if self.hold {
+            return self.go(
+                turn,
+                State::Held,
+                on,
+                words::with_note(words::HOLD.to_owned(), note),
+            );
+        }
         let to = match self.paths.verdict() {
             UnitVerdict::Unknown => State::Unknown,
             UnitVerdict::Healthy => State::Healthy,
             UnitVerdict::Suspect => State::Suspect,
             UnitVerdict::Isolated => State::Isolated,
-            UnitVerdict::Failed => return self.on_verdict(turn, on, note),
+            UnitVerdict::Failed => return self.on_verdict(turn, on, note, Fresh::No),
         };
         let cause = words::with_note(words::for_paths(self, self.state), note);
         self.go(turn, to, on, cause);
@@ -237,9 +361,15 @@ impl Unit {
     /// Time has passed.
     pub(super) fn on_clock(&mut self, turn: &mut Turn) {
         match &self.phase {
-            Phase::Idle | Phase::Commanded(_) => {}
+            Phase::Idle | Phase::Commanded(_) | Phase::BeforeTakeover(_) => {}
             Phase::AwaitingThread { until } if *until <= turn.now => self.thread_did_not_act(turn),
-            Phase::AwaitingThread { .. } => {}
+            Phase::Checking { until, cause } if *until <= turn.now => {
+                let cause = *cause;
+                self.finding = Finding::Silent;
+                self.checked(turn, cause);
+            }
+            Phase::AwaitingThread { .. } | Phase::Checking { .. } => {}
+            Phase::Watching(_) => self.on_clock_watching(turn),
             Phase::Holding(_) => self.on_clock_holding(turn),
             Phase::GivingBack(_) => self.on_clock_giving_back(turn),
         }
@@ -248,10 +378,20 @@ impl Unit {
     /// When [`Self::on_clock`] has something to do.
     pub(super) fn next_deadline(&self) -> Option<Now> {
         match &self.phase {
-            Phase::Idle | Phase::Commanded(_) => None,
-            Phase::AwaitingThread { until } => Some(*until),
+            Phase::Idle | Phase::Commanded(_) | Phase::BeforeTakeover(_) => None,
+            Phase::AwaitingThread { until } | Phase::Checking { until, .. } => Some(*until),
+            Phase::Watching(watching) => Some(watching.next()),
             Phase::Holding(holding) => holding.next_deadline(),
             Phase::GivingBack(giving_back) => giving_back.next_deadline(),
         }
     }
+}
+
+/// Whether it was asked just now who has the addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fresh {
+    /// The heartbeat thread has done so from the first miss on.
+    Yes,
+    /// It has to be asked before anything is taken.
+    No,
 }

@@ -1,11 +1,23 @@
 //! Causes and refusals, for a person at three in the morning.
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
-use super::{Cause, PathState, State, paths::Path, unit::Unit};
+use super::{Cause, Claimant, Finding, Hook, PathState, State, paths::Path, unit::Unit};
+use crate::config::L2Alive;
 
 pub(super) const WAITING: &str = "waiting for the first answer";
-pub(super) const ADOPTED: &str = "held when the daemon started";
+pub(super) const HOLD: &str = "on hold by the administrator";
+pub(super) const LET_GO: &str = "the other host has the addresses no more";
+pub(super) const SILENT_ON_L2: &str = "silent on ARP too";
+pub(super) const PEER_KEEPS: &str = "another failover host holds them as well, and keeps them";
+pub(super) const RELEASED: &str = "another host claims them, on_conflict = \"release\"";
+pub(super) const NOT_DEFENDED: &str =
+    "another host claims them, and the administrator does not defend them";
+pub(super) const DEFENDED: &str = "defended by the administrator";
+pub(super) const ABORTED: &str = "takeover aborted (on_error = \"abort\")";
+pub(super) const NOT_GIVEN_BACK: &str =
+    "failback aborted (on_error = \"abort\"), the addresses are still held";
+const ADOPTED: &str = "held when the daemon started";
 pub(super) const ADOPTED_DRAINING: &str = "the failback was under way when the daemon started";
 pub(super) const STOPPING: &str = "the daemon stops and gives everything back";
 pub(super) const APPROVED: &str = "approved by the administrator";
@@ -47,15 +59,25 @@ pub(super) fn for_paths(unit: &Unit, from: State) -> String {
     }
     if parts.is_empty() && of(unit, PathState::Up).next().is_some() {
         let again = match from {
-            State::Unknown | State::Healthy | State::TakenOver | State::FailingBack => "",
+            State::Unknown
+            | State::Healthy
+            | State::TakenOver
+            | State::Conflict
+            | State::FailingBack
+            | State::Held => "",
             State::Suspect
             | State::Failed
+            | State::HeldElsewhere
             | State::AwaitingApproval
             | State::TakingOver
             | State::Isolated => " again",
         };
         parts.push(format!("source answers{again}"));
-    } else if matches!(from, State::Failed | State::AwaitingApproval) && unit.paths.answer() {
+    } else if matches!(
+        from,
+        State::Failed | State::AwaitingApproval | State::HeldElsewhere
+    ) && unit.paths.answer()
+    {
         parts.insert(0, "source answers again".to_owned());
     }
     let mut nics: Vec<_> = of(unit, PathState::Isolated)
@@ -69,6 +91,61 @@ pub(super) fn for_paths(unit: &Unit, from: State) -> String {
         WAITING.to_owned()
     } else {
         parts.join("; ")
+    }
+}
+
+/// Where the addresses are.
+pub(super) fn elsewhere(finding: &Finding) -> String {
+    match finding {
+        Finding::Other { ip, mac } => format!("{ip} is in use by another host, {mac}"),
+        Finding::Rival { ip, mac, .. } => {
+            format!("another failover host, {mac}, is about to take {ip} over and goes first")
+        }
+        Finding::Source { ip } => format!("the source answers ARP for {ip}"),
+        Finding::Silent => "another host has the addresses".to_owned(),
+    }
+}
+
+/// Why a verdict is not acted upon, or is asked about.
+pub(super) fn alive_on_l2(verdict: &str, finding: &Finding, rule: L2Alive) -> String {
+    let rule = match rule {
+        L2Alive::Ask => "ask",
+        L2Alive::Refuse => "refuse",
+        L2Alive::Ignore => "ignore",
+    };
+    let alive = match finding {
+        Finding::Source { ip } => format!("the source still answers ARP for {ip}"),
+        Finding::Silent | Finding::Other { .. } | Finding::Rival { .. } => elsewhere(finding),
+    };
+    format!("{verdict}, but {alive} (l2_alive = \"{rule}\")")
+}
+
+/// Who claims what.
+pub(super) fn claimed(ip: Ipv4Addr, mac: &str, by: Claimant, asks: bool) -> String {
+    let who = match by {
+        Claimant::Source => "the source",
+        Claimant::Peer { .. } => "another failover host",
+        Claimant::Stranger => "another host",
+    };
+    let text = format!("{who}, {mac}, claims {ip}");
+    if asks {
+        format!("{text}: approve to defend it, decline to give the addresses up")
+    } else {
+        text
+    }
+}
+
+/// What became of a hook.
+pub(super) fn hook_failed(hook: Hook, error: &str) -> String {
+    format!("{} failed: {error}", hook.name())
+}
+
+/// Why addresses are held that were found in the takeover map.
+pub(super) fn adopted(cause: Option<String>) -> String {
+    match cause {
+        Some(cause) if cause.ends_with(ADOPTED) => cause,
+        Some(cause) => format!("{cause}; {ADOPTED}"),
+        None => ADOPTED.to_owned(),
     }
 }
 
@@ -89,9 +166,12 @@ pub(super) fn for_takeover_by_hand(unit: &Unit) -> String {
     match unit.state {
         State::Isolated => format!("{TAKEOVER}, although {}", unit.cause),
         State::Healthy | State::Suspect => format!("{TAKEOVER}, while the source answers"),
+        State::Held => format!("{TAKEOVER}, on hold"),
         State::Unknown
         | State::Failed
         | State::AwaitingApproval
+        | State::HeldElsewhere
+        | State::Conflict
         | State::TakingOver
         | State::TakenOver
         | State::FailingBack => TAKEOVER.to_owned(),

@@ -123,6 +123,8 @@ fn status(state: State) -> Status {
         since: "2026-05-01T03:10:40Z".to_owned(),
         cause: "it is so".to_owned(),
         monitored: true,
+        hold: false,
+        asks: false,
         on_failure: "ask".to_owned(),
         interval_ns: 10_000_000,
         misses: 3,

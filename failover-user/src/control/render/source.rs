@@ -25,6 +25,9 @@ pub(super) fn words(state: State) -> (&'static str, Style) {
         State::TakenOver => ("TAKEN OVER", plain.magenta().bold()),
         State::FailingBack => ("FAILING BACK", plain.magenta().bold()),
         State::Isolated => ("ISOLATED", plain.red().bold()),
+        State::Held => ("ON HOLD", plain.yellow().bold()),
+        State::HeldElsewhere => ("HELD ELSEWHERE", plain.yellow().bold()),
+        State::Conflict => ("CONFLICT", plain.black().on_yellow().bold()),
     }
 }
 
@@ -75,6 +78,12 @@ fn to_do(source: &SourceStatus) -> Option<String> {
         .paths
         .iter()
         .any(|path| path.state == State::TakenOver && path.heartbeat == PathState::Up);
+    if source.hold && source.state == State::TakenOver {
+        return Some(format!(
+            "on hold, nothing is done by itself: `failover failback {name}` gives its addresses back, `failover resume \
+             {name}` ends the hold"
+        ));
+    }
     match source.state {
         State::Healthy | State::Suspect | State::TakingOver | State::FailingBack => None,
         State::Unknown => Some(format!(
@@ -84,6 +93,20 @@ fn to_do(source: &SourceStatus) -> Option<String> {
         )),
         State::AwaitingApproval => Some(format!(
             "{name} is awaiting approval: `failover approve {name}` or `failover decline {name}`"
+        )),
+        State::Held => Some(format!(
+            "this host does nothing about {name} until `failover resume {name}`"
+        )),
+        State::HeldElsewhere => Some(format!(
+            "another host answers for {name}: this one stands by, and takes over when it lets go"
+        )),
+        State::Conflict if source.asks => Some(format!(
+            "another host claims an address of {name}: `failover approve {name}` defends it, `failover decline {name}` gives \
+             the addresses up"
+        )),
+        State::Conflict => Some(format!(
+            "find the host that claims an address of {name} and take it off the network, or give the addresses up: \
+             `failover failback {name}`"
         )),
         State::Failed => Some(format!(
             "{name} is down and nobody stands in: `failover takeover {name}`"
@@ -216,7 +239,12 @@ fn heartbeat(path: &PathStatus, source: &SourceStatus) -> Cell {
         PathState::Unknown => Cell::styled("no answer yet", plain.yellow()),
         PathState::Up => Cell::styled("up", plain.green()),
         PathState::Missing => Cell::styled(
-            format!("{} of {} missed", path.consecutive_missed, source.misses),
+            format!(
+                "{} of {} missed, fails in {}",
+                path.consecutive_missed,
+                source.misses,
+                source.misses.saturating_sub(path.consecutive_missed)
+            ),
             plain.yellow(),
         ),
         PathState::Down => Cell::styled("DOWN", plain.red().bold()),

@@ -63,6 +63,8 @@ fn source(name: &str, state: State, cause: &str, paths: Vec<PathStatus>) -> Sour
         since: "2026-05-01T03:10:40.123456789Z".to_owned(),
         cause: cause.to_owned(),
         monitored: true,
+        hold: false,
+        asks: false,
         on_failure: "ask".to_owned(),
         interval_ns: 10_000_000,
         misses: 3,

@@ -25,7 +25,7 @@ fn an_adopted_unit_fails_back_like_any_other() {
 
     assert_eq!(
         absent.command(Command::Failback),
-        ["taken-over->failing-back", "remove"]
+        ["taken-over->failing-back", "let-go"]
     );
     assert_eq!(
         answers.command(Command::Failback),

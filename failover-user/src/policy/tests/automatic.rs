@@ -181,7 +181,7 @@ fn a_takeover_that_took_nothing_has_failed() {
 
     let words = bench.done_with_error(Cause::Verdict, 0);
 
-    assert_eq!(words, ["taking-over->failed"]);
+    assert_eq!(words, ["announce-source", "taking-over->failed"]);
     assert_eq!(bench.cause(), "takeover failed: No such device");
     assert_eq!(
         [bench.pass_words(100_000), bench.path(0, Down)].concat(),
@@ -207,6 +207,7 @@ fn a_failed_takeover_of_the_thread_that_is_reported_before_its_verdict_is_not_tr
             "suspect->failed",
             "disarm",
             "failed->taking-over",
+            "announce-source",
             "taking-over->failed"
         ]
     );
@@ -219,7 +220,15 @@ fn a_takeover_by_hand_that_fails_leaves_a_source_that_answers_healthy() {
 
     let words = bench.done_with_error(Cause::Operator, 0);
 
-    assert_eq!(words, ["taking-over->failed", "failed->healthy", "arm"]);
+    assert_eq!(
+        words,
+        [
+            "announce-source",
+            "taking-over->failed",
+            "failed->healthy",
+            "arm"
+        ]
+    );
     assert_eq!(
         bench.cause(),
         "source answers again; takeover failed: No such device"

@@ -8,7 +8,8 @@ use crate::{
         Trigger,
     },
     policy::{
-        Action, Cause, Command, Input, Now, PathId, PathState, Policy, SETTLE, State, UnitId, table,
+        Action, Cause, Claimant, Command, Finding, Hook, Input, Memory, Now, PathId, PathState,
+        Policy, SETTLE, State, UnitId, table,
     },
 };
 
@@ -48,7 +49,8 @@ pub(super) fn source(name: &str, paths: u8) -> Source {
     }
 }
 
-/// An action in a word or three: `suspect->failed`, `arm`, `take-over verdict`, `drain`, `remove`, `forget`, `announce`.
+/// An action in a word or three: `suspect->failed`, `arm`, `take-over verdict`, `drain`, `remove`, `forget`, `announce`,
+/// `hook before_takeover`.
 pub(super) fn word(action: &Action) -> String {
     match action {
         Action::Arm { armed: true, .. } => "arm".to_owned(),
@@ -57,6 +59,11 @@ pub(super) fn word(action: &Action) -> String {
             format!("take-over {}", format!("{cause:?}").to_lowercase())
         }
         Action::Drain { .. } => "drain".to_owned(),
+        Action::LetGo { .. } => "let-go".to_owned(),
+        Action::Probe { .. } => "probe".to_owned(),
+        Action::Defend { ip, .. } => format!("defend {ip}"),
+        Action::AnnounceSource { .. } => "announce-source".to_owned(),
+        Action::RunHook { hook, .. } => format!("hook {}", hook.name()),
         Action::RemoveAddresses { .. } => "remove".to_owned(),
         Action::Forget { .. } => "forget".to_owned(),
         Action::Announce { .. } => "announce".to_owned(),
@@ -71,6 +78,8 @@ pub(super) struct Bench {
     pub(super) policy: Policy,
     pub(super) now: Now,
     pub(super) unit: UnitId,
+    /// What every probe finds at once. `None`: probes are shown as `probe`, and left to the test.
+    pub(super) finds: Option<Finding>,
 }
 
 impl Bench {
@@ -84,6 +93,7 @@ impl Bench {
             policy,
             now: 1000 * MS,
             unit,
+            finds: Some(Finding::Silent),
         }
     }
 
@@ -109,12 +119,52 @@ impl Bench {
     }
 
     pub(super) fn give(&mut self, input: Input) -> Vec<String> {
-        self.policy
-            .handle(input, self.now)
-            .unwrap()
-            .iter()
-            .map(word)
-            .collect()
+        let mut words = Vec::new();
+        let mut inputs = vec![input];
+        while let Some(input) = inputs.pop() {
+            for action in self.policy.handle(input, self.now).unwrap() {
+                match (&action, &self.finds) {
+                    (Action::Probe { unit }, Some(finding)) => inputs.push(Input::Heard {
+                        unit: *unit,
+                        finding: finding.clone(),
+                    }),
+                    _ => words.push(word(&action)),
+                }
+            }
+        }
+        words
+    }
+
+    /// The thread's own probe, or the answer to one that was left to the test, found this.
+    pub(super) fn heard(&mut self, finding: Finding) -> Vec<String> {
+        self.give(Input::Heard {
+            unit: self.unit,
+            finding,
+        })
+    }
+
+    pub(super) fn hook_done(&mut self, hook: Hook, error: Option<&str>) -> Vec<String> {
+        self.give(Input::HookDone {
+            unit: self.unit,
+            hook,
+            error: error.map(str::to_owned),
+        })
+    }
+
+    pub(super) fn claim(&mut self, by: Claimant) -> Vec<String> {
+        self.give(Input::Claim {
+            unit: self.unit,
+            ip: Ipv4Addr::new(10, 0, 0, 10),
+            mac: "02:00:00:00:00:99".to_owned(),
+            by,
+        })
+    }
+
+    pub(super) fn remember(&mut self, memory: Memory) -> Vec<String> {
+        self.give(Input::Remembered {
+            unit: self.unit,
+            memory,
+        })
     }
 
     /// A path changes its state, with as many misses as the state usually has.

@@ -24,7 +24,7 @@ fn without_announcements(words: Vec<(u64, String)>) -> Vec<(u64, String)> {
 
 /// Runs a failback without a drain to its end.
 fn finish_without_drain(bench: &mut Bench) -> Vec<String> {
-    [bench.step_done(), bench.step_done()].concat()
+    [bench.step_done(), bench.step_done(), bench.step_done()].concat()
 }
 
 #[test]
@@ -49,7 +49,10 @@ fn with_a_source_that_answers_it_drains_waits_removes_waits_and_forgets() {
         [(2500, "forget".to_owned())],
         "3 s after the drain"
     );
-    assert_eq!(forgotten, ["failing-back->healthy", "arm"]);
+    assert_eq!(
+        forgotten,
+        ["announce-source", "failing-back->healthy", "arm"]
+    );
     assert_eq!(bench.cause(), "source answers; addresses given back");
 }
 
@@ -79,18 +82,20 @@ fn a_source_that_goes_again_while_it_is_watched_is_not_waited_for() {
     bench.path(0, Down);
     let words = bench.pass_words(3000);
 
-    assert_eq!(words, ["remove"]);
+    assert_eq!(words, ["let-go"]);
 }
 
 #[test]
-fn with_a_source_that_is_absent_it_removes_and_forgets_and_waits_for_an_answer() {
+fn with_a_source_that_is_absent_it_marks_removes_and_forgets_and_waits_for_an_answer() {
     let mut bench = Bench::taken_over(1, |_| {});
 
     let begun = bench.command(Command::Failback);
+    let marked = bench.step_done();
     let removed = bench.step_done();
     let forgotten = bench.step_done();
 
-    assert_eq!(begun, ["taken-over->failing-back", "remove"]);
+    assert_eq!(begun, ["taken-over->failing-back", "let-go"]);
+    assert_eq!(marked, ["remove"]);
     assert_eq!(removed, ["forget"]);
     assert_eq!(forgotten, ["failing-back->unknown"]);
     assert_eq!(
@@ -139,7 +144,7 @@ fn after_it_a_path_that_is_still_silent_does_not_count_and_keeps_the_thread_disa
 
     assert_eq!(
         finished,
-        ["failing-back->healthy"],
+        ["announce-source", "failing-back->healthy"],
         "the thread would act at once: it sees a path that is down"
     );
     assert_eq!(still_down, Bench::none());
@@ -203,7 +208,10 @@ fn steps_that_fail_do_not_stop_it_and_are_told() {
     );
     assert_eq!(removed, ["remove"]);
     assert_eq!(forgotten, ["forget"]);
-    assert_eq!(finished, ["failing-back->healthy", "arm"]);
+    assert_eq!(
+        finished,
+        ["announce-source", "failing-back->healthy", "arm"]
+    );
     assert_eq!(
         bench.cause(),
         "source answers; addresses given back; announcing the source failed: no MAC; removing the addresses failed: No such device"
@@ -294,7 +302,16 @@ fn a_source_that_comes_back_during_it_is_healthy_after_it() {
 
     let words = finish_without_drain(&mut bench);
 
-    assert_eq!(words, ["forget", "failing-back->healthy", "arm"]);
+    assert_eq!(
+        words,
+        [
+            "remove",
+            "forget",
+            "announce-source",
+            "failing-back->healthy",
+            "arm"
+        ]
+    );
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn what_is_held_goes_back() {
 
     assert_eq!(
         absent.command(Command::Release),
-        ["taken-over->failing-back", "remove"]
+        ["taken-over->failing-back", "let-go"]
     );
     assert_eq!(
         answers.command(Command::Release),

@@ -34,6 +34,7 @@ fn a_recorded_night_leads_to_the_same_actions_again() {
             "8000 drain",
             "8201 remove",
             "11001 forget",
+            "11002 announce-source",
             "11002 failing-back->healthy",
             "11002 arm",
         ]

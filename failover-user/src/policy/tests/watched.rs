@@ -1,6 +1,8 @@
 //! One unit as seen from outside: what the policy must not do, whatever it is told.
 
-use crate::policy::{Action, Cause, Now, State, UnitId, table::TABLE};
+use std::{collections::BTreeMap, net::Ipv4Addr};
+
+use crate::policy::{Action, Cause, DEFEND_INTERVAL, Hook, Now, State, UnitId, table::TABLE};
 
 /// What the policy must not do, whatever it is told: followed per unit from its actions and from what it was told.
 pub(super) struct Watched {
@@ -14,6 +16,9 @@ pub(super) struct Watched {
     /// Steps of the failback under way.
     pub(super) steps: Vec<&'static str>,
     pub(super) announced: Option<Now>,
+    defended: BTreeMap<Ipv4Addr, Now>,
+    /// `before_takeover` runs.
+    pub(super) hook_pending: bool,
     /// May be taken over without being asked for.
     automatic: bool,
     /// What the thread and the kernel really hold.
@@ -32,6 +37,8 @@ impl Watched {
             step: None,
             steps: Vec::new(),
             announced: None,
+            defended: BTreeMap::new(),
+            hook_pending: false,
             automatic,
             held: false,
             thread_armed: false,
@@ -55,13 +62,57 @@ impl Watched {
                 );
                 self.takeover_pending = true;
             }
-            Action::Drain { .. } => self.begins("drain", &[]),
-            Action::RemoveAddresses { .. } if self.drained() => self.begins("remove", &["drain"]),
-            Action::RemoveAddresses { .. } => self.begins("remove", &[]),
-            Action::Forget { .. } if self.drained() => self.begins("forget", &["drain", "remove"]),
-            Action::Forget { .. } => self.begins("forget", &["remove"]),
+            Action::Drain { .. } => self.begins("drain", &[&[]]),
+            Action::LetGo { .. } => self.begins("let-go", &[&[]]),
+            // A failback of an earlier daemon is resumed with the second step.
+            Action::RemoveAddresses { .. } => {
+                self.begins("remove", &[&["drain"], &["let-go"], &[]]);
+            }
+            Action::Forget { .. } => self.begins(
+                "forget",
+                &[&["drain", "remove"], &["let-go", "remove"], &["remove"]],
+            ),
+            Action::Probe { .. } => assert!(
+                matches!(
+                    self.state,
+                    State::TakingOver
+                        | State::HeldElsewhere
+                        | State::AwaitingApproval
+                        | State::Failed
+                ),
+                "probed in {:?}",
+                self.state
+            ),
+            Action::Defend { ip, .. } => {
+                assert_eq!(self.state, State::Conflict);
+                let again = self.defended.insert(*ip, now);
+                assert!(
+                    again.is_none_or(|at| now - at >= DEFEND_INTERVAL.as_nanos() as Now),
+                    "RFC 5227 2.4: at most once in ten seconds"
+                );
+            }
+            Action::AnnounceSource { .. } => assert!(
+                matches!(self.state, State::TakingOver | State::FailingBack),
+                "announced the source in {:?}",
+                self.state
+            ),
+            Action::RunHook { hook, state, .. } => {
+                assert_eq!(*state, self.state);
+                match hook {
+                    Hook::BeforeTakeover => {
+                        assert_eq!(self.state, State::TakingOver);
+                        assert!(!self.hook_pending, "two at once");
+                        self.hook_pending = true;
+                    }
+                    Hook::BeforeFailback | Hook::AfterFailback => {
+                        assert_eq!(self.state, State::FailingBack);
+                    }
+                    Hook::AfterTakeover => assert_eq!(self.state, State::TakenOver),
+                    Hook::Notify => {}
+                }
+            }
             Action::Announce { .. } => {
-                assert_eq!(self.state, State::TakenOver);
+                assert!(matches!(self.state, State::TakenOver | State::Conflict));
                 assert!(self.announced.is_none_or(|at| at < now), "announced twice");
                 self.announced = Some(now);
             }
@@ -80,7 +131,9 @@ impl Watched {
                 .any(|row| row.from.contains(&from) && row.to == to),
             "{from:?} -> {to:?}"
         );
-        if from == State::FailingBack {
+        if from == State::FailingBack && to == State::TakenOver {
+            assert!(self.steps.is_empty(), "aborted in the middle");
+        } else if from == State::FailingBack {
             assert_eq!(
                 (self.steps.last(), self.step),
                 (Some(&"forget"), None),
@@ -91,14 +144,14 @@ impl Watched {
         self.state = to;
     }
 
-    fn drained(&self) -> bool {
-        self.steps.contains(&"drain")
-    }
-
-    fn begins(&mut self, step: &'static str, after: &[&str]) {
+    fn begins(&mut self, step: &'static str, after: &[&[&str]]) {
         assert_eq!(self.state, State::FailingBack);
         assert_eq!(self.step, None, "the step before {step} is not done");
-        assert_eq!(self.steps, after, "before {step}");
+        assert!(
+            after.iter().any(|after| self.steps == *after),
+            "{:?} before {step}",
+            self.steps
+        );
         self.step = Some(step);
         self.steps.push(step);
     }

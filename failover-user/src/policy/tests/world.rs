@@ -9,9 +9,10 @@ use super::{
     watched::Watched,
 };
 use crate::{
-    config::{Failback, OnFailure, Source, Trigger},
+    config::{Failback, L2Alive, OnConflict, OnError, OnFailure, Source, Trigger},
     policy::{
-        Action, Cause, Command, Input, Now, PathId, PathState, Policy, State, UnitId,
+        Action, Cause, Claimant, Command, Finding, Hook, Input, Memory, Now, PathId, PathState,
+        Policy, State, UnitId,
         trigger::{UnitVerdict, verdict},
     },
 };
@@ -27,8 +28,8 @@ pub(super) struct World {
     news: VecDeque<Input>,
     /// From the policy to the thread, in order.
     orders: VecDeque<Action>,
-    /// An adoption that has not been reported yet.
-    adoption: Option<Input>,
+    /// What earlier daemons knew, and an adoption: not reported yet, in this order.
+    earlier: VecDeque<Input>,
     pub(super) history: Vec<(Now, Input)>,
     pub(super) actions: Vec<(Now, Action)>,
     pub(super) transitions: BTreeMap<(State, State), u32>,
@@ -50,6 +51,21 @@ impl World {
                 source.failback = *[Failback::Automatic, Failback::Manual]
                     .choose(&mut rng)
                     .unwrap();
+                source.l2_alive = *[L2Alive::Ask, L2Alive::Refuse, L2Alive::Ignore]
+                    .choose(&mut rng)
+                    .unwrap();
+                source.on_conflict = *[OnConflict::Defend, OnConflict::Release, OnConflict::Ask]
+                    .choose(&mut rng)
+                    .unwrap();
+                source.hooks.on_error = *[OnError::Abort, OnError::Continue]
+                    .choose(&mut rng)
+                    .unwrap();
+                let mut hook = || rng.random_bool(0.2).then(|| vec!["/bin/true".to_owned()]);
+                source.hooks.before_takeover = hook();
+                source.hooks.after_takeover = hook();
+                source.hooks.before_failback = hook();
+                source.hooks.after_failback = hook();
+                source.hooks.notify = hook();
                 source.failback_after = std::time::Duration::from_millis(rng.random_range(0..3000));
                 source
             })
@@ -62,13 +78,22 @@ impl World {
         let adopted = rng
             .random_bool(0.6)
             .then(|| rng.random_range(0..units.len()));
-        let adoption = adopted.map(|index| {
+        let mut earlier = VecDeque::new();
+        for unit in &units {
+            if rng.random_bool(0.3) {
+                earlier.push_back(Input::Remembered {
+                    unit: unit.id,
+                    memory: memory(&mut rng, &sources[unit.id.source]),
+                });
+            }
+        }
+        if let Some(index) = adopted {
             units[index].held = true;
-            Input::Adopted {
+            earlier.push_back(Input::Adopted {
                 unit: units[index].id,
                 draining: rng.random_bool(0.3),
-            }
-        });
+            });
+        }
         let paths = (0..sources.len())
             .flat_map(|source| {
                 (0..sources[source].paths.len()).map(move |path| PathId { source, path })
@@ -84,7 +109,7 @@ impl World {
             paths,
             news: VecDeque::new(),
             orders: VecDeque::new(),
-            adoption,
+            earlier,
             history: Vec::new(),
             actions: Vec::new(),
             transitions: BTreeMap::new(),
@@ -102,17 +127,20 @@ impl World {
             30..55 => self.news_arrives(),
             55..75 => self.an_order_is_carried_out(),
             75..90 => self.time_passes(),
-            90..98 => {
+            90..93 => self.somebody_claims(),
+            93..98 => {
                 let commands = [
                     Command::Takeover,
                     Command::Failback,
                     Command::Approve,
                     Command::Decline,
+                    Command::Hold,
+                    Command::Resume,
                 ];
                 let command = *commands.choose(&mut self.rng).unwrap();
                 self.command(command);
             }
-            98 => self.adoption_arrives(),
+            98 => self.the_past_arrives(),
             _ => {
                 if self.rng.random_bool(0.1) {
                     self.command(Command::Release);
@@ -148,18 +176,60 @@ impl World {
             state,
             missed,
         };
+        // The thread probes from the first miss on, and says what it found before it says that a path is down.
+        let found = (state == Down).then(|| finding(&mut self.rng));
+        if let Some(finding) = &found {
+            for unit in &self.units {
+                let concerned = unit.id.path.is_none_or(|only| only == path.path);
+                if unit.id.source == path.source && concerned {
+                    self.news.push_back(Input::Heard {
+                        unit: unit.id,
+                        finding: finding.clone(),
+                    });
+                }
+            }
+        }
         if self.rng.random_bool(0.5) {
             self.news.push_back(news);
-            self.thread_judges();
+            self.thread_judges(found.as_ref());
         } else {
-            self.thread_judges();
+            self.thread_judges(found.as_ref());
             self.news.push_back(news);
         }
     }
 
+    /// Some host claims an address of a unit that is held.
+    fn somebody_claims(&mut self) {
+        let index = self.rng.random_range(0..self.units.len());
+        let unit = &self.units[index];
+        if !unit.held {
+            return;
+        }
+        let by = *[
+            Claimant::Source,
+            Claimant::Stranger,
+            Claimant::Peer { keeps: true },
+            Claimant::Peer { keeps: false },
+        ]
+        .choose(&mut self.rng)
+        .unwrap();
+        let unit = unit.id;
+        let ip = self.sources[unit.source].paths[0].addresses[0].ip;
+        self.news.push_back(Input::Claim {
+            unit,
+            ip,
+            mac: "02:00:00:00:00:99".to_owned(),
+            by,
+        });
+    }
+
     /// The thread acts wherever it is armed and the verdict stands.
-    fn thread_judges(&mut self) {
+    fn thread_judges(&mut self, found: Option<&Finding>) {
         for unit in &mut self.units {
+            let rule = self.sources[unit.id.source].l2_alive;
+            if found.is_some_and(|finding| !finding.allows(rule)) {
+                continue;
+            }
             let trigger = self.sources[unit.id.source].trigger;
             let states = self
                 .paths
@@ -170,6 +240,9 @@ impl World {
                 })
                 .map(|(_, state)| *state);
             if unit.thread_armed && !unit.held && verdict(trigger, states) == UnitVerdict::Failed {
+                if self.rng.random_bool(0.3) {
+                    self.news.push_back(Input::TakeoverBegan { unit: unit.id });
+                }
                 unit.held = self.rng.random_bool(0.8);
                 // An attempt that took nothing is one attempt.
                 unit.thread_armed = unit.held;
@@ -185,16 +258,15 @@ impl World {
         }
     }
 
-    /// The takeover map is read late; what it says is true when it is read.
-    fn adoption_arrives(&mut self) {
+    /// What earlier daemons left is read late; what it says of the takeover map is true when it is read.
+    fn the_past_arrives(&mut self) {
         if !self.orders.is_empty() {
             return;
         }
-        match self.adoption.take() {
-            Some(Input::Adopted { unit, draining }) if self.unit(unit).held => {
-                self.give(Input::Adopted { unit, draining });
-            }
-            Some(_) | None => {}
+        match self.earlier.pop_front() {
+            Some(Input::Adopted { unit, .. }) if !self.unit(unit).held => {}
+            Some(input) => self.give(input),
+            None => {}
         }
     }
 
@@ -209,7 +281,7 @@ impl World {
         match order {
             Action::Arm { unit, armed } => {
                 self.unit(unit).thread_armed = armed;
-                self.thread_judges();
+                self.thread_judges(None);
             }
             Action::TakeOver { unit, cause } => {
                 let watched = self.unit(unit);
@@ -217,7 +289,7 @@ impl World {
                 let held = watched.held;
                 self.news.push_back(report(unit, cause, held));
             }
-            Action::Drain { unit } | Action::RemoveAddresses { unit } => {
+            Action::Drain { unit } | Action::LetGo { unit } | Action::RemoveAddresses { unit } => {
                 assert!(self.unit(unit).held, "nothing to give back");
                 self.news.push_back(Input::StepDone { unit, error });
             }
@@ -228,7 +300,17 @@ impl World {
             Action::Announce { unit } => {
                 assert!(self.unit(unit).held, "announces what it does not hold")
             }
-            Action::Transition { .. } => {}
+            Action::Probe { unit } => {
+                let finding = finding(&mut self.rng);
+                self.news.push_back(Input::Heard { unit, finding });
+            }
+            Action::RunHook {
+                hook: Hook::Notify, ..
+            } => {}
+            Action::RunHook { unit, hook, .. } => {
+                self.news.push_back(Input::HookDone { unit, hook, error });
+            }
+            Action::Defend { .. } | Action::AnnounceSource { .. } | Action::Transition { .. } => {}
         }
     }
 
@@ -254,7 +336,20 @@ impl World {
         match &input {
             Input::TakeoverDone { unit, .. } => self.unit(*unit).takeover_pending = false,
             Input::StepDone { unit, .. } => self.unit(*unit).step = None,
-            Input::Path { .. } | Input::Adopted { .. } | Input::Command { .. } | Input::Clock => {}
+            Input::HookDone {
+                unit,
+                hook: Hook::BeforeTakeover,
+                ..
+            } => self.unit(*unit).hook_pending = false,
+            Input::Path { .. }
+            | Input::TakeoverBegan { .. }
+            | Input::Heard { .. }
+            | Input::Claim { .. }
+            | Input::HookDone { .. }
+            | Input::Remembered { .. }
+            | Input::Adopted { .. }
+            | Input::Command { .. }
+            | Input::Clock => {}
         }
         let is_command = matches!(input, Input::Command { .. });
         let Ok(actions) = self.policy.handle(input, self.now) else {
@@ -284,6 +379,11 @@ impl World {
         let (Action::Arm { unit, .. }
         | Action::TakeOver { unit, .. }
         | Action::Drain { unit }
+        | Action::LetGo { unit }
+        | Action::Probe { unit }
+        | Action::Defend { unit, .. }
+        | Action::AnnounceSource { unit }
+        | Action::RunHook { unit, .. }
         | Action::RemoveAddresses { unit }
         | Action::Forget { unit }
         | Action::Announce { unit }
@@ -298,7 +398,7 @@ impl World {
     /// Nothing new happens any more: everything that was begun has to end.
     pub(super) fn come_to_rest(&mut self) {
         for _ in 0..1000 {
-            self.adoption_arrives();
+            self.the_past_arrives();
             while !(self.news.is_empty() && self.orders.is_empty()) {
                 self.news_arrives();
                 self.an_order_is_carried_out();
@@ -306,7 +406,7 @@ impl World {
             let under_way =
                 |unit: &Watched| matches!(unit.state, State::TakingOver | State::FailingBack);
             if !self.units.iter().any(under_way) {
-                if self.adoption.is_none() {
+                if self.earlier.is_empty() {
                     break;
                 }
                 continue;
@@ -340,5 +440,36 @@ fn report(unit: UnitId, cause: Cause, held: bool) -> Input {
         cause,
         held: usize::from(held),
         error,
+    }
+}
+
+/// What a probe finds.
+fn finding(rng: &mut StdRng) -> Finding {
+    let ip = std::net::Ipv4Addr::new(10, 0, 0, 10);
+    let mac = "02:00:00:00:00:99".to_owned();
+    match rng.random_range(0..10) {
+        0..6 => Finding::Silent,
+        6 => Finding::Source { ip },
+        7 => Finding::Other { ip, mac },
+        _ => Finding::Rival {
+            ip,
+            mac,
+            first: rng.random_bool(0.5),
+        },
+    }
+}
+
+/// What an earlier daemon may have known.
+fn memory(rng: &mut StdRng, source: &Source) -> Memory {
+    let mut some = |text: &str| rng.random_bool(0.3).then(|| text.to_owned());
+    Memory {
+        asked: some("3 of 3 heartbeats missed"),
+        left_alone: some("declined by the administrator"),
+        taken: some("takeover by the administrator").map(|cause| crate::policy::Taken {
+            cause,
+            failed: false,
+        }),
+        hold: rng.random_bool(0.2),
+        seen: source.paths.iter().map(|path| path.monitor).collect(),
     }
 }

@@ -1,0 +1,216 @@
+//! Who has the addresses while heartbeats fail.
+
+use std::net::Ipv4Addr;
+
+use super::bench::Bench;
+use crate::{
+    config::{L2Alive, OnFailure, Source},
+    policy::{Cause, Command, Finding, PathState::*, State},
+};
+
+const IP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 10);
+
+fn source() -> Finding {
+    Finding::Source { ip: IP }
+}
+
+fn other() -> Finding {
+    Finding::Other {
+        ip: IP,
+        mac: "02:00:00:00:00:99".to_owned(),
+    }
+}
+
+fn rival(first: bool) -> Finding {
+    Finding::Rival {
+        ip: IP,
+        mac: "02:00:00:00:00:01".to_owned(),
+        first,
+    }
+}
+
+/// Healthy, then failed while the thread's probe found something; later probes are left to the test.
+fn failed(finding: Finding, change: impl FnOnce(&mut Source)) -> (Bench, Vec<String>) {
+    let mut bench = Bench::healthy(1, change);
+    bench.finds = None;
+    bench.heard(finding);
+    let words = bench.path(0, Down);
+    (bench, words)
+}
+
+fn ask(source: &mut Source) {
+    source.on_failure = OnFailure::Ask;
+}
+
+#[test]
+fn a_source_that_answers_arp_is_asked_about() {
+    let (bench, words) = failed(source(), |_| {});
+
+    assert_eq!(
+        words,
+        ["healthy->failed", "disarm", "failed->awaiting-approval"]
+    );
+    assert_eq!(
+        bench.cause(),
+        "3 of 3 heartbeats missed, but the source still answers ARP for 10.0.0.10 (l2_alive = \"ask\")"
+    );
+}
+
+#[test]
+fn or_refused_or_ignored() {
+    let (refusing, refused) = failed(source(), |source| source.l2_alive = L2Alive::Refuse);
+    let (_, ignored) = failed(source(), |source| source.l2_alive = L2Alive::Ignore);
+
+    assert_eq!(refused, ["healthy->failed", "disarm"]);
+    assert!(refusing.cause().ends_with("(l2_alive = \"refuse\")"));
+    assert_eq!(
+        ignored,
+        ["healthy->failed", "disarm", "failed->taking-over"]
+    );
+}
+
+#[test]
+fn when_it_falls_silent_on_arp_too_it_is_taken_over() {
+    for rule in [L2Alive::Ask, L2Alive::Refuse] {
+        let (mut bench, _) = failed(source(), |source| source.l2_alive = rule);
+
+        let asked = bench.pass(1500);
+        let still = bench.heard(source());
+        let once = bench.heard(Finding::Silent);
+        let alive_again = bench.heard(source());
+        let silent = [bench.heard(Finding::Silent), bench.heard(Finding::Silent)].concat();
+
+        assert_eq!(asked, [(1000, "probe".to_owned())]);
+        assert_eq!([still, once, alive_again].concat(), Bench::none());
+        assert_eq!(silent.last().unwrap(), "take-over verdict");
+        assert_eq!(bench.cause(), "3 of 3 heartbeats missed; silent on ARP too");
+    }
+}
+
+#[test]
+fn with_ask_the_administrator_goes_on_being_asked() {
+    let (mut bench, _) = failed(source(), ask);
+
+    for _ in 0..3 {
+        bench.heard(Finding::Silent);
+    }
+
+    assert_eq!(bench.state(), State::AwaitingApproval);
+}
+
+#[test]
+fn a_third_host_that_has_the_addresses_keeps_us_out() {
+    let (mut bench, words) = failed(other(), |_| {});
+
+    assert_eq!(
+        words,
+        ["healthy->failed", "disarm", "failed->held-elsewhere"]
+    );
+    assert_eq!(
+        bench.cause(),
+        "10.0.0.10 is in use by another host, 02:00:00:00:00:99"
+    );
+    let refused = bench.refused(Command::Takeover);
+    assert_eq!(
+        refused,
+        "web1 is held-elsewhere: another host has its addresses: fail back there first, or they would be in use twice"
+    );
+}
+
+#[test]
+fn when_it_lets_go_and_the_source_is_still_silent_we_take_over() {
+    let (mut bench, _) = failed(other(), |_| {});
+
+    let still = [bench.heard(Finding::Silent), bench.heard(other())].concat();
+    let gone = [bench.heard(Finding::Silent), bench.heard(Finding::Silent)].concat();
+
+    assert_eq!(still, Bench::none());
+    assert_eq!(
+        gone,
+        [
+            "held-elsewhere->failed",
+            "failed->taking-over",
+            "take-over verdict"
+        ]
+    );
+}
+
+#[test]
+fn when_the_source_answers_it_is_healthy_and_nothing_more_is_asked() {
+    let (mut bench, _) = failed(other(), |_| {});
+
+    let words = bench.path(0, Up);
+
+    assert_eq!(words, ["held-elsewhere->healthy", "arm"]);
+    assert_eq!(bench.pass(10_000), []);
+}
+
+#[test]
+fn of_two_that_are_about_to_take_over_one_goes_first() {
+    let (mut second, waits) = failed(rival(true), |_| {});
+    let (_, acts) = failed(rival(false), |_| {});
+
+    let asked = second.pass(250);
+    let never_came = [second.heard(Finding::Silent), second.heard(Finding::Silent)].concat();
+
+    assert_eq!(
+        waits,
+        ["healthy->failed", "disarm", "failed->held-elsewhere"]
+    );
+    assert_eq!(acts, ["healthy->failed", "disarm", "failed->taking-over"]);
+    assert_eq!(asked, [(200, "probe".to_owned())]);
+    assert_eq!(never_came.last().unwrap(), "take-over verdict");
+}
+
+#[test]
+fn a_prompt_is_withdrawn_when_another_host_takes_over() {
+    let (mut bench, _) = failed(Finding::Silent, ask);
+
+    let asked = bench.pass(5000);
+    let words = bench.heard(other());
+
+    assert_eq!(asked, [(5000, "probe".to_owned())]);
+    assert_eq!(words, ["awaiting-approval->held-elsewhere"]);
+}
+
+#[test]
+fn before_a_takeover_by_hand_or_by_approval_it_is_asked_who_has_the_addresses() {
+    let mut by_hand = Bench::healthy(1, |_| {});
+    by_hand.finds = None;
+    let begun = by_hand.command(Command::Takeover);
+    let (mut approved, _) = failed(Finding::Silent, ask);
+    approved.command(Command::Approve);
+
+    assert_eq!(begun, ["healthy->taking-over", "disarm", "probe"]);
+    assert_eq!(
+        by_hand.heard(other()),
+        ["taking-over->held-elsewhere"],
+        "another host has them"
+    );
+    assert_eq!(
+        approved.heard(source()),
+        ["take-over approved"],
+        "that the source answers ARP is what the administrator overrides"
+    );
+}
+
+#[test]
+fn an_answer_that_never_comes_is_not_waited_for() {
+    let mut bench = Bench::healthy(1, |_| {});
+    bench.finds = None;
+    bench.command(Command::Takeover);
+
+    let words = bench.pass(1000);
+
+    assert_eq!(words, [(1000, "take-over operator".to_owned())]);
+}
+
+#[test]
+fn a_takeover_that_came_to_nothing_announces_the_source() {
+    let mut bench = Bench::healthy(1, |_| {});
+    bench.path(0, Down);
+
+    let words = bench.done_with_error(Cause::Verdict, 0);
+
+    assert_eq!(words, ["announce-source", "taking-over->failed"]);
+}
