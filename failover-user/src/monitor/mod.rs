@@ -25,8 +25,9 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context as _;
 use rustix::event::{EventfdFlags, eventfd};
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
 pub use self::{
     plan::{Outcome, Plan},
@@ -94,11 +95,13 @@ enum Command {
     Nic { index: u32, name: String },
     NicGone { index: u32 },
     Unit { unit: UnitId, trigger: Trigger },
+    UnitGone(UnitId),
     Watch(Box<Watch>),
     Unwatch(PathId),
     Plan(Box<Plan>),
     Arm { unit: UnitId, armed: bool },
     TakeOver { unit: UnitId, cause: Cause },
+    Answer(oneshot::Sender<()>),
     Stop,
 }
 
@@ -214,6 +217,11 @@ impl Monitor {
         self.tell(Command::Unit { unit, trigger });
     }
 
+    /// Forgets a unit, after its paths: what was prepared for it cannot be carried out any more.
+    pub fn remove_unit(&self, unit: UnitId) {
+        self.tell(Command::UnitGone(unit));
+    }
+
     /// Starts heartbeats on a path, or goes on with another frame.
     pub fn watch(&self, watch: Watch) {
         self.tell(Command::Watch(Box::new(watch)));
@@ -237,6 +245,14 @@ impl Monitor {
     /// Has a unit taken over now.
     pub fn take_over(&self, unit: UnitId, cause: Cause) {
         self.tell(Command::TakeOver { unit, cause });
+    }
+
+    /// Waits until the thread has carried out everything that it was told so far. What it has to report of that is in the
+    /// reports by then.
+    pub async fn caught_up(&self) -> anyhow::Result<()> {
+        let (answer, answered) = oneshot::channel();
+        self.tell(Command::Answer(answer));
+        answered.await.context("the heartbeat thread has ended")
     }
 
     /// Ends the thread.

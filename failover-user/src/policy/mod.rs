@@ -8,6 +8,7 @@
 //! - [`machine`]: [`Policy`], the front: finds the unit, and hands the input to it.
 //! - `unit`: one unit and the transitions that follow from its paths; `takeover`, `failback`, `announce` and
 //!   `commands` are its other halves, `words` what a person reads.
+//! - `reconfigure`: sources that come, go, or have other rules while the policy runs.
 //! - [`replay`]: a recorded history, run again.
 
 mod announce;
@@ -15,6 +16,7 @@ mod commands;
 mod failback;
 pub mod machine;
 mod paths;
+mod reconfigure;
 pub mod replay;
 pub mod table;
 mod takeover;

@@ -24,12 +24,12 @@ const RECHECK: Duration = Duration::from_millis(500);
 /// The addresses are held.
 #[derive(Debug)]
 pub(super) struct Holding {
-    announcements: Announcements,
+    pub(super) announcements: Announcements,
     /// The source has failed before or since: an administrator may also have taken over from one that answers, for work on
     /// it, and that is not to be undone because it still answers.
     failed: bool,
     /// When an automatic failback is due, while the source is healthy.
-    failback_at: Option<Now>,
+    pub(super) failback_at: Option<Now>,
 }
 
 impl Holding {

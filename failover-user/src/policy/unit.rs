@@ -37,6 +37,24 @@ pub(super) struct Rules {
     pub(super) addresses: usize,
 }
 
+impl Rules {
+    /// Those for the whole of `source`, or for the one path with index `only`.
+    pub(super) fn of(source: &config::Source, only: Option<usize>) -> Self {
+        let paths = source.paths.iter().enumerate();
+        Self {
+            misses: source.misses,
+            on_failure: source.on_failure,
+            failback: source.failback,
+            failback_after: source.failback_after,
+            announce_every: source.announce_every,
+            addresses: paths
+                .filter(|(index, _)| only.is_none_or(|only| only == *index))
+                .map(|(_, path)| path.addresses.len())
+                .sum(),
+        }
+    }
+}
+
 /// What is under way, beyond the state.
 #[derive(Debug)]
 pub(super) enum Phase {
@@ -78,27 +96,14 @@ pub(super) struct Unit {
 impl Unit {
     /// The whole of `source`, or the one path that `id` names.
     pub(super) fn new(id: UnitId, source: &config::Source) -> Self {
-        let paths = Paths::new(source, id.path);
-        let addresses = paths
-            .list
-            .iter()
-            .map(|path| source.paths[path.index].addresses.len())
-            .sum();
         Self {
             id,
             label: id.path.map_or_else(
                 || source.name.clone(),
                 |path| format!("{} path {}", source.name, path + 1),
             ),
-            rules: Rules {
-                misses: source.misses,
-                on_failure: source.on_failure,
-                failback: source.failback,
-                failback_after: source.failback_after,
-                announce_every: source.announce_every,
-                addresses,
-            },
-            paths,
+            rules: Rules::of(source, id.path),
+            paths: Paths::new(source, id.path),
             state: State::Unknown,
             since: 0,
             cause: words::WAITING.to_owned(),

@@ -7,6 +7,7 @@ mod bench;
 mod giving_back;
 mod holding;
 mod isolation;
+mod reconfiguring;
 mod releasing;
 mod replaying;
 mod units;
