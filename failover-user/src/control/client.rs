@@ -86,6 +86,7 @@ impl Client {
             | Request::Failback { .. }
             | Request::Approve { .. }
             | Request::Decline { .. }
+            | Request::Reload
             | Request::Stop { .. } => COMMAND,
         };
         self.request_within(request, patience)

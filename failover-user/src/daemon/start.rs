@@ -16,6 +16,7 @@ use super::{
     layout::{self, Layout},
     plans::Network,
     port::ReservedPort,
+    reload::Reloading,
     story::{Told, timestamp},
 };
 use crate::{
@@ -40,6 +41,7 @@ impl Daemon {
         config: Config,
         pins: Pins,
         forwarding: Forwarding,
+        reloading: Reloading,
         events: EventLog,
         reports: UnboundedSender<Report>,
     ) -> anyhow::Result<Self> {
@@ -87,6 +89,7 @@ impl Daemon {
             told,
             events,
             waiting: Vec::new(),
+            reloading,
             ending: None,
             started: timestamp(),
             config,
@@ -166,8 +169,15 @@ impl Daemon {
                 "held": held.iter().map(|(ip, _)| ip.to_string()).collect::<Vec<_>>(),
             }),
         );
-        self.remember_macs(held);
         self.remove_orphans(held).await?;
+        self.adopt(held).await?;
+        self.resolve(false).await;
+        self.watch_all()
+    }
+
+    /// Goes on with what an earlier daemon, or an earlier configuration, had taken.
+    pub(super) async fn adopt(&mut self, held: &[(Ipv4Addr, Held)]) -> anyhow::Result<()> {
+        self.remember_macs(held);
         self.remove_misplaced(held).await?;
         self.refresh_plans();
         for (unit, draining) in self.adopted(held) {
@@ -185,8 +195,7 @@ impl Daemon {
                 self.monitor.take_over(unit, Cause::Adopted);
             }
         }
-        self.resolve(false).await;
-        self.watch_all()
+        Ok(())
     }
 
     /// The units that hold addresses, and whether they were giving them back.

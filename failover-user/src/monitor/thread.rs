@@ -191,7 +191,11 @@ impl Heartbeats {
     }
 
     fn unwatch(&mut self, path: PathId) {
-        let Some(gone) = self.sessions.iter().position(|session| session.path == path) else {
+        let Some(gone) = self
+            .sessions
+            .iter()
+            .position(|session| session.path == path)
+        else {
             return;
         };
         self.sessions.remove(gone);

@@ -96,7 +96,10 @@ fn a_failback_that_becomes_manual_does_not_happen() {
     reconfigure(&mut bench, |source| source.announce_every = Duration::ZERO);
     let later = bench.pass_words(10_000);
 
-    assert!(!later.iter().any(|word| word.contains("failing-back")), "{later:?}");
+    assert!(
+        !later.iter().any(|word| word.contains("failing-back")),
+        "{later:?}"
+    );
     assert_eq!(bench.state(), State::TakenOver);
 }
 
@@ -159,7 +162,11 @@ fn with_trigger_path_an_added_source_has_a_unit_per_path() {
 
     bench.policy.add(&added);
 
-    let paths: Vec<_> = bench.policy.units().map(|unit| (unit.source, unit.path)).collect();
+    let paths: Vec<_> = bench
+        .policy
+        .units()
+        .map(|unit| (unit.source, unit.path))
+        .collect();
     assert_eq!(paths, [(0, None), (1, Some(0)), (1, Some(1))]);
 }
 
@@ -176,5 +183,11 @@ fn a_removed_source_is_disarmed_and_its_index_is_not_used_again() {
     assert_eq!(late, Bench::none());
     assert_eq!(index, 1);
     let units: Vec<_> = bench.policy.units().collect();
-    assert_eq!(units, [UnitId { source: 1, path: None }]);
+    assert_eq!(
+        units,
+        [UnitId {
+            source: 1,
+            path: None
+        }]
+    );
 }
