@@ -7,12 +7,16 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
+    time::Duration,
 };
 
 use crate::{
     config::{Address, Config, Deliver, Path, Source, Trigger},
     policy::{PathId, UnitId},
 };
+
+/// The interval that the heartbeat thread is scheduled for when there is nobody to watch.
+const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The numbering of one configuration.
 #[derive(Clone, Debug)]
@@ -95,6 +99,12 @@ impl Layout {
 pub(super) fn sources(config: &Config) -> impl Iterator<Item = (usize, &Source)> {
     let sources = config.sources.iter().enumerate();
     sources.filter(|(_, source)| !source.paths.is_empty())
+}
+
+/// The shortest interval between heartbeats, for which the heartbeat thread is scheduled.
+pub(super) fn shortest_interval(config: &Config) -> Duration {
+    let intervals = sources(config).map(|(_, source)| source.interval);
+    intervals.min().unwrap_or(IDLE_INTERVAL)
 }
 
 /// Removes a source. Its place stays, and its name for what is still to be told of it.

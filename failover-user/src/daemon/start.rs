@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
-    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -32,9 +31,6 @@ use crate::{
     policy::{Cause, Input, Policy, UnitId},
 };
 
-/// The interval that the heartbeat thread is scheduled for when there is nobody to watch.
-const IDLE_INTERVAL: Duration = Duration::from_secs(1);
-
 impl Daemon {
     /// Loads or adopts the data plane, starts the heartbeat thread, and takes note of what is held.
     pub(super) async fn start(
@@ -55,13 +51,7 @@ impl Daemon {
         let sbfd_port = ReservedPort::reserve(maps.settings()?.sbfd_source_port)?;
 
         scheduling::lock_memory();
-        let interval = config
-            .sources
-            .iter()
-            .map(|source| source.interval)
-            .min()
-            .unwrap_or(IDLE_INTERVAL);
-        let monitor = Monitor::start(&pins, interval, reports)?;
+        let monitor = Monitor::start(&pins, layout::shortest_interval(&config), reports)?;
         let policy = Policy::new(&config.sources);
         let told = policy.units().map(|unit| (unit, Told::new())).collect();
 

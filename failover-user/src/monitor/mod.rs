@@ -92,16 +92,34 @@ impl PathStats {
 /// What the daemon tells the thread.
 #[derive(Debug)]
 enum Command {
-    Nic { index: u32, name: String },
-    NicGone { index: u32 },
-    Unit { unit: UnitId, trigger: Trigger },
+    Nic {
+        index: u32,
+        name: String,
+    },
+    NicGone {
+        index: u32,
+    },
+    Unit {
+        unit: UnitId,
+        trigger: Trigger,
+    },
     UnitGone(UnitId),
     Watch(Box<Watch>),
     Unwatch(PathId),
     Plan(Box<Plan>),
-    Arm { unit: UnitId, armed: bool },
-    TakeOver { unit: UnitId, cause: Cause },
+    Arm {
+        unit: UnitId,
+        armed: bool,
+    },
+    TakeOver {
+        unit: UnitId,
+        cause: Cause,
+    },
     Answer(oneshot::Sender<()>),
+    Interval {
+        shortest: Duration,
+        answer: oneshot::Sender<Scheduling>,
+    },
     Stop,
 }
 
@@ -163,6 +181,8 @@ pub struct Monitor {
     commands: mpsc::Sender<Command>,
     wake: Arc<OwnedFd>,
     thread: Option<JoinHandle<()>>,
+    /// The shortest interval that the thread is scheduled for.
+    shortest: Duration,
     scheduling: Scheduling,
 }
 
@@ -190,6 +210,7 @@ impl Monitor {
             commands,
             wake,
             thread: Some(thread),
+            shortest: interval,
             scheduling,
         })
     }
@@ -253,6 +274,18 @@ impl Monitor {
         let (answer, answered) = oneshot::channel();
         self.tell(Command::Answer(answer));
         answered.await.context("the heartbeat thread has ended")
+    }
+
+    /// Has the thread scheduled for another shortest interval than at its start.
+    pub async fn schedule_for(&mut self, shortest: Duration) -> anyhow::Result<()> {
+        if shortest == self.shortest {
+            return Ok(());
+        }
+        let (answer, answered) = oneshot::channel();
+        self.tell(Command::Interval { shortest, answer });
+        self.scheduling = answered.await.context("the heartbeat thread has ended")?;
+        self.shortest = shortest;
+        Ok(())
     }
 
     /// Ends the thread.

@@ -18,7 +18,7 @@ use super::{
     Command, Report, Watch, clock,
     nics::Nics,
     plan::{Outcome, Plan},
-    scheduling::Acquired,
+    scheduling::{self, Acquired},
     session::{Change, Session},
 };
 use crate::{
@@ -163,6 +163,10 @@ impl Heartbeats {
                 Ok(Command::TakeOver { unit, cause }) => {
                     let done = self.take_over(unit, cause, clock::now(), 0);
                     self.report_if_any(done);
+                }
+                Ok(Command::Interval { shortest, answer }) => {
+                    self.scheduling = scheduling::acquire(shortest);
+                    let _ = answer.send(self.scheduling.scheduling());
                 }
                 Ok(Command::Answer(answer)) => {
                     // Whoever asked may have given up.

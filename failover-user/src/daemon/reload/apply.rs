@@ -65,6 +65,8 @@ impl Daemon {
 
         // The heartbeat thread writes to the sessions of removed paths until it has heard of that.
         errors.keep(self.monitor.caught_up().await);
+        let shortest = layout::shortest_interval(&self.config);
+        errors.keep(self.monitor.schedule_for(shortest).await);
         let held = errors.keep(self.maps.addresses.all()).unwrap_or_default();
         errors.keep(self.renumber(order, &held));
         errors.keep(self.write_settings());
