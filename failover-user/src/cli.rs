@@ -115,6 +115,11 @@ pub enum Verb {
         #[arg(long)]
         stop_monitoring: bool,
     },
+    /// Apply what has changed in the daemon's configuration file
+    ///
+    /// Sources that are unchanged are not disturbed. A file with a mistake changes nothing. SIGHUP does the same.
+    #[command(after_help = "Example:\n  failover check -c /etc/failover.toml && failover reload")]
+    Reload,
     /// End the daemon
     #[command(after_help = "Examples:\n  failover stop\n  failover stop --release")]
     Stop {

@@ -10,5 +10,6 @@ mod network_changes;
 mod pair;
 mod readme;
 mod refusals;
+mod reload;
 mod several;
 mod takeover;

@@ -14,7 +14,7 @@ pub(crate) const PORT: u16 = 7000;
 /// The network. The source has 10.0.0.10 and 10.0.0.11 on ens1; the target has 10.0.0.2 on ens1 and 10.0.0.3 on ens2.
 pub(crate) struct Pair {
     pub(crate) lab: Lab,
-    switch: Switch,
+    pub(crate) switch: Switch,
     pub(crate) client: Host,
     pub(crate) source: Host,
     pub(crate) target: Host,

@@ -49,7 +49,7 @@ impl Exit {
 impl From<Failure> for Exit {
     fn from(failure: Failure) -> Self {
         let code = match failure.kind {
-            FailureKind::BadRequest => Code::Usage,
+            FailureKind::BadRequest | FailureKind::BadConfiguration => Code::Usage,
             FailureKind::Refused => Code::Refused,
             FailureKind::Failed => Code::Failed,
         };

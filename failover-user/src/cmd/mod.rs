@@ -8,6 +8,7 @@ pub mod exit;
 mod failback;
 mod logging;
 mod output;
+mod reload;
 mod run;
 mod status;
 mod stop;
@@ -37,6 +38,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             yes,
             stop_monitoring,
         } => failback::run(&socket, source, yes, stop_monitoring)?,
+        Verb::Reload => return reload::run(&socket),
         Verb::Stop {
             release,
             hand_over: _,

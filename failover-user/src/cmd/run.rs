@@ -19,6 +19,7 @@ pub(crate) fn run(options: cli::Run, socket: Option<PathBuf>) -> anyhow::Result<
     let options = Options {
         bpffs: options.bpffs,
         state_dir: options.state_dir,
+        config: std::path::absolute(&options.config)?,
         socket: socket.unwrap_or_else(|| config.daemon.socket.clone()),
     };
     // One worker beside the loop: the heartbeats have a thread of their own.
@@ -26,7 +27,10 @@ pub(crate) fn run(options: cli::Run, socket: Option<PathBuf>) -> anyhow::Result<
         .worker_threads(1)
         .enable_all()
         .build()?;
-    runtime.block_on(daemon::run(config, &options))?;
+    let result = runtime.block_on(daemon::run(config, &options));
+    // A file that is still being read for a reload keeps nobody waiting.
+    runtime.shutdown_background();
+    result?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -88,6 +88,7 @@ impl Client {
             | Request::Decline { .. }
             | Request::Hold { .. }
             | Request::Resume { .. }
+            | Request::Reload
             | Request::Stop { .. } => COMMAND,
         };
         self.request_within(request, patience)

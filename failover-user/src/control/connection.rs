@@ -74,6 +74,7 @@ pub(super) async fn serve(stream: UnixStream, shared: Shared) -> Result<(), Ende
                 | Request::Decline { .. }
                 | Request::Hold { .. }
                 | Request::Resume { .. }
+                | Request::Reload
                 | Request::Stop { .. }),
             ) => write(&mut writer, &ask(&shared.calls, request).await, patience).await?,
             Err(problem) => {

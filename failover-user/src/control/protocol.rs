@@ -69,6 +69,8 @@ pub enum Request {
         /// Name of the source.
         source: String,
     },
+    /// Read the configuration file anew, and apply what differs. Answered when that is done.
+    Reload,
     /// End the daemon.
     Stop {
         /// Give everything back first; otherwise the data plane stays as it is for the next process.
@@ -96,7 +98,8 @@ pub enum Reply {
 pub struct Failure {
     /// What kind of failure, for scripts.
     pub kind: FailureKind,
-    /// One line, what to do about it included.
+    /// One line, what to do about it included. Of a bad configuration: every problem with its place in the file, on as many
+    /// lines as it takes.
     pub message: String,
 }
 
@@ -106,6 +109,8 @@ pub struct Failure {
 pub enum FailureKind {
     /// The request could not be read, or names something unknown. Exit code 2.
     BadRequest,
+    /// The configuration file cannot be used; nothing was changed. Exit code 2.
+    BadConfiguration,
     /// The state does not allow it. Exit code 4.
     Refused,
     /// It was tried and failed. Exit code 1.
@@ -119,7 +124,8 @@ pub struct Event {
     pub at: String,
     /// Which source, if one.
     pub source: Option<String>,
-    /// What: `transition`, `verdict`, `takeover`, `failback`, `announced`, `nic`, `started`, `stopping`, `error`.
+    /// What: `transition`, `verdict`, `takeover`, `failback`, `announced`, `nic`, `started`, `reloaded`,
+    /// `stopping`, `error`.
     pub event: String,
     /// The event's own fields.
     #[serde(flatten)]

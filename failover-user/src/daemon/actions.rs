@@ -93,7 +93,7 @@ impl Daemon {
     }
 
     /// The addresses of a unit that are held, with how.
-    fn held(&self, unit: UnitId) -> anyhow::Result<Vec<(Ipv4Addr, Held)>> {
+    pub(super) fn held(&self, unit: UnitId) -> anyhow::Result<Vec<(Ipv4Addr, Held)>> {
         let mut all = Vec::new();
         for (_, address) in layout::addresses_of(&self.config, unit) {
             if let Some(held) = self.maps.addresses.get(address.ip)? {

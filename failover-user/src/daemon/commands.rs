@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use tokio::sync::oneshot;
 
-use super::{Daemon, layout};
+use super::{Daemon, layout, reload::Asker};
 use crate::{
     control::{
         protocol::{Failure, FailureKind, Reply, Request},
@@ -76,6 +76,7 @@ impl Daemon {
                 self.begin(&source, None, Command::Resume, reply);
                 return;
             }
+            Request::Reload => return self.begin_reload(Asker::Command(reply)),
             Request::Stop { release } => return self.begin_end(release, reply),
         };
         answer(reply, now);
@@ -91,16 +92,12 @@ impl Daemon {
 
     /// Index of a source.
     fn find(&self, name: &str) -> Result<usize, Box<Reply>> {
-        self.config
-            .sources
-            .iter()
-            .position(|source| source.name == name)
+        layout::sources(&self.config)
+            .find(|(_, source)| source.name == name)
+            .map(|(index, _)| index)
             .ok_or_else(|| {
-                let known: Vec<&str> = self
-                    .config
-                    .sources
-                    .iter()
-                    .map(|source| source.name.as_str())
+                let known: Vec<&str> = layout::sources(&self.config)
+                    .map(|(_, source)| source.name.as_str())
                     .collect();
                 let message = match known.as_slice() {
                     [] => format!("there is no source `{name}`: the configuration has none"),

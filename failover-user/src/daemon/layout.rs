@@ -1,19 +1,28 @@
 //! Who is who in a configuration: the numbers under which paths and addresses are known in the kernel, and which path and
 //! unit an address belongs to. Pure.
+//!
+//! Sources keep their index as long as the daemon runs, whatever a reload puts before or behind them. One that was removed
+//! stays in its place without paths, which a file cannot say: so it has no path, no address and no unit.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
+    time::Duration,
 };
 
 use crate::{
-    config::{Address, Config, Path, Source, Trigger},
+    config::{Address, Config, Deliver, Path, Source, Trigger},
     policy::{PathId, UnitId},
 };
+
+/// The interval that the heartbeat thread is scheduled for when there is nobody to watch.
+const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The numbering of one configuration.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
+    /// Indices of the sources in the file's order.
+    order: Vec<usize>,
     sessions: BTreeMap<PathId, u16>,
     slots: BTreeMap<Ipv4Addr, u32>,
 }
@@ -22,16 +31,57 @@ impl Layout {
     /// Sessions are numbered from 1 in the file's order, so that a restart with the same file goes on with the same
     /// sessions. Addresses that are held already keep their slots, and with them their traffic counters.
     pub(super) fn new(config: &Config, held: &BTreeMap<Ipv4Addr, u32>) -> Self {
-        let sessions = paths(config).map(|(id, ..)| id).zip(1..).collect();
-        let taken: BTreeSet<u32> = held.values().copied().collect();
+        let mut layout = Self {
+            order: Vec::new(),
+            sessions: BTreeMap::new(),
+            slots: held.clone(),
+        };
+        let order = sources(config).map(|(index, _)| index).collect();
+        layout.follow(config, order, &held.keys().copied().collect());
+        layout
+    }
+
+    /// Follows a reload: what is still there, and every held address, keeps its number; the rest gets free ones. Returns
+    /// the sessions that are not their owner's any more, whether somebody else has got them or not.
+    pub(super) fn follow(
+        &mut self,
+        config: &Config,
+        order: Vec<usize>,
+        held: &BTreeSet<Ipv4Addr>,
+    ) -> BTreeSet<u16> {
+        let ids: BTreeSet<PathId> = paths(config).map(|(id, ..)| id).collect();
+        let mut ownerless = BTreeSet::new();
+        self.sessions.retain(|id, number| {
+            let stays = ids.contains(id);
+            if !stays {
+                ownerless.insert(*number);
+            }
+            stays
+        });
+        let taken: BTreeSet<u16> = self.sessions.values().copied().collect();
+        let mut free = (1..).filter(|number| !taken.contains(number));
+        for id in ids {
+            self.sessions
+                .entry(id)
+                .or_insert_with(|| free.next().unwrap_or_default());
+        }
+        let ips: BTreeSet<Ipv4Addr> = addresses(config).map(|(_, address)| address.ip).collect();
+        self.slots
+            .retain(|ip, _| ips.contains(ip) || held.contains(ip));
+        let taken: BTreeSet<u32> = self.slots.values().copied().collect();
         let mut free = (0..).filter(|slot| !taken.contains(slot));
-        let mut slots = held.clone();
         for (_, address) in addresses(config) {
-            slots
+            self.slots
                 .entry(address.ip)
                 .or_insert_with(|| free.next().unwrap_or_default());
         }
-        Self { sessions, slots }
+        self.order = order;
+        ownerless
+    }
+
+    /// Indices of the sources, in the file's order.
+    pub(super) fn order(&self) -> &[usize] {
+        &self.order
     }
 
     /// A path's session number.
@@ -43,6 +93,30 @@ impl Layout {
     pub(super) fn slot(&self, ip: Ipv4Addr) -> u32 {
         self.slots.get(&ip).copied().unwrap_or_default()
     }
+}
+
+/// Every source, with its index.
+pub(super) fn sources(config: &Config) -> impl Iterator<Item = (usize, &Source)> {
+    let sources = config.sources.iter().enumerate();
+    sources.filter(|(_, source)| !source.paths.is_empty())
+}
+
+/// The shortest interval between heartbeats, for which the heartbeat thread is scheduled.
+pub(super) fn shortest_interval(config: &Config) -> Duration {
+    let intervals = sources(config).map(|(_, source)| source.interval);
+    intervals.min().unwrap_or(IDLE_INTERVAL)
+}
+
+/// Removes a source. Its place stays, and its name for what is still to be told of it.
+pub(super) fn entomb(config: &mut Config, source: usize) {
+    if let Some(source) = config.sources.get_mut(source) {
+        source.paths.clear();
+    }
+}
+
+/// A path, unless its source was removed.
+pub(super) fn path(config: &Config, id: PathId) -> Option<&Path> {
+    config.sources.get(id.source)?.paths.get(id.path)
 }
 
 /// Every path, with its source.
@@ -64,6 +138,16 @@ pub(super) fn paths(config: &Config) -> impl Iterator<Item = (PathId, &Source, &
 /// Every address, with the path that it belongs to.
 pub(super) fn addresses(config: &Config) -> impl Iterator<Item = (PathId, &Address)> {
     paths(config).flat_map(|(id, _, path)| path.addresses.iter().map(move |address| (id, address)))
+}
+
+/// Addresses of standby servers.
+pub(super) fn standbys(config: &Config) -> BTreeSet<Ipv4Addr> {
+    addresses(config)
+        .filter_map(|(_, address)| match address.deliver {
+            Deliver::Forward(standby) => Some(standby),
+            Deliver::Local => None,
+        })
+        .collect()
 }
 
 /// The unit that a path belongs to.
@@ -163,6 +247,45 @@ mod tests {
         let numbers = [0, 1].map(|path| layout.session(PathId { source: 0, path }));
 
         assert_eq!(numbers, [1, 2]);
+    }
+
+    #[test]
+    fn a_removed_source_has_no_path_no_address_and_no_unit() {
+        let mut config = config("all");
+
+        entomb(&mut config, 0);
+
+        assert_eq!(sources(&config).count(), 0);
+        assert_eq!(paths(&config).count() + addresses(&config).count(), 0);
+        assert!(units_of(&config, 0, None).is_empty());
+        assert!(path(&config, PathId { source: 0, path: 0 }).is_none());
+    }
+
+    #[test]
+    fn after_a_reload_what_is_still_there_keeps_its_numbers_and_free_ones_are_used_again() {
+        let mut config = config("all");
+        let mut other = config.sources[0].clone();
+        for (path, last) in other.paths.iter_mut().zip([30, 40]) {
+            path.addresses.truncate(1);
+            path.addresses[0].ip = Ipv4Addr::new(10, 0, 0, last);
+        }
+        config.sources.push(other.clone());
+        let mut layout = Layout::new(&config, &BTreeMap::new());
+        let slot = layout.slot(Ipv4Addr::new(10, 0, 0, 30));
+        entomb(&mut config, 0);
+        other.paths.truncate(1);
+        other.paths[0].addresses[0].ip = Ipv4Addr::new(10, 0, 0, 50);
+        config.sources.push(other);
+
+        let ownerless = layout.follow(&config, vec![2, 1], &BTreeSet::new());
+
+        let numbers = [(1, 0), (1, 1), (2, 0), (0, 0)]
+            .map(|(source, path)| layout.session(PathId { source, path }));
+        assert_eq!(numbers, [3, 4, 1, 0]);
+        assert_eq!(ownerless, BTreeSet::from([1, 2]));
+        assert_eq!(layout.slot(Ipv4Addr::new(10, 0, 0, 30)), slot);
+        assert_eq!(layout.slot(Ipv4Addr::new(10, 0, 0, 50)), 0);
+        assert_eq!(layout.order(), [2, 1]);
     }
 
     #[test]

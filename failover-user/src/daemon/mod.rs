@@ -2,7 +2,7 @@
 //! clock), asks the policy, and does what it says. It is the only place that performs actions.
 //!
 //! [`start`] makes the pieces, [`reports`] and [`commands`] turn news into inputs, [`actions`] carries out what the policy
-//! answers, [`nics`], [`changes`] and [`watching`] keep up with the network, [`status`] and [`story`] tell people.
+//! answers, [`reload`] takes another configuration, [`nics`], [`changes`] and [`watching`] keep up with the network, [`status`] and [`story`] tell people.
 
 mod actions;
 mod changes;
@@ -13,6 +13,7 @@ mod layout;
 mod nics;
 mod plans;
 mod port;
+mod reload;
 mod reports;
 mod start;
 mod status;
@@ -35,7 +36,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    forwarding::Forwarding, layout::Layout, plans::Network, port::ReservedPort, story::Told,
+    forwarding::Forwarding,
+    layout::Layout,
+    plans::Network,
+    port::ReservedPort,
+    reload::{Asker, Loaded, Reloading},
+    story::Told,
 };
 use crate::{
     bpf::{maps::Maps, pins::Pins, program::Program, shared::Sessions},
@@ -59,6 +65,8 @@ pub struct Options {
     pub state_dir: PathBuf,
     /// The control socket.
     pub socket: PathBuf,
+    /// The configuration file, for reloads.
+    pub config: PathBuf,
 }
 
 /// A running daemon.
@@ -96,6 +104,8 @@ struct Daemon {
     events: EventLog,
     /// Commands whose answer waits for the heartbeat thread or for a step of a failback.
     waiting: Vec<commands::Waiting>,
+    /// Reloads of the configuration.
+    reloading: Reloading,
     /// The end has been asked for.
     ending: Option<end::Ending>,
     started: String,
@@ -105,6 +115,7 @@ struct Daemon {
 struct Sources {
     reports: mpsc::UnboundedReceiver<Report>,
     calls: mpsc::Receiver<Call>,
+    loaded: mpsc::UnboundedReceiver<Loaded>,
     links: mpsc::Receiver<LinkEvent>,
     neighbours: mpsc::Receiver<NeighbourEvent>,
     routes: watch::Receiver<u64>,
@@ -138,10 +149,20 @@ pub async fn run(config: Config, options: &Options) -> anyhow::Result<()> {
     let (call_sender, calls) = mpsc::channel(64);
     let (report_sender, reports) = mpsc::unbounded_channel();
     let forwarding = Forwarding::open(&options.state_dir);
-    let mut daemon = Daemon::start(config, pins, forwarding, events.clone(), report_sender).await?;
+    let (reloading, loaded) = Reloading::new(options.config.clone());
+    let mut daemon = Daemon::start(
+        config,
+        pins,
+        forwarding,
+        reloading,
+        events.clone(),
+        report_sender,
+    )
+    .await?;
     let mut sources = Sources {
         reports,
         calls,
+        loaded,
         links: net::link_watch::watch()?,
         neighbours: net::neighbours::watch()?,
         routes: net::route_watch::watch()?,
@@ -198,9 +219,9 @@ impl Daemon {
                 },
                 _ = sources.terminate.recv() => self.hand_over(),
                 _ = sources.interrupt.recv() => self.hand_over(),
-                _ = sources.hangup.recv() => {
-                    tracing::warn!("this version does not reload: stop the daemon and start it with the new file; nothing is lost meanwhile");
-                }
+                _ = sources.hangup.recv() => self.begin_reload(Asker::Signal),
+                // The daemon has a sender itself, so there is always a next one.
+                Some(loaded) = sources.loaded.recv() => self.on_loaded(loaded, &mut sources.reports).await,
                 () = sleep_until(deadline) => self.feed(Input::Clock),
                 _ = housekeeping.tick() => {
                     if self.monitor.has_died() {
@@ -255,6 +276,12 @@ impl Daemon {
     fn try_feed(&mut self, input: Input) -> Result<(), crate::policy::Refused> {
         tracing::debug!(?input, "input");
         let actions = self.policy.handle(input, clock::now())?;
+        self.carry_out(actions);
+        Ok(())
+    }
+
+    /// Does what the policy says, and tells it what came of it.
+    fn carry_out(&mut self, actions: Vec<Action>) {
         let results: Vec<Input> = actions
             .into_iter()
             .filter_map(|action| self.act(action))
@@ -262,7 +289,6 @@ impl Daemon {
         for result in results {
             self.feed(result);
         }
-        Ok(())
     }
 
     fn act(&mut self, action: Action) -> Option<Input> {
@@ -272,12 +298,7 @@ impl Daemon {
 
     /// Addresses of standby servers.
     fn standbys(&self) -> BTreeSet<std::net::Ipv4Addr> {
-        layout::addresses(&self.config)
-            .filter_map(|(_, address)| match address.deliver {
-                crate::config::Deliver::Forward(standby) => Some(standby),
-                crate::config::Deliver::Local => None,
-            })
-            .collect()
+        layout::standbys(&self.config)
     }
 
     fn stats(&mut self, path: PathId) -> Arc<PathStats> {

@@ -4,40 +4,45 @@ use std::collections::BTreeSet;
 
 use failover_ebpf::abi::{Nic, nic};
 
-use super::{Daemon, layout};
+use super::{Daemon, layout, plans::Network};
 use crate::{
-    config::Deliver,
+    config::{Config, Deliver},
     net::{self, links::Link, xdp::Mode},
 };
+
+/// Names of the NICs that a configuration uses.
+pub(super) fn managed(config: &Config, network: &Network) -> BTreeSet<String> {
+    let mut names = out_nics(config, network);
+    for (_, _, path) in layout::paths(config) {
+        names.insert(path.nic.clone());
+        names.insert(path.target_nic.clone());
+    }
+    for (_, address) in layout::addresses(config) {
+        names.insert(address.target_nic.clone());
+    }
+    let reflector = config.reflector.iter();
+    names.extend(reflector.flat_map(|reflector| reflector.nics.iter().cloned()));
+    names
+}
+
+/// NICs with a standby server behind them.
+fn out_nics(config: &Config, network: &Network) -> BTreeSet<String> {
+    layout::standbys(config)
+        .into_iter()
+        .filter_map(|standby| network.nic_towards(standby))
+        .map(|link| link.name.clone())
+        .collect()
+}
 
 impl Daemon {
     /// Names of the NICs that the configuration uses.
     pub(super) fn managed(&self) -> BTreeSet<String> {
-        let mut names = BTreeSet::new();
-        for (_, _, path) in layout::paths(&self.config) {
-            names.insert(path.nic.clone());
-            names.insert(path.target_nic.clone());
-        }
-        for (_, address) in layout::addresses(&self.config) {
-            names.insert(address.target_nic.clone());
-        }
-        names.extend(self.out_nics());
-        names.extend(
-            self.config
-                .reflector
-                .iter()
-                .flat_map(|reflector| reflector.nics.iter().cloned()),
-        );
-        names
+        managed(&self.config, &self.network)
     }
 
     /// NICs with a standby server behind them.
     pub(super) fn out_nics(&self) -> BTreeSet<String> {
-        self.standbys()
-            .into_iter()
-            .filter_map(|standby| self.network.nic_towards(standby))
-            .map(|link| link.name.clone())
-            .collect()
+        out_nics(&self.config, &self.network)
     }
 
     /// Puts the program on every managed NIC that is there. At the start a NIC that refuses is an error.
@@ -101,7 +106,7 @@ impl Daemon {
             .is_some_and(|reflector| reflector.nics.iter().any(|nic| nic == name))
     }
 
-    async fn attach(&mut self, link: &Link) -> anyhow::Result<Mode> {
+    pub(super) async fn attach(&mut self, link: &Link) -> anyhow::Result<Mode> {
         let ours = self.program.id()?;
         // A pinned link may be of a NIC that had this name before and goes on under another one: it is given up, and then
         // there is none to adopt.

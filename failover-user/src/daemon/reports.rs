@@ -46,7 +46,10 @@ impl Daemon {
 
     /// RFC 7880 7.2.3: the reflector says how fast it can be asked. A failure is noticed later than configured.
     fn on_pace(&mut self, path: PathId, pace_ns: u64, interval_ns: u64) {
-        let monitor = self.config.sources[path.source].paths[path.path].monitor;
+        // Its source may have been removed since.
+        let Some(monitor) = layout::path(&self.config, path).map(|path| path.monitor) else {
+            return;
+        };
         let (pace, interval) = (
             Duration::from_nanos(pace_ns),
             Duration::from_nanos(interval_ns),

@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
-    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -16,6 +15,7 @@ use super::{
     layout::{self, Layout},
     plans::Network,
     port::ReservedPort,
+    reload::Reloading,
     story::{Told, timestamp},
 };
 use crate::{
@@ -31,15 +31,13 @@ use crate::{
     policy::{Cause, Input, Policy, UnitId},
 };
 
-/// The interval that the heartbeat thread is scheduled for when there is nobody to watch.
-const IDLE_INTERVAL: Duration = Duration::from_secs(1);
-
 impl Daemon {
     /// Loads or adopts the data plane, starts the heartbeat thread, and takes note of what is held.
     pub(super) async fn start(
         config: Config,
         pins: Pins,
         forwarding: Forwarding,
+        reloading: Reloading,
         events: EventLog,
         reports: UnboundedSender<Report>,
     ) -> anyhow::Result<Self> {
@@ -53,13 +51,7 @@ impl Daemon {
         let sbfd_port = ReservedPort::reserve(maps.settings()?.sbfd_source_port)?;
 
         scheduling::lock_memory();
-        let interval = config
-            .sources
-            .iter()
-            .map(|source| source.interval)
-            .min()
-            .unwrap_or(IDLE_INTERVAL);
-        let monitor = Monitor::start(&pins, interval, reports)?;
+        let monitor = Monitor::start(&pins, layout::shortest_interval(&config), reports)?;
         let policy = Policy::new(&config.sources);
         let told = policy.units().map(|unit| (unit, Told::new())).collect();
 
@@ -87,6 +79,7 @@ impl Daemon {
             told,
             events,
             waiting: Vec::new(),
+            reloading,
             ending: None,
             started: timestamp(),
             config,
@@ -166,8 +159,15 @@ impl Daemon {
                 "held": held.iter().map(|(ip, _)| ip.to_string()).collect::<Vec<_>>(),
             }),
         );
-        self.remember_macs(held);
         self.remove_orphans(held).await?;
+        self.adopt(held).await?;
+        self.resolve(false).await;
+        self.watch_all()
+    }
+
+    /// Goes on with what an earlier daemon, or an earlier configuration, had taken.
+    pub(super) async fn adopt(&mut self, held: &[(Ipv4Addr, Held)]) -> anyhow::Result<()> {
+        self.remember_macs(held);
         self.remove_misplaced(held).await?;
         self.refresh_plans();
         for (unit, draining) in self.adopted(held) {
@@ -185,8 +185,7 @@ impl Daemon {
                 self.monitor.take_over(unit, Cause::Adopted);
             }
         }
-        self.resolve(false).await;
-        self.watch_all()
+        Ok(())
     }
 
     /// The units that hold addresses, and whether they were giving them back.

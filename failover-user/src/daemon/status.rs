@@ -28,8 +28,12 @@ impl Daemon {
     }
 
     fn try_status(&self, only: Option<usize>) -> anyhow::Result<Status> {
-        let sources =
-            (0..self.config.sources.len()).filter(|index| only.is_none_or(|only| only == *index));
+        let sources = self
+            .layout
+            .order()
+            .iter()
+            .copied()
+            .filter(|index| only.is_none_or(|only| only == *index));
         Ok(Status {
             version: VERSION,
             daemon: env!("CARGO_PKG_VERSION").to_owned(),

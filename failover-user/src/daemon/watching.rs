@@ -114,6 +114,9 @@ impl Daemon {
         Ok(())
     }
 
+    /// The witnesses are others.
+    pub(super) fn watch_witnesses(&mut self) {}
+
     /// Our NIC or our address is gone: the source cannot answer, and its silence says nothing about it.
     fn lose_sight(&mut self, id: PathId) {
         if self.watched.contains(&id) {

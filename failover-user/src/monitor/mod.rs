@@ -25,8 +25,9 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context as _;
 use rustix::event::{EventfdFlags, eventfd};
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
 pub use self::{
     plan::{Outcome, Plan},
@@ -91,14 +92,34 @@ impl PathStats {
 /// What the daemon tells the thread.
 #[derive(Debug)]
 enum Command {
-    Nic { index: u32, name: String },
-    NicGone { index: u32 },
-    Unit { unit: UnitId, trigger: Trigger },
+    Nic {
+        index: u32,
+        name: String,
+    },
+    NicGone {
+        index: u32,
+    },
+    Unit {
+        unit: UnitId,
+        trigger: Trigger,
+    },
+    UnitGone(UnitId),
     Watch(Box<Watch>),
     Unwatch(PathId),
     Plan(Box<Plan>),
-    Arm { unit: UnitId, armed: bool },
-    TakeOver { unit: UnitId, cause: Cause },
+    Arm {
+        unit: UnitId,
+        armed: bool,
+    },
+    TakeOver {
+        unit: UnitId,
+        cause: Cause,
+    },
+    Answer(oneshot::Sender<()>),
+    Interval {
+        shortest: Duration,
+        answer: oneshot::Sender<Scheduling>,
+    },
     Stop,
 }
 
@@ -160,6 +181,8 @@ pub struct Monitor {
     commands: mpsc::Sender<Command>,
     wake: Arc<OwnedFd>,
     thread: Option<JoinHandle<()>>,
+    /// The shortest interval that the thread is scheduled for.
+    shortest: Duration,
     scheduling: Scheduling,
 }
 
@@ -187,6 +210,7 @@ impl Monitor {
             commands,
             wake,
             thread: Some(thread),
+            shortest: interval,
             scheduling,
         })
     }
@@ -214,6 +238,11 @@ impl Monitor {
         self.tell(Command::Unit { unit, trigger });
     }
 
+    /// Forgets a unit, after its paths: what was prepared for it cannot be carried out any more.
+    pub fn remove_unit(&self, unit: UnitId) {
+        self.tell(Command::UnitGone(unit));
+    }
+
     /// Starts heartbeats on a path, or goes on with another frame.
     pub fn watch(&self, watch: Watch) {
         self.tell(Command::Watch(Box::new(watch)));
@@ -237,6 +266,26 @@ impl Monitor {
     /// Has a unit taken over now.
     pub fn take_over(&self, unit: UnitId, cause: Cause) {
         self.tell(Command::TakeOver { unit, cause });
+    }
+
+    /// Waits until the thread has carried out everything that it was told so far. What it has to report of that is in the
+    /// reports by then.
+    pub async fn caught_up(&self) -> anyhow::Result<()> {
+        let (answer, answered) = oneshot::channel();
+        self.tell(Command::Answer(answer));
+        answered.await.context("the heartbeat thread has ended")
+    }
+
+    /// Has the thread scheduled for another shortest interval than at its start.
+    pub async fn schedule_for(&mut self, shortest: Duration) -> anyhow::Result<()> {
+        if shortest == self.shortest {
+            return Ok(());
+        }
+        let (answer, answered) = oneshot::channel();
+        self.tell(Command::Interval { shortest, answer });
+        self.scheduling = answered.await.context("the heartbeat thread has ended")?;
+        self.shortest = shortest;
+        Ok(())
     }
 
     /// Ends the thread.

@@ -1,7 +1,7 @@
 //! The loop of the heartbeat thread.
 
 use std::{
-    cmp::Reverse,
+    cmp::{Ordering, Reverse},
     collections::{BTreeMap, BinaryHeap},
     os::fd::{AsFd as _, OwnedFd},
     sync::{Arc, mpsc},
@@ -18,7 +18,7 @@ use super::{
     Command, Report, Watch, clock,
     nics::Nics,
     plan::{Outcome, Plan},
-    scheduling::Acquired,
+    scheduling::{self, Acquired},
     session::{Change, Session},
 };
 use crate::{
@@ -149,6 +149,9 @@ impl Heartbeats {
                         })
                         .trigger = trigger;
                 }
+                Ok(Command::UnitGone(unit)) => {
+                    self.units.remove(&unit);
+                }
                 Ok(Command::Watch(watch)) => self.watch(*watch),
                 Ok(Command::Unwatch(path)) => self.unwatch(path),
                 Ok(Command::Plan(plan)) => {
@@ -160,6 +163,14 @@ impl Heartbeats {
                 Ok(Command::TakeOver { unit, cause }) => {
                     let done = self.take_over(unit, cause, clock::now(), 0);
                     self.report_if_any(done);
+                }
+                Ok(Command::Interval { shortest, answer }) => {
+                    self.scheduling = scheduling::acquire(shortest);
+                    let _ = answer.send(self.scheduling.scheduling());
+                }
+                Ok(Command::Answer(answer)) => {
+                    // Whoever asked may have given up.
+                    let _ = answer.send(());
                 }
             }
         }
@@ -184,16 +195,24 @@ impl Heartbeats {
     }
 
     fn unwatch(&mut self, path: PathId) {
-        self.sessions.retain(|session| session.path != path);
-        // The indices have moved: everything is due anew on its own grid.
-        self.due.clear();
-        let now = clock::now();
-        for (index, session) in self.sessions.iter().enumerate() {
-            self.due.push(Reverse((
-                (now / session.interval_ns + 1) * session.interval_ns,
-                index,
-            )));
-        }
+        let Some(gone) = self
+            .sessions
+            .iter()
+            .position(|session| session.path == path)
+        else {
+            return;
+        };
+        self.sessions.remove(gone);
+        // The others keep their times: a request in flight must not be judged early.
+        self.due = self
+            .due
+            .drain()
+            .filter_map(|Reverse((due, index))| match index.cmp(&gone) {
+                Ordering::Less => Some(Reverse((due, index))),
+                Ordering::Equal => None,
+                Ordering::Greater => Some(Reverse((due, index - 1))),
+            })
+            .collect();
     }
 
     fn arm(&mut self, unit: UnitId, armed: bool) {

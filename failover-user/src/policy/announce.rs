@@ -15,9 +15,9 @@ const EARLY: [Duration; 3] = [
 #[derive(Clone, Debug)]
 pub(super) struct Announcements {
     start: Now,
-    every: Duration,
+    pub(super) every: Duration,
     /// `None`: no more.
-    next: Option<Now>,
+    pub(super) next: Option<Now>,
 }
 
 impl Announcements {
@@ -47,7 +47,7 @@ impl Announcements {
     }
 
     /// The first point of the schedule later than `now`.
-    fn after(&self, now: Now) -> Option<Now> {
+    pub(super) fn after(&self, now: Now) -> Option<Now> {
         let early = EARLY
             .iter()
             .map(|offset| self.start.saturating_add(nanos(*offset)));

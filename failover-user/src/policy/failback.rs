@@ -144,7 +144,7 @@ impl Unit {
         self.step(turn, step);
     }
 
-    /// The daemon before this one had begun: its drain was done, the rest may not be.
+    /// The daemon before this one had begun: its drain may have been done in part.
     pub(super) fn resume_failback(&mut self, turn: &mut Turn) {
         self.go(
             turn,
@@ -158,8 +158,7 @@ impl Unit {
             may_abort: false,
             errors: Vec::new(),
         });
-        let forget_at = Some(turn.now.saturating_add(nanos(DRAIN)));
-        self.step(turn, Step::Removing { forget_at });
+        self.step(turn, Step::Draining);
     }
 
     /// Goes on to a step, and gives its action.

@@ -14,33 +14,22 @@ use crate::config::{Source, Trigger};
 /// thread acted in the same moment) has to be answered like one that succeeded, and change nothing.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    units: BTreeMap<UnitId, Unit>,
+    pub(super) units: BTreeMap<UnitId, Unit>,
     /// Name and trigger of each source, by index.
-    sources: Vec<(String, Trigger)>,
+    pub(super) sources: Vec<(String, Trigger)>,
 }
 
 impl Policy {
     /// Every unit is `unknown`, and nothing is armed.
     pub fn new(sources: &[Source]) -> Self {
-        let units = sources
-            .iter()
-            .enumerate()
-            .flat_map(|(source, configured)| {
-                let paths: Vec<_> = match configured.trigger {
-                    Trigger::Any | Trigger::All => vec![None],
-                    Trigger::Path => (0..configured.paths.len()).map(Some).collect(),
-                };
-                paths.into_iter().map(move |path| {
-                    let id = UnitId { source, path };
-                    (id, Unit::new(id, configured))
-                })
-            })
-            .collect();
-        let sources = sources
-            .iter()
-            .map(|source| (source.name.clone(), source.trigger))
-            .collect();
-        Self { units, sources }
+        let mut policy = Self {
+            units: BTreeMap::new(),
+            sources: Vec::new(),
+        };
+        for source in sources {
+            policy.add(source);
+        }
+        policy
     }
 
     /// Takes note of what happened, and says what is to be done, in this order. `now` never goes back.

@@ -9,6 +9,7 @@
 //! - `unit`: one unit and the transitions that follow from its paths. Its other parts: `takeover` and `announce`, `failback`,
 //!   `elsewhere` (who has the addresses while heartbeats fail), `conflict` (who claims what is held), `commands`,
 //!   `remember` (over a restart); `words` is what a person reads.
+//! - `reconfigure`: sources that come, go, or have other rules while the policy runs.
 //! - [`replay`]: a recorded history, run again.
 
 mod announce;
@@ -18,6 +19,7 @@ mod elsewhere;
 mod failback;
 pub mod machine;
 mod paths;
+mod reconfigure;
 mod remember;
 pub mod replay;
 pub mod table;

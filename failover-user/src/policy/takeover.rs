@@ -29,9 +29,9 @@ const RECHECK: Duration = Duration::from_millis(500);
 /// The addresses are held.
 #[derive(Clone, Debug)]
 pub(super) struct Holding {
-    announcements: Announcements,
+    pub(super) announcements: Announcements,
     /// When an automatic failback is due, while the source is healthy.
-    failback_at: Option<Now>,
+    pub(super) failback_at: Option<Now>,
     /// Another host claims one of them.
     pub(super) clash: Option<Clash>,
 }

@@ -42,8 +42,9 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    /// Those of a source, for a unit with so many addresses.
-    pub(super) fn of(source: &config::Source, addresses: usize) -> Self {
+    /// Those for the whole of `source`, or for the one path with index `only`.
+    pub(super) fn of(source: &config::Source, only: Option<usize>) -> Self {
+        let paths = source.paths.iter().enumerate();
         Self {
             misses: source.misses,
             on_failure: source.on_failure,
@@ -53,7 +54,10 @@ impl Rules {
             l2_alive: source.l2_alive,
             on_conflict: source.on_conflict,
             hooks: source.hooks.clone(),
-            addresses,
+            addresses: paths
+                .filter(|(index, _)| only.is_none_or(|only| only == *index))
+                .map(|(_, path)| path.addresses.len())
+                .sum(),
         }
     }
 
@@ -134,20 +138,14 @@ pub(super) struct Unit {
 impl Unit {
     /// The whole of `source`, or the one path that `id` names.
     pub(super) fn new(id: UnitId, source: &config::Source) -> Self {
-        let paths = Paths::new(source, id.path);
-        let addresses = paths
-            .list
-            .iter()
-            .map(|path| source.paths[path.index].addresses.len())
-            .sum();
         Self {
             id,
             label: id.path.map_or_else(
                 || source.name.clone(),
                 |path| format!("{} path {}", source.name, path + 1),
             ),
-            rules: Rules::of(source, addresses),
-            paths,
+            rules: Rules::of(source, id.path),
+            paths: Paths::new(source, id.path),
             state: State::Unknown,
             since: 0,
             cause: words::WAITING.to_owned(),

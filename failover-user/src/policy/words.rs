@@ -53,8 +53,10 @@ pub(super) fn for_paths(unit: &Unit, from: State) -> String {
             String::new()
         };
         parts.push(format!(
-            "{} of {} heartbeats missed{on}",
-            path.missed, unit.rules.misses
+            "{missed} of {misses} heartbeats missed{on}, fails in {left} of {misses} misses",
+            missed = path.missed,
+            misses = unit.rules.misses,
+            left = unit.rules.misses.saturating_sub(path.missed),
         ));
     }
     if parts.is_empty() && of(unit, PathState::Up).next().is_some() {

@@ -239,12 +239,7 @@ fn heartbeat(path: &PathStatus, source: &SourceStatus) -> Cell {
         PathState::Unknown => Cell::styled("no answer yet", plain.yellow()),
         PathState::Up => Cell::styled("up", plain.green()),
         PathState::Missing => Cell::styled(
-            format!(
-                "{} of {} missed, fails in {}",
-                path.consecutive_missed,
-                source.misses,
-                source.misses.saturating_sub(path.consecutive_missed)
-            ),
+            format!("{} of {} missed", path.consecutive_missed, source.misses),
             plain.yellow(),
         ),
         PathState::Down => Cell::styled("DOWN", plain.red().bold()),

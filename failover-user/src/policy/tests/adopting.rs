@@ -34,20 +34,23 @@ fn an_adopted_unit_fails_back_like_any_other() {
 }
 
 #[test]
-fn a_drain_that_was_under_way_goes_on_with_the_removal() {
+fn a_drain_that_was_under_way_is_done_again() {
     let mut bench = Bench::new(1, |_| {});
 
     let adopted = bench.adopt(true);
-    let removed = bench.step_done();
+    let drained = bench.step_done();
+    let removed = bench.pass(500);
+    bench.step_done();
     let waited = bench.pass(10_000);
     let forgotten = bench.step_done();
 
     assert_eq!(
         adopted,
-        ["unknown->taken-over", "taken-over->failing-back", "remove"]
+        ["unknown->taken-over", "taken-over->failing-back", "drain"]
     );
-    assert_eq!(removed, Bench::none());
-    assert_eq!(waited, [(3000, "forget".to_owned())]);
+    assert_eq!(drained, Bench::none());
+    assert_eq!(removed, [(200, "remove".to_owned())]);
+    assert_eq!(waited, [(2500, "forget".to_owned())]);
     assert_eq!(forgotten, ["failing-back->unknown"]);
 }
 

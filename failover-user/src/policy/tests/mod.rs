@@ -11,6 +11,7 @@ mod holding;
 mod holds;
 mod hooks;
 mod isolation;
+mod reconfiguring;
 mod releasing;
 mod remembering;
 mod replaying;

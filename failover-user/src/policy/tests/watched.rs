@@ -64,14 +64,10 @@ impl Watched {
             }
             Action::Drain { .. } => self.begins("drain", &[&[]]),
             Action::LetGo { .. } => self.begins("let-go", &[&[]]),
-            // A failback of an earlier daemon is resumed with the second step.
-            Action::RemoveAddresses { .. } => {
-                self.begins("remove", &[&["drain"], &["let-go"], &[]]);
+            Action::RemoveAddresses { .. } => self.begins("remove", &[&["drain"], &["let-go"]]),
+            Action::Forget { .. } => {
+                self.begins("forget", &[&["drain", "remove"], &["let-go", "remove"]]);
             }
-            Action::Forget { .. } => self.begins(
-                "forget",
-                &[&["drain", "remove"], &["let-go", "remove"], &["remove"]],
-            ),
             Action::Probe { .. } => assert!(
                 matches!(
                     self.state,
