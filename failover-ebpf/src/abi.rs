@@ -57,7 +57,7 @@ pub mod map {
     pub const CLAIMS: &str = "CLAIMS";
 
     /// All maps that are pinned.
-    pub const PINNED: [&str; 15] = [
+    pub const PINNED: [&str; 18] = [
         SETTINGS,
         NICS,
         MACS,
@@ -73,6 +73,9 @@ pub mod map {
         REDIRECT,
         COUNTERS,
         RARE,
+        LISTENED,
+        HEARD,
+        CLAIMS,
     ];
 }
 
@@ -405,6 +408,8 @@ mod user {
     unsafe impl aya::Pod for Traffic {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Heard {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Claim {}
 }
 
 const _: () = {
