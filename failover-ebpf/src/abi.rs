@@ -325,7 +325,8 @@ pub struct Traffic {
     pub bytes: u64,
 }
 
-/// What was heard by ARP of an address that is listened for, except from this host's own MAC addresses.
+/// What was heard by ARP of an address that is listened for, on any NIC that has the program, except from the MAC
+/// addresses in [`map::MACS`].
 ///
 /// Each MAC is written before its time, so that a time that is seen comes with that MAC or a later one. Whoever reads
 /// while two hosts speak may find octets of both MACs; the next read has one of them.

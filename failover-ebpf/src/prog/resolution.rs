@@ -63,7 +63,9 @@ fn heard(ip: [u8; 4]) -> Option<&'static mut Heard> {
 /// rarely as the log is.
 #[inline(always)]
 fn tell(ctx: &XdpContext, arp: &Arp, ingress: u32) {
-    let logged = rare::due(Rare::Conflict);
+    // SAFETY: the helper has no preconditions.
+    let now = unsafe { bpf_ktime_get_ns() };
+    let logged = rare::due_at(Rare::Conflict, now);
     if logged {
         warn!(
             ctx,
@@ -72,8 +74,6 @@ fn tell(ctx: &XdpContext, arp: &Arp, ingress: u32) {
             arp.spa()
         );
     }
-    // SAFETY: the helper has no preconditions.
-    let now = unsafe { bpf_ktime_get_ns() };
     // Looked for once more: a pointer kept since then would be another state for the verifier to follow, all the way.
     match heard(arp.spa()) {
         Some(heard) => {
