@@ -57,7 +57,7 @@ pub mod map {
     pub const CLAIMS: &str = "CLAIMS";
 
     /// All maps that are pinned.
-    pub const PINNED: [&str; 15] = [
+    pub const PINNED: [&str; 18] = [
         SETTINGS,
         NICS,
         MACS,
@@ -73,6 +73,9 @@ pub mod map {
         REDIRECT,
         COUNTERS,
         RARE,
+        LISTENED,
+        HEARD,
+        CLAIMS,
     ];
 }
 
@@ -322,35 +325,43 @@ pub struct Traffic {
     pub bytes: u64,
 }
 
-/// What was heard by ARP of an address that is listened for, except from this host's own MAC addresses.
+/// What was heard by ARP of an address that is listened for, on any NIC that has the program, except from the MAC
+/// addresses in [`map::MACS`].
 ///
-/// The MAC is written before the time. A torn read is possible and harmless: every MAC in it was really heard.
+/// Each MAC is written before its time, so that a time that is seen comes with that MAC or a later one. Whoever reads
+/// while two hosts speak may find octets of both MACs; the next read has one of them.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Heard {
-    /// When a host last claimed the address: it was the sender address of an ARP packet. 0: never.
+    /// When a host last claimed the address: it was the sender protocol address of an ARP packet, be it a request, a
+    /// reply or an announcement. 0: never.
     pub claimed_ns: u64,
-    /// When a host last probed for it: an ARP request with sender address 0 (RFC 5227 1.1). 0: never.
+    /// When a host last probed for it: it was the target protocol address of an ARP request whose sender protocol address
+    /// is 0 (RFC 5227 1.1, ARP Probe). 0: never.
     pub probed_ns: u64,
-    /// When the latest [`Claim`] of it was written; only for held addresses.
+    /// When the latest [`Claim`] of it was written; 0: never, as long as it is not held.
     pub told_ns: u64,
-    /// Who claimed it.
+    /// Who claimed it last: the sender hardware address of that packet.
     pub claimed_by: [u8; 6],
-    /// Who probed for it.
+    /// Who probed for it last, likewise.
     pub probed_by: [u8; 6],
     /// Explicit padding.
     pub reserved: [u8; 4],
 }
 
-/// Another host claims a held address (RFC 5227 2.4). Written at most once in [`CLAIM_INTERVAL_NS`] per address.
+/// Another host claims a held address (RFC 5227 2.4), except while it goes back ([`held::DRAIN`]).
+///
+/// Written at most once in [`CLAIM_INTERVAL_NS`] per address that is listened for, and for all others together with the
+/// message in the log, at most once a second. Two CPUs at the same instant may write one each. A full ring takes no more,
+/// until user space reads.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Claim {
-    /// When.
+    /// When it was heard.
     pub at_ns: u64,
-    /// The address.
+    /// The held address: the sender protocol address of the packet.
     pub ip: Ip,
-    /// Who.
+    /// Who claims it: the sender hardware address.
     pub mac: [u8; 6],
     /// Explicit padding.
     pub reserved: [u8; 2],
@@ -360,7 +371,7 @@ pub struct Claim {
     pub reserved2: u32,
 }
 
-/// Claims of one address are told apart by at least this much.
+/// Time between two claims of one address that is listened for, at least.
 pub const CLAIM_INTERVAL_NS: u64 = 100_000_000;
 
 /// Kinds of rare messages, each logged at most once a second.
@@ -405,6 +416,8 @@ mod user {
     unsafe impl aya::Pod for Traffic {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Heard {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Claim {}
 }
 
 const _: () = {

@@ -5,15 +5,23 @@
 //! frame reaches it but those that [`Bench::run`] hands it.
 
 use aya::{
-    maps::{Array, HashMap, MapData},
+    maps::{Array, HashMap, MapData, RingBuf},
     programs::{TestRun, TestRunAttrs, TestRunOptions},
 };
 use failover_ebpf::{
-    abi::{self, Held, SessionRx, SessionTx, Settings, Watcher, WatcherState, map, program},
+    abi::{
+        self, Heard, Held, Rare, SessionRx, SessionTx, Settings, Watcher, WatcherState, map,
+        program,
+    },
     verdict::{Action, Verdict},
 };
 use failover_tests::lab::{Host, Lab, Nic, clock::now_ns, xdp_pass::Gate};
-use failover_user::bpf::{maps::Maps, pins::Pins, program::Program, shared::Sessions};
+use failover_user::bpf::{
+    maps::Maps,
+    pins::Pins,
+    program::Program,
+    shared::{HeardBoard, Sessions},
+};
 
 use crate::scene::{self, Port};
 
@@ -27,11 +35,15 @@ pub(crate) struct Bench {
     pub(crate) program: Program,
     pub(crate) maps: Maps,
     pub(crate) sessions: Sessions,
+    pub(crate) heard: HeardBoard,
     pub(crate) lab: Lab,
     pub(crate) host: Host,
     watchers: HashMap<MapData, Watcher, WatcherState>,
     session_rx: Array<MapData, SessionRx>,
     session_tx: Array<MapData, SessionTx>,
+    heard_array: Array<MapData, Heard>,
+    claims: RingBuf<MapData>,
+    rare: Array<MapData, u64>,
     nics: Vec<Nic>,
     _gates: Vec<Gate>,
 }
@@ -102,9 +114,13 @@ pub(crate) fn bench<T: Send>(body: impl FnOnce(&mut Bench) -> T + Send) -> T {
             program: Program::load(&pins).expect("the program"),
             maps: Maps::open(&pins).expect("the maps"),
             sessions: Sessions::open(&pins).expect("the sessions"),
+            heard: HeardBoard::open(&pins).expect("what was heard"),
             watchers: open(&pins, map::WATCHERS),
             session_rx: open(&pins, map::SESSION_RX),
             session_tx: open(&pins, map::SESSION_TX),
+            heard_array: open(&pins, map::HEARD),
+            claims: open(&pins, map::CLAIMS),
+            rare: open(&pins, map::RARE),
             _gates: nics
                 .iter()
                 .map(|nic| Gate::attach(nic.index()).expect("XDP on a NIC of the bench"))
@@ -149,6 +165,9 @@ impl Bench {
             .set_session(scene::ICMP, scene::icmp_session())
             .unwrap();
         self.maps.clear_traffic(scene::SLOT).unwrap();
+        self.maps.listen(&[]).unwrap();
+        self.rare.set(Rare::Conflict as u32, 0, 0).unwrap();
+        self.claims();
     }
 
     /// Changes the settings.
@@ -195,6 +214,34 @@ impl Bench {
     /// Everything that the heartbeat thread has said about a session.
     pub(crate) fn told(&self, session: u16) -> SessionTx {
         self.session_tx.get(&u32::from(session), 0).unwrap()
+    }
+
+    /// Everything that the program has heard, by slot.
+    pub(crate) fn all_heard(&self) -> Vec<Heard> {
+        self.heard_array
+            .iter()
+            .map(|heard| heard.unwrap())
+            .collect()
+    }
+
+    /// Says when user space was last told of a conflict about the address with this slot.
+    pub(crate) fn set_told(&mut self, slot: u32, told_ns: u64) {
+        let heard = self.heard_array.get(&slot, 0).unwrap();
+
+        self.heard_array
+            .set(slot, Heard { told_ns, ..heard }, 0)
+            .unwrap();
+    }
+
+    /// Takes the claims out of the ring buffer.
+    pub(crate) fn claims(&mut self) -> Vec<Vec<u8>> {
+        let mut claims = Vec::new();
+
+        while let Some(claim) = self.claims.next() {
+            claims.push(claim.to_vec());
+        }
+
+        claims
     }
 
     /// All counters.

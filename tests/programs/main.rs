@@ -11,9 +11,12 @@
 mod adoption;
 mod arp;
 mod attaching;
+mod claims;
 mod drain;
 mod harness;
+mod heard;
 mod initiator;
+mod listening;
 mod measuring;
 mod noise;
 mod on_the_wire;

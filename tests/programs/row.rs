@@ -101,9 +101,10 @@ impl Row {
     }
 
     /// What is wrong, if anything.
-    fn complaint(&self, bench: &mut Bench) -> Option<String> {
+    fn complaint(&self, bench: &mut Bench, also: fn(&mut Bench)) -> Option<String> {
         bench.reset();
         (self.setup)(bench);
+        also(bench);
 
         let before = bench.tally();
         let outcome = bench.run(self.ingress, &self.frame);
@@ -142,8 +143,14 @@ impl Row {
 /// Runs a table and complains of every row that is wrong.
 #[track_caller]
 pub(crate) fn check(rows: &[Row]) {
+    check_with(rows, |_| {});
+}
+
+/// The same with something special about every host.
+#[track_caller]
+pub(crate) fn check_with(rows: &[Row], also: fn(&mut Bench)) {
     let complaints = bench(|bench| {
-        let complaint = |row: &Row| Some(format!("{}: {}", row.name, row.complaint(bench)?));
+        let complaint = |row: &Row| Some(format!("{}: {}", row.name, row.complaint(bench, also)?));
 
         rows.iter().filter_map(complaint).collect::<Vec<_>>()
     });

@@ -1,6 +1,8 @@
 //! Daemons that end, are killed, start again; NICs that go and come.
 
+use failover_ebpf::abi::map;
 use failover_tests::lab::{Mac, clock};
+use failover_user::bpf::pins::Pins;
 
 use crate::pair::{PATIENCE, Pair, automatic, run, source, wait_for_state};
 
@@ -35,6 +37,43 @@ fn a_killed_daemon_loses_no_packet_for_a_held_address() {
         source(&status, "web1")["cause"],
         "held when the daemon started"
     );
+}
+
+/// A build of this ABI from before the program listened to ARP left no such maps.
+#[test]
+fn a_daemon_adopts_what_an_earlier_build_without_some_maps_has_left() {
+    let pair = Pair::new();
+    let (_source, mut target) = pair.start(&automatic("1ms", 3));
+    let client = pair.client("10.0.0.10", 5000);
+    let pulled = pair.source_nic.pull();
+    client.wait_for_answer_by("target", pulled);
+    wait_for_state(&target, "web1", "taken-over");
+
+    let killed = clock::now_ns();
+    target.kill9();
+    let pins = Pins::new(target.pins());
+    let missing = [map::LISTENED, map::HEARD, map::CLAIMS].map(|name| pins.map(name));
+    for path in &missing {
+        std::fs::remove_file(path).expect("a pinned map");
+    }
+    target.restart();
+    wait_for_state(&target, "web1", "taken-over");
+    let restarted = clock::now_ns();
+    client.wait_for_answer_by("target", restarted);
+
+    let report = client.finish();
+    assert_eq!(
+        report.lost_between(killed, u64::MAX),
+        0,
+        "{:?}",
+        report.timeline()
+    );
+    let status = target.status();
+    assert_eq!(
+        source(&status, "web1")["cause"],
+        "held when the daemon started"
+    );
+    assert!(missing.iter().all(|path| path.exists()));
 }
 
 #[test]

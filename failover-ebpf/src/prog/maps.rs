@@ -3,11 +3,11 @@
 use aya_ebpf::{
     bindings::BPF_F_MMAPABLE,
     macros::map,
-    maps::{Array, DevMapHash, HashMap, LruHashMap, PerCpuArray},
+    maps::{Array, DevMapHash, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use failover_ebpf::{
     abi::{
-        self, Held, Ip, Nic, Session, SessionRx, SessionTx, Settings, Traffic, Watcher,
+        self, Heard, Held, Ip, Nic, Session, SessionRx, SessionTx, Settings, Traffic, Watcher,
         WatcherState,
     },
     wire::eth::Mac,
@@ -58,3 +58,12 @@ pub(super) static COUNTERS: PerCpuArray<u64> = PerCpuArray::pinned(abi::MAX_COUN
 
 #[map]
 pub(super) static RARE: Array<u64> = Array::pinned(abi::RARE_KINDS, 0);
+
+#[map]
+pub(super) static LISTENED: HashMap<Ip, u32> = HashMap::pinned(abi::MAX_LISTENED, 0);
+
+#[map]
+pub(super) static HEARD: Array<Heard> = Array::pinned(abi::MAX_LISTENED, BPF_F_MMAPABLE);
+
+#[map]
+pub(super) static CLAIMS: RingBuf = RingBuf::pinned(abi::CLAIMS_BYTES, 0);

@@ -1,14 +1,20 @@
 //! The maps that the daemon reads and writes by system call. All are opened by their pins, so that any thread can have
 //! handles of its own.
 
-use std::net::Ipv4Addr;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use aya::maps::{
     Array, DevMapHash, HashMap, Map, MapData, MapError, PerCpuArray, xdp::XdpMapError,
 };
 use failover_ebpf::{
-    abi::{self, Held, Ip, Nic, Session, Settings, Traffic, Watcher, WatcherState, ipv4_key, map},
+    abi::{
+        self, Heard, Held, Ip, Nic, Session, Settings, Traffic, Watcher, WatcherState, ipv4_key,
+        map,
+    },
     verdict::Verdict,
     wire::eth::Mac,
 };
@@ -30,6 +36,8 @@ pub struct Maps {
     traffic: PerCpuArray<MapData, Traffic>,
     redirect: DevMapHash<MapData>,
     counters: PerCpuArray<MapData, u64>,
+    listened: HashMap<MapData, Ip, u32>,
+    heard: Array<MapData, Heard>,
 }
 
 impl Maps {
@@ -48,6 +56,8 @@ impl Maps {
             traffic: open(pins, map::TRAFFIC)?,
             redirect: open(pins, map::REDIRECT)?,
             counters: open(pins, map::COUNTERS)?,
+            listened: open(pins, map::LISTENED)?,
+            heard: open(pins, map::HEARD)?,
         })
     }
 
@@ -167,6 +177,40 @@ impl Maps {
             .with_context(|| format!("clearing the traffic of slot {slot}"))
     }
 
+    /// Listens for ARP of exactly these addresses, each with a slot of its own below [`abi::MAX_LISTENED`], where
+    /// [`super::shared::HeardBoard`] finds what is heard.
+    ///
+    /// An address that was listened for with the same slot goes on without a gap, and keeps what was heard of it. Every
+    /// other one begins with nothing heard.
+    ///
+    /// # Errors
+    ///
+    /// A slot is given to two addresses, an address has two slots, a slot is out of range (nothing is changed then); or a
+    /// map cannot be read or written.
+    pub fn listen(&mut self, wanted: &[(Ipv4Addr, u32)]) -> anyhow::Result<()> {
+        let wanted_slots = slots(wanted)?;
+        let current = self
+            .listened
+            .iter()
+            .collect::<Result<BTreeMap<Ip, u32>, _>>()
+            .context("reading what is listened for")?;
+        // A slot is cleared between two addresses, so whoever gives one up goes first.
+        for (ip, slot) in &current {
+            if wanted_slots.get(ip) != Some(slot) {
+                ignore_absent(self.listened.remove(ip)).context("listening no more")?;
+            }
+        }
+        for (ip, slot) in &wanted_slots {
+            if current.get(ip) != Some(slot) {
+                self.heard
+                    .set(*slot, Heard::default(), 0)
+                    .with_context(|| format!("clearing slot {slot} of what was heard"))?;
+                self.listened.insert(ip, slot, 0).context("listening")?;
+            }
+        }
+        Ok(())
+    }
+
     /// How often each verdict was given, those that were.
     pub fn counters(&self) -> anyhow::Result<Vec<(Verdict, u64)>> {
         let mut counters = Vec::new();
@@ -266,6 +310,23 @@ fn replace<K: aya::Pod + PartialEq>(
         ignore_absent(map.remove(key))?;
     }
     Ok(())
+}
+
+/// Slots by key, each used once.
+fn slots(wanted: &[(Ipv4Addr, u32)]) -> anyhow::Result<BTreeMap<Ip, u32>> {
+    let mut by_key = BTreeMap::new();
+    let mut used = BTreeSet::new();
+    for (ip, slot) in wanted {
+        ensure!(
+            *slot < abi::MAX_LISTENED && used.insert(slot),
+            "slot {slot}, for {ip}, is used twice or out of range"
+        );
+        ensure!(
+            by_key.insert(ipv4_key(ip.octets()), *slot).is_none(),
+            "{ip} has two slots"
+        );
+    }
+    Ok(by_key)
 }
 
 fn ignore_absent(result: Result<(), MapError>) -> Result<(), MapError> {

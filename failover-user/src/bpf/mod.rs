@@ -2,8 +2,9 @@
 //!
 //! Maps and links are pinned, so that they outlive the daemon: [`pins`] says where, [`shape`] checks what is found
 //! there, [`program`] loads the program and puts it on NICs, [`maps`] and [`shared`] are what the daemon reads and
-//! writes.
+//! writes, [`claims`] and [`log`] what the program says by itself.
 
+pub mod claims;
 pub mod log;
 pub mod maps;
 mod object;

@@ -49,11 +49,15 @@ fn expected(name: &str) -> Option<Shape> {
         map::REDIRECT => shape::<u32, DevMapValue>(MapType::DevMapHash, abi::MAX_NICS),
         map::COUNTERS => shape::<u32, u64>(MapType::PerCpuArray, abi::MAX_COUNTERS),
         map::RARE => shape::<u32, u64>(MapType::Array, abi::RARE_KINDS),
+        map::LISTENED => shape::<abi::Ip, u32>(MapType::Hash, abi::MAX_LISTENED),
+        map::HEARD => shape::<u32, abi::Heard>(MapType::Array, abi::MAX_LISTENED),
+        map::CLAIMS => shape::<(), ()>(MapType::RingBuf, abi::CLAIMS_BYTES),
         _ => return None,
     })
 }
 
-/// Checks every map that is pinned already. None is a first start; some but not all means that one was removed by hand.
+/// Checks every map that is pinned already. None is a first start; one that is missing is made when the program is loaded:
+/// an earlier build of this ABI did not have it, or it was removed by hand.
 pub(super) fn check(pins: &Pins) -> anyhow::Result<()> {
     for name in map::PINNED {
         let path = pins.map(name);

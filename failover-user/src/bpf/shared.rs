@@ -1,5 +1,5 @@
-//! The session arrays, mapped into memory: the heartbeat thread writes send times and reads what the program measured
-//! without a system call.
+//! Arrays mapped into memory, so that they are read without a system call: of the sessions, whose send times the
+//! heartbeat thread writes and which the program measures, and of what it heard by ARP.
 
 use std::{
     os::fd::AsFd as _,
@@ -13,7 +13,7 @@ use std::{
 use anyhow::Context as _;
 use aya::maps::MapData;
 use failover_ebpf::{
-    abi::{BUCKETS, MAX_SESSIONS, SessionRx, SessionTx, answered_mark, map},
+    abi::{BUCKETS, Heard, MAX_LISTENED, MAX_SESSIONS, SessionRx, SessionTx, answered_mark, map},
     measure,
 };
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
@@ -26,28 +26,28 @@ const SLOWEST_US: u32 = 60_000_000;
 /// One array, mapped.
 struct Mapping<T> {
     at: *mut T,
-    length: usize,
+    elements: u32,
     // The kernel's map lives as long as its descriptor, its pin or this mapping.
     _map: MapData,
 }
 
-// SAFETY: the memory is shared with the kernel and with other mappings; every access goes through atomics.
+// SAFETY: the memory is shared with the kernel and with other mappings; every access is atomic or volatile.
 unsafe impl<T> Send for Mapping<T> {}
 // SAFETY: as above.
 unsafe impl<T> Sync for Mapping<T> {}
 
 impl<T> Mapping<T> {
-    fn open(pins: &Pins, name: &str) -> anyhow::Result<Self> {
+    /// Maps the pinned array `name` of so many elements.
+    fn open(pins: &Pins, name: &str, elements: u32) -> anyhow::Result<Self> {
         let path = pins.map(name);
         let data = MapData::from_pin(&path)
             .with_context(|| format!("the map {} cannot be opened", path.display()))?;
-        let length = size_of::<T>() * MAX_SESSIONS as usize;
         // SAFETY: a new mapping at an address of the kernel's choice; its length is that of the array, whose shape was
         // checked when the program was loaded.
         let at = unsafe {
             mmap(
                 ptr::null_mut(),
-                length,
+                Self::length(elements),
                 ProtFlags::READ | ProtFlags::WRITE,
                 MapFlags::SHARED,
                 data.fd().as_fd(),
@@ -57,25 +57,31 @@ impl<T> Mapping<T> {
         .with_context(|| format!("the map {} cannot be mapped into memory", path.display()))?;
         Ok(Self {
             at: at.cast(),
-            length,
+            elements,
             _map: data,
         })
     }
 
-    fn element(&self, session: u16) -> *mut T {
+    /// Octets of so many elements.
+    const fn length(elements: u32) -> usize {
+        size_of::<T>() * elements as usize
+    }
+
+    fn element(&self, index: u32) -> *mut T {
         assert!(
-            (session as u32) < MAX_SESSIONS,
-            "session numbers are below MAX_SESSIONS"
+            index < self.elements,
+            "element {index} of an array of {}",
+            self.elements
         );
         // SAFETY: inside the mapping, by the assertion.
-        unsafe { self.at.add(session as usize) }
+        unsafe { self.at.add(index as usize) }
     }
 }
 
 impl<T> Drop for Mapping<T> {
     fn drop(&mut self) {
         // SAFETY: mapped in `open` with this length, and no reference into it is ever handed out.
-        if let Err(error) = unsafe { munmap(self.at.cast(), self.length) } {
+        if let Err(error) = unsafe { munmap(self.at.cast(), Self::length(self.elements)) } {
             tracing::error!(%error, "a map cannot be unmapped");
         }
     }
@@ -97,14 +103,14 @@ impl Sessions {
     /// Maps the pinned arrays.
     pub fn open(pins: &Pins) -> anyhow::Result<Self> {
         Ok(Self {
-            tx: Mapping::open(pins, map::SESSION_TX)?,
-            rx: Mapping::open(pins, map::SESSION_RX)?,
+            tx: Mapping::open(pins, map::SESSION_TX, MAX_SESSIONS)?,
+            rx: Mapping::open(pins, map::SESSION_RX, MAX_SESSIONS)?,
         })
     }
 
     /// Says that the request `sequence` is about to be sent.
     pub fn sending(&self, session: u16, sequence: u16, now: u64) {
-        let tx = self.tx.element(session);
+        let tx = self.tx.element(session.into());
         // SAFETY: a pointer into the mapping, of which only field addresses are taken.
         unsafe {
             atomic!(AtomicU64, (*tx).sent_ns[measure::slot(sequence)]).store(now, Relaxed);
@@ -115,28 +121,28 @@ impl Sessions {
 
     /// Says that the request `sequence` could not be sent after all.
     pub fn not_sent(&self, session: u16, sequence: u16) {
-        let tx = self.tx.element(session);
+        let tx = self.tx.element(session.into());
         // SAFETY: as in `sending`.
         unsafe { atomic!(AtomicU64, (*tx).sent_ns[measure::slot(sequence)]).store(0, Release) };
     }
 
     /// Sequence of the latest request.
     pub fn last_sequence(&self, session: u16) -> u16 {
-        let tx = self.tx.element(session);
+        let tx = self.tx.element(session.into());
         // SAFETY: as in `sending`.
         unsafe { atomic!(AtomicU32, (*tx).last_sequence).load(Acquire) as u16 }
     }
 
     /// Says that gaps which began before `from` are outages and no measurement.
     pub fn measure_from(&self, session: u16, from: u64) {
-        let tx = self.tx.element(session);
+        let tx = self.tx.element(session.into());
         // SAFETY: as in `sending`.
         unsafe { atomic!(AtomicU64, (*tx).measure_from_ns).store(from, Relaxed) };
     }
 
     /// Whether the request `sequence` has a valid reply.
     pub fn answered(&self, session: u16, sequence: u16) -> bool {
-        let rx = self.rx.element(session);
+        let rx = self.rx.element(session.into());
         // SAFETY: as in `sending`.
         unsafe {
             atomic!(AtomicU32, (*rx).answered[measure::slot(sequence)]).load(Acquire)
@@ -146,14 +152,14 @@ impl Sessions {
 
     /// When the latest valid reply arrived; 0: never.
     pub fn last_reply(&self, session: u16) -> u64 {
-        let rx = self.rx.element(session);
+        let rx = self.rx.element(session.into());
         // SAFETY: as in `sending`.
         unsafe { atomic!(AtomicU64, (*rx).last_ns).load(Acquire) }
     }
 
     /// How fast the reflector says that it can be asked, in its latest valid reply; 0: it has not said.
     pub fn required_min_rx_ns(&self, session: u16) -> u64 {
-        let rx = self.rx.element(session);
+        let rx = self.rx.element(session.into());
         // SAFETY: as in `sending`.
         let microseconds = unsafe { atomic!(AtomicU32, (*rx).required_min_rx_us).load(Relaxed) };
         u64::from(microseconds.min(SLOWEST_US)) * 1000
@@ -161,7 +167,7 @@ impl Sessions {
 
     /// What was measured of a session so far.
     pub fn measured(&self, session: u16) -> Measured {
-        let rx = self.rx.element(session);
+        let rx = self.rx.element(session.into());
         // SAFETY: as in `sending`. Fields change while they are read; each is right by itself.
         unsafe {
             let mut histogram = [0; BUCKETS];
@@ -184,8 +190,40 @@ impl Sessions {
     pub fn clear(&self, session: u16) {
         // SAFETY: inside the mappings; zero is a value of both, and nobody else writes while the session is unset.
         unsafe {
-            ptr::write_bytes(self.tx.element(session), 0, 1);
-            ptr::write_bytes(self.rx.element(session), 0, 1);
+            ptr::write_bytes(self.tx.element(session.into()), 0, 1);
+            ptr::write_bytes(self.rx.element(session.into()), 0, 1);
+        }
+    }
+}
+
+/// What the program heard by ARP of the addresses that are listened for.
+pub struct HeardBoard(Mapping<Heard>);
+
+impl HeardBoard {
+    /// Maps the pinned array.
+    pub fn open(pins: &Pins) -> anyhow::Result<Self> {
+        Ok(Self(Mapping::open(pins, map::HEARD, MAX_LISTENED)?))
+    }
+
+    /// What was heard of the address with this slot. Panics where no slot is, from [`MAX_LISTENED`] on.
+    pub fn get(&self, slot: u32) -> Heard {
+        let heard = self.0.element(slot);
+        // SAFETY: a pointer into the mapping, of which only field addresses are taken. The program may write meanwhile, so
+        // times are read atomically and the MACs, of which any octets are a value, volatile. A time is read before its
+        // MAC, which is written before it.
+        unsafe {
+            let claimed_ns = atomic!(AtomicU64, (*heard).claimed_ns).load(Acquire);
+            let claimed_by = (&raw const (*heard).claimed_by).read_volatile();
+            let probed_ns = atomic!(AtomicU64, (*heard).probed_ns).load(Acquire);
+            let probed_by = (&raw const (*heard).probed_by).read_volatile();
+            Heard {
+                claimed_ns,
+                probed_ns,
+                told_ns: atomic!(AtomicU64, (*heard).told_ns).load(Relaxed),
+                claimed_by,
+                probed_by,
+                reserved: [0; 4],
+            }
         }
     }
 }
