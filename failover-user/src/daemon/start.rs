@@ -98,6 +98,7 @@ impl Daemon {
             .collect();
         daemon.write_settings()?;
         daemon.manage_nics().await?;
+        crate::fault::point("start:attached");
         daemon.set_off(&held).await?;
         Ok(daemon)
     }
@@ -185,7 +186,9 @@ impl Daemon {
                 self.monitor.take_over(unit, Cause::Adopted);
             }
         }
+        crate::fault::point("start:adopted");
         self.resolve(false).await;
+        crate::fault::point("start:unwatched");
         self.watch_all()
     }
 
