@@ -20,7 +20,10 @@ fn memories(hold: bool) -> Memories {
     };
     let web1 = SourceMemory {
         unmonitored: true,
-        units: BTreeMap::from([(String::new(), unit.clone()), ("10.0.0.10".to_owned(), unit)]),
+        units: BTreeMap::from([
+            (String::new(), unit.clone()),
+            ("10.0.0.10".to_owned(), unit),
+        ]),
     };
     Memories {
         sources: BTreeMap::from([("web1".to_owned(), web1)]),
