@@ -74,14 +74,26 @@ pub(crate) struct Built {
 pub(crate) fn failover(profile: Profile) -> Result<Built> {
     let kit = setup::ensure()?;
     let object = object::build(&kit)?;
-    let failover = binary("failover-user", "failover", &object, profile)?;
+    let failover = binary("failover-user", "failover", &[], &object, profile)?;
     Ok(Built { object, failover })
+}
+
+/// Builds the daemon that tests kill at its fault points, beside the normal one.
+pub(crate) fn failover_fault(object: &Path, profile: Profile) -> Result<PathBuf> {
+    binary(
+        "failover-user",
+        "failover-fault",
+        &["--features", "fault-points"],
+        object,
+        profile,
+    )
 }
 
 /// Builds one of the workspace's binaries and returns its path.
 pub(crate) fn binary(
     package: &str,
     name: &str,
+    features: &[&str],
     object: &Path,
     profile: Profile,
 ) -> Result<PathBuf> {
@@ -89,6 +101,7 @@ pub(crate) fn binary(
     ui::headline(&format!("{name} ({})", profile.directory()));
     let mut cargo = cargo("build", object);
     cargo.args(["--package", package, "--bin", name]);
+    cargo.args(features);
     profile.apply(&mut cargo);
     process::run_checked(&mut cargo).with_context(|| format!("{name} did not build"))?;
     let binary = paths::target().join(profile.directory()).join(name);

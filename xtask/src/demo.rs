@@ -16,6 +16,7 @@ pub(crate) fn verb(args: &[OsString]) -> Result<ExitCode> {
     let demo = build::binary(
         "failover-tests",
         "failover-demo",
+        &[],
         &built.object,
         Profile::Release,
     )?;

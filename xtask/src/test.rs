@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
@@ -81,7 +82,7 @@ pub(crate) fn verb(args: &Args) -> Result<ExitCode> {
     };
     // Before the long part: what is missing should be known now, and a password asked for now.
     let root = if tiers.iter().any(|tier| tier.privileged()) {
-        Some(Root::prepare()?)
+        Some(Root::prepare(tiers.contains(&Tier::Scenario))?)
     } else {
         None
     };
@@ -100,15 +101,22 @@ pub(crate) fn verb(args: &Args) -> Result<ExitCode> {
 /// What the privileged tiers need.
 struct Root {
     built: Built,
+    /// The daemon with fault points, for scenarios.
+    fault: Option<PathBuf>,
     privilege: Privilege,
     host: String,
 }
 
 impl Root {
-    fn prepare() -> Result<Self> {
+    fn prepare(scenarios: bool) -> Result<Self> {
         let privilege = Privilege::acquire("testing in the kernel and in network namespaces")?;
+        let built = build::failover(Profile::Release)?;
+        let fault = scenarios
+            .then(|| build::failover_fault(&built.object, Profile::Release))
+            .transpose()?;
         Ok(Self {
-            built: build::failover(Profile::Release)?,
+            built,
+            fault,
             privilege,
             host: Toolchain::active()?.host,
         })
@@ -121,6 +129,9 @@ impl Root {
         cargo
             .args(["--package", "failover-tests", "--test", test])
             .env("FAILOVER_BIN", &self.built.failover);
+        if let Some(fault) = &self.fault {
+            cargo.env("FAILOVER_FAULT_BIN", fault);
+        }
         if let Some(runner) = self.privilege.runner() {
             let triple = self.host.to_uppercase().replace('-', "_");
             cargo.env(format!("CARGO_TARGET_{triple}_RUNNER"), runner);

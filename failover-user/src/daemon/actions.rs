@@ -31,7 +31,9 @@ impl Daemon {
                 None
             }
             Action::Drain { unit } => {
+                crate::fault::point("failback:drain");
                 let result = self.drain(unit);
+                crate::fault::point("failback:drained");
                 self.note_failback(unit, &result);
                 self.stepped(unit, "drain", result)
             }
@@ -58,16 +60,22 @@ impl Daemon {
                 error: None,
             }),
             Action::RemoveAddresses { unit } => {
+                crate::fault::point("failback:remove");
                 let result = self.remove_addresses(unit);
+                crate::fault::point("failback:removed");
                 self.settle_failback(unit, &result);
                 self.stepped(unit, "addresses-removed", result)
             }
             Action::Forget { unit } => {
+                crate::fault::point("failback:forget");
                 let result = self.forget(unit);
+                crate::fault::point("failback:forgotten");
                 self.stepped(unit, "done", result)
             }
             Action::Announce { unit } => {
+                crate::fault::point("announce:begin");
                 self.announce(unit);
+                crate::fault::point("announce:sent");
                 None
             }
             Action::Transition {
@@ -131,7 +139,9 @@ impl Daemon {
                 plans::draining(held, source_mac, self.network.by_index(held.nic)),
             )?;
             announcements.push((held.nic, gratuitous_arp(ip, source_mac, held.nic_mac)));
+            crate::fault::point("failback:entry-turned");
         }
+        crate::fault::point("failback:turned");
         // A dead NIC keeps nobody from hearing of the addresses on the others.
         let mut refused = None;
         for (nic, frames) in announcements {
@@ -249,6 +259,7 @@ impl Daemon {
         for (ip, held) in self.held(unit)? {
             self.maps.addresses.remove(ip)?;
             self.maps.clear_traffic(held.slot)?;
+            crate::fault::point("failback:entry-forgotten");
         }
         Ok(())
     }

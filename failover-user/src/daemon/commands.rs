@@ -136,6 +136,7 @@ impl Daemon {
     }
 
     fn begin_failback(&mut self, name: &str, stop_monitoring: bool, reply: oneshot::Sender<Reply>) {
+        crate::fault::point("failback:asked");
         let begun = self.begin(name, None, Command::Failback, reply);
         if let (true, true, Ok(source)) = (begun, stop_monitoring, self.find(name)) {
             self.stop_monitoring(source);

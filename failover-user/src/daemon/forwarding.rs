@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::net::sysctl::Changes;
+use crate::{net::sysctl::Changes, state_file::replace};
 
 const FILE_NAME: &str = "forwarding.json";
 
@@ -55,10 +55,7 @@ impl Forwarding {
 
     fn write(&self) -> anyhow::Result<()> {
         let text = serde_json::to_string(&self.changes)?;
-        if let Some(dir) = self.file.parent() {
-            fs::create_dir_all(dir).with_context(|| format!("{} cannot be made", dir.display()))?;
-        }
-        fs::write(&self.file, text)
+        replace(&self.file, text.as_bytes())
             .with_context(|| format!("{} cannot be written", self.file.display()))
     }
 }

@@ -275,7 +275,9 @@ impl Daemon {
     /// The same for a command, which the policy may refuse.
     fn try_feed(&mut self, input: Input) -> Result<(), crate::policy::Refused> {
         tracing::debug!(?input, "input");
+        crate::fault::point("policy:input");
         let actions = self.policy.handle(input, clock::now())?;
+        crate::fault::point("policy:decided");
         self.carry_out(actions);
         Ok(())
     }

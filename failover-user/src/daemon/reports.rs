@@ -99,6 +99,7 @@ impl Daemon {
     }
 
     fn on_taken_over(&mut self, unit: UnitId, cause: Cause, detect_ns: u64, outcome: Outcome) {
+        crate::fault::point("takeover:heard");
         let addresses = self.taken(unit);
         let takeover_ns = outcome.announced_ns - outcome.decided_ns;
         let mut fields = json!({
@@ -126,6 +127,7 @@ impl Daemon {
             held,
             error: error.clone(),
         });
+        crate::fault::point("takeover:told");
         self.settle_takeover(unit, held, takeover_ns, error.as_deref());
     }
 }

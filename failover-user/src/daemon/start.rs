@@ -91,6 +91,7 @@ impl Daemon {
             .collect();
         daemon.write_settings()?;
         daemon.manage_nics().await?;
+        crate::fault::point("start:attached");
         daemon.set_off(&held).await?;
         Ok(daemon)
     }
@@ -185,6 +186,7 @@ impl Daemon {
                 self.monitor.take_over(unit, Cause::Adopted);
             }
         }
+        crate::fault::point("start:adopted");
         Ok(())
     }
 

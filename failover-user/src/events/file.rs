@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{
         Arc, Condvar, Mutex, PoisonError,
@@ -136,8 +137,8 @@ impl Appender {
 
     fn try_append(&mut self, line: &str) -> io::Result<()> {
         let (mut file, mut size) = match self.open.take() {
-            Some(open) => open,
-            None => open_for_append(&self.path)?,
+            Some(open) if is_at(&open.0, &self.path) => open,
+            Some(_) | None => open_for_append(&self.path)?,
         };
         let length = line.len() as u64 + 1;
         if size > 0 && size + length > self.rotate_at {
@@ -147,6 +148,15 @@ impl Appender {
         file.write_all(format!("{line}\n").as_bytes())?;
         self.open = Some((file, size + length));
         Ok(())
+    }
+}
+
+/// Whether this is still the file of that name: somebody may have removed it, or the whole directory.
+fn is_at(file: &File, path: &Path) -> bool {
+    let identity = |data: fs::Metadata| (data.dev(), data.ino());
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(open), Ok(named)) => identity(open) == identity(named),
+        (Err(_), _) | (_, Err(_)) => false,
     }
 }
 

@@ -147,6 +147,21 @@ fn writing_goes_on_once_the_state_directory_works_again() {
 }
 
 #[test]
+fn a_state_directory_that_was_removed_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let state_dir = dir.path().join("state");
+    let log = EventLog::open(Some(&state_dir));
+    log.record(None, "e", fields(1));
+    assert!(log.flush(PATIENCE));
+    fs::remove_dir_all(&state_dir).unwrap();
+
+    log.record(None, "e", fields(2));
+    assert!(log.flush(PATIENCE));
+
+    assert_eq!(numbers(&EventLog::open(Some(&state_dir)).kept()), [2]);
+}
+
+#[test]
 fn memory_is_bounded() {
     let log = EventLog::with_limits(None, limits(3, 1000));
 

@@ -60,10 +60,12 @@ impl Plan {
         addresses: &mut Addresses,
         nics: &mut Nics,
     ) -> Outcome {
+        crate::fault::point("takeover:decided");
         let mut error = netlink
             .execute(&self.batch)
             .err()
             .map(|error| error.to_string());
+        crate::fault::point("takeover:addresses");
         let addresses_ns = clock::now();
 
         let taken_at_unix_ns = clock::unix_now();
@@ -82,7 +84,9 @@ impl Plan {
                         .get_or_insert_with(|| format!("the takeover map refuses {ip}: {refused}"));
                 }
             }
+            crate::fault::point("takeover:entry");
         }
+        crate::fault::point("takeover:entries");
         let entries_ns = clock::now();
 
         for (nic, frame) in &self.announcements {
@@ -90,6 +94,7 @@ impl Plan {
                 error.get_or_insert_with(|| format!("an announcement was not sent: {refused}"));
             }
         }
+        crate::fault::point("takeover:announced");
         if let Some((ip, nic)) = self.skipped.first() {
             error.get_or_insert_with(|| format!("{ip} is not taken: there is no NIC {nic}"));
         }

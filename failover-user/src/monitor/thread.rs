@@ -273,10 +273,12 @@ impl Heartbeats {
         let (path, unit) = (session.path, session.unit);
         let last_reply_ns = session.last_reply_ns(&self.shared);
         let done = if change.state == PathState::Down {
+            crate::fault::point("verdict:seen");
             self.act_on(unit, now)
         } else {
             None
         };
+        crate::fault::point_if(done.is_some(), "verdict:acted");
         self.report(Report::Path {
             path,
             state: change.state,
@@ -284,6 +286,7 @@ impl Heartbeats {
             at_ns: now,
             last_reply_ns,
         });
+        crate::fault::point_if(done.is_some(), "verdict:half-reported");
         self.report_if_any(done);
     }
 

@@ -124,7 +124,7 @@ pub const TABLE: &[Row] = &[
     // Watching.
     row(&[Unknown, Suspect, Failed, HeldElsewhere], Healthy, On::Answer, "the source answers"),
     row(&[AwaitingApproval], Healthy, On::Answer, "the source answers, the prompt is withdrawn"),
-    row(&[Failed, HeldElsewhere], Suspect, On::Answer, "some paths answer again"),
+    row(&[Unknown, Failed, HeldElsewhere], Suspect, On::Answer, "some paths answer"),
     row(&[AwaitingApproval], Suspect, On::Answer, "some paths answer again, the prompt is withdrawn"),
     row(&[Healthy], Suspect, On::Miss, "a request is unanswered, or one path of several is down"),
     row(&[Unknown, Healthy, Suspect, AwaitingApproval, HeldElsewhere], Isolated, On::OwnLink,

@@ -3,7 +3,10 @@
 use std::{
     fs::{self, File},
     io::{BufRead, BufReader, Write},
-    os::unix::{net::UnixStream, process::CommandExt},
+    os::unix::{
+        net::UnixStream,
+        process::{CommandExt as _, ExitStatusExt as _},
+    },
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::Arc,
@@ -11,7 +14,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use failover_user::control::protocol::{Reply, Request, Status};
+use failover_user::{
+    control::protocol::{Reply, Request, Status},
+    fault,
+};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Host, Lab, Must, Namespace, clock::wait_until};
@@ -48,6 +54,31 @@ impl Daemon {
     /// [`Daemon::start`] with this binary.
     #[track_caller]
     pub fn start_binary(binary: PathBuf, lab: &Lab, host: &Host, config: &str) -> Self {
+        let mut daemon = Self::launched(binary, lab, host, config, None);
+
+        daemon.wait_until_ready();
+
+        daemon
+    }
+
+    /// [`Daemon::start`] with one that is killed by SIGKILL as soon as it comes to a point of [`failover_user::fault`]:
+    /// `NAME`, or `NAME@N` for the N-th time. Returns when it answers, or is dead already.
+    #[track_caller]
+    pub fn start_with_fault(lab: &Lab, host: &Host, config: &str, fault: &str) -> Self {
+        let mut daemon = Self::launched(binary(), lab, host, config, Some(fault));
+
+        daemon.wait_until_ready_or_killed();
+
+        daemon
+    }
+
+    fn launched(
+        binary: PathBuf,
+        lab: &Lab,
+        host: &Host,
+        config: &str,
+        fault: Option<&str>,
+    ) -> Self {
         let dir = host.files().to_owned();
         let pins = lab.bpffs().join(host.name());
 
@@ -58,31 +89,40 @@ impl Daemon {
         fs::write(dir.join("config.toml"), config).must("the daemon's configuration");
 
         let namespace = Arc::clone(host.namespace());
-        let child = launch(&binary, &namespace, &dir, &pins);
-        let mut daemon = Self {
+        let child = launch(&binary, &namespace, &dir, &pins, fault);
+
+        Self {
             binary,
             namespace,
             dir,
             pins,
             child,
-        };
-
-        daemon.wait_until_ready();
-
-        daemon
+        }
     }
 
     /// Starts it again after it ended, with the same configuration, socket, state and pins.
     #[track_caller]
     pub fn restart(&mut self) {
+        self.relaunch(None);
+        self.wait_until_ready();
+    }
+
+    /// [`Daemon::restart`] with one that is killed at a point; see [`Daemon::start_with_fault`].
+    #[track_caller]
+    pub fn restart_with_fault(&mut self, fault: &str) {
+        self.relaunch(Some(fault));
+        self.wait_until_ready_or_killed();
+    }
+
+    #[track_caller]
+    fn relaunch(&mut self, fault: Option<&str>) {
         assert!(
             self.exit_status().is_some(),
             "the daemon on {} still runs",
             self.namespace.name()
         );
 
-        self.child = launch(&self.binary, &self.namespace, &self.dir, &self.pins);
-        self.wait_until_ready();
+        self.child = launch(&self.binary, &self.namespace, &self.dir, &self.pins, fault);
     }
 
     /// Replaces the configuration file; the daemon is not told.
@@ -215,6 +255,19 @@ impl Daemon {
         self.child.wait().must("waiting for the daemon");
     }
 
+    /// Waits until it has come to the point that it was started with, and is dead.
+    #[track_caller]
+    pub fn wait_until_killed(&mut self) {
+        let status = self.wait_for_end();
+
+        assert_eq!(
+            status.signal(),
+            Some(Signal::KILL.as_raw()),
+            "{} was not killed but ended: {status}",
+            self.described()
+        );
+    }
+
     /// SIGTERM, and waits for the end.
     #[track_caller]
     pub fn terminate(&mut self) -> ExitStatus {
@@ -257,6 +310,23 @@ impl Daemon {
 
     #[track_caller]
     fn wait_until_ready(&mut self) {
+        if let Some(status) = self.wait_until_ready_or_ended() {
+            panic!("{} ended at once: {status}", self.described());
+        }
+    }
+
+    #[track_caller]
+    fn wait_until_ready_or_killed(&mut self) {
+        if let Some(status) = self.wait_until_ready_or_ended()
+            && status.signal() != Some(Signal::KILL.as_raw())
+        {
+            panic!("{} ended at once: {status}", self.described());
+        }
+    }
+
+    /// How it ended, if it did.
+    #[track_caller]
+    fn wait_until_ready_or_ended(&mut self) -> Option<ExitStatus> {
         let socket = self.socket();
         let mut ended = None;
         let ready = wait_until(READY_TIMEOUT, || {
@@ -265,15 +335,13 @@ impl Daemon {
             ended.is_some() || ask(&socket, &Request::Status { source: None }).is_ok()
         });
 
-        if let Some(status) = ended {
-            panic!("{} ended at once: {status}", self.described());
-        }
-
         assert!(
             ready,
             "{} does not answer within {READY_TIMEOUT:?}",
             self.described()
         );
+
+        ended
     }
 }
 
@@ -307,14 +375,40 @@ pub fn binary() -> PathBuf {
     })
 }
 
+/// The binary with fault points: `FAILOVER_FAULT_BIN`.
 #[track_caller]
-fn launch(binary: &Path, namespace: &Namespace, dir: &Path, pins: &Path) -> Child {
+fn fault_binary() -> PathBuf {
+    match std::env::var_os("FAILOVER_FAULT_BIN") {
+        Some(path) => path.into(),
+        None => panic!(
+            "FAILOVER_FAULT_BIN is not set: `cargo xtask test` builds failover-fault (cargo's feature fault-points of failover-user) and sets it"
+        ),
+    }
+}
+
+#[track_caller]
+fn launch(
+    binary: &Path,
+    namespace: &Namespace,
+    dir: &Path,
+    pins: &Path,
+    fault: Option<&str>,
+) -> Child {
     let log = File::options()
         .create(true)
         .append(true)
         .open(dir.join("log"))
         .must("the daemon's log");
-    let mut command = Command::new(binary);
+    let mut command = match fault {
+        None => Command::new(binary),
+        Some(fault) => {
+            let mut command = Command::new(fault_binary());
+
+            command.env(fault::VARIABLE, fault);
+
+            command
+        }
+    };
 
     // A Ctrl-C at the terminal is for whoever runs the lab, who ends the daemons in order.
     command
