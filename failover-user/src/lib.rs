@@ -7,6 +7,7 @@ pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod events;
+pub mod hooks;
 pub mod monitor;
 pub mod net;
 pub mod policy;
