@@ -8,6 +8,7 @@ pub mod control;
 pub mod daemon;
 pub mod events;
 pub mod fault;
+pub mod hooks;
 pub mod memory;
 pub mod monitor;
 pub mod net;

@@ -33,7 +33,10 @@ fn the_thread_is_armed_by_the_first_answer_and_stays_so_while_suspect() {
 fn the_count_of_misses_is_visible_while_suspect() {
     let mut bench = Bench::healthy(1, |_| {});
     bench.path(0, Missing);
-    assert_eq!(bench.cause(), "1 of 3 heartbeats missed, fails in 2 of 3 misses");
+    assert_eq!(
+        bench.cause(),
+        "1 of 3 heartbeats missed, fails in 2 of 3 misses"
+    );
 
     let words = bench.give(Input::Path {
         path: PathId { source: 0, path: 0 },
@@ -42,7 +45,10 @@ fn the_count_of_misses_is_visible_while_suspect() {
     });
 
     assert_eq!(words, Bench::none());
-    assert_eq!(bench.cause(), "2 of 3 heartbeats missed, fails in 1 of 3 misses");
+    assert_eq!(
+        bench.cause(),
+        "2 of 3 heartbeats missed, fails in 1 of 3 misses"
+    );
 }
 
 #[test]

@@ -1,0 +1,103 @@
+//! The administrator's programs (`[source.hooks]`).
+//!
+//! # What a hook can rely on
+//!
+//! Facts come as environment variables, and the same facts as one JSON object (one line) on standard input. What does not
+//! apply is absent from both.
+//!
+//! | variable | JSON | meaning |
+//! |---|---|---|
+//! | `FAILOVER_HOOK` | `hook` | `before_takeover`, `after_takeover`, `before_failback`, `after_failback` or `notify` |
+//! | `FAILOVER_SOURCE` | `source` | name of the source |
+//! | `FAILOVER_PATH` | `path` | number of the path, from 1, when it is about one path only |
+//! | `FAILOVER_MONITOR` | `monitor` | addresses that heartbeats go to |
+//! | `FAILOVER_ADDRESSES` | `addresses` | addresses it is about, with their prefix length: `10.0.0.10/24` |
+//! | `FAILOVER_NICS` | `nics` | NICs of this host that carry them |
+//! | `FAILOVER_STATE` | `state` | state of the source, or of the path |
+//! | `FAILOVER_CAUSE` | `cause` | why, in words |
+//! | `FAILOVER_DRY_RUN` | `dry_run` | `1` or `0`, `true` or `false`: `failover drill`; change nothing, answer as if it were real |
+//! | `FAILOVER_HOST` | `host` | name of this host |
+//! | `FAILOVER_AT` | `at` | when, RFC 3339 in UTC |
+//!
+//! Lists are separated by spaces in variables, and are arrays in JSON. A variable that would be longer than Linux hands to
+//! a program (128 KiB, some thousand addresses) is absent; standard input always has everything. A hook need not read it.
+//! The rest of the environment is the daemon's.
+//!
+//! A hook runs in `/`, in a process group of its own, with ordinary scheduling and signals, and with no other descriptor
+//! than its standard input, output and error. Exit code 0 is success; anything else, and an end by a signal, is failure,
+//! and what is left of its group then gets SIGTERM. At `timeout` the group gets SIGTERM, and SIGKILL two seconds later.
+//!
+//! Of what it prints the last 4 KiB are kept, and the last line on standard error is the reason that people are shown. Both
+//! pipes are closed as soon as the hook itself has ended: what it leaves running in the background goes on, and has to
+//! send its output somewhere else.
+//!
+//! When the daemon ends, a hook that still runs gets SIGTERM, its whole group. A daemon that is killed leaves its hooks
+//! to themselves.
+
+mod facts;
+mod notifier;
+mod ordinary;
+mod output;
+mod pipes;
+mod process;
+mod supervise;
+
+use std::time::Duration;
+
+use tokio::{sync::oneshot, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+pub use self::{
+    facts::Facts,
+    notifier::{Notified, Notifier, QUEUE},
+};
+
+/// Octets that are kept of what a hook prints, before control characters are escaped.
+pub const OUTPUT_KEPT: usize = 4096;
+/// Between SIGTERM and SIGKILL.
+pub const GRACE: Duration = Duration::from_secs(2);
+
+/// How a hook ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Why it failed, in one line; `None`: it succeeded.
+    pub error: Option<String>,
+    /// From the call to the answer.
+    pub took: Duration,
+    /// What it printed on both outputs, the last [`OUTPUT_KEPT`] octets, as one line: control characters are escaped.
+    pub output: String,
+}
+
+/// Runs `program`, a path and its arguments, for at most `timeout` and [`GRACE`]. What cannot be done is in the outcome.
+///
+/// Dropping the future ends the hook as the timeout does, behind the caller's back; see the module for the daemon's end.
+pub async fn run(program: &[String], timeout: Duration, facts: &Facts) -> Outcome {
+    let began = Instant::now();
+    let abandoned = CancellationToken::new();
+    let _abandon = abandoned.clone().drop_guard();
+    let (teller, told) = oneshot::channel();
+    match process::command(program, facts) {
+        Ok(command) => {
+            let hook = supervise::Hook {
+                command,
+                input: facts.line(),
+                timeout,
+                deadline: began + timeout,
+                abandoned,
+            };
+            tokio::spawn(hook.supervise(teller));
+        }
+        Err(error) => drop(teller.send(supervise::Ended::unused(error))),
+    }
+    let ended = told
+        .await
+        .unwrap_or_else(|_| supervise::Ended::unused("lost sight of it".to_owned()));
+    Outcome {
+        error: ended.error,
+        took: began.elapsed(),
+        output: ended.output,
+    }
+}
+
+#[cfg(test)]
+mod tests;
