@@ -90,6 +90,7 @@ impl Daemon {
 
     /// Tells the network that the source has its addresses back, and turns round what still comes here.
     fn drain(&mut self, unit: UnitId) -> anyhow::Result<()> {
+        self.monitor.abandon(unit);
         let held = self.held(unit)?;
         let mut unknown = 0;
         let mut announcements = Vec::new();
@@ -137,6 +138,7 @@ impl Daemon {
     }
 
     fn remove_addresses(&mut self, unit: UnitId) -> anyhow::Result<()> {
+        self.monitor.abandon(unit);
         let mut batch = Batch::builder();
         for (_, address) in layout::addresses_of(&self.config, unit) {
             let index = match self.maps.addresses.get(address.ip)? {

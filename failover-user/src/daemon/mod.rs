@@ -18,6 +18,7 @@ mod start;
 mod status;
 mod story;
 mod watching;
+mod witnesses;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -22,6 +22,7 @@ impl Daemon {
             names.insert(address.target_nic.clone());
         }
         names.extend(self.out_nics());
+        names.extend(self.witness_neighbours().into_iter().map(|(nic, _)| nic));
         names.extend(
             self.config
                 .reflector

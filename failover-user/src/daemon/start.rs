@@ -97,6 +97,7 @@ impl Daemon {
             .map(|link| (link.name.clone(), link))
             .collect();
         daemon.write_settings()?;
+        daemon.listen()?;
         daemon.manage_nics().await?;
         daemon.set_off(&held).await?;
         Ok(daemon)
