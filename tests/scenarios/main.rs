@@ -4,6 +4,7 @@ mod demo;
 mod detection;
 mod failback;
 mod forward;
+mod guards;
 mod lab_works;
 mod lifecycle;
 mod network_changes;
