@@ -4,6 +4,7 @@ mod demo;
 mod detection;
 mod failback;
 mod forward;
+mod guards;
 mod killed;
 mod lab_works;
 mod lifecycle;

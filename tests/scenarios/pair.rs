@@ -56,6 +56,12 @@ impl Pair {
         self.lab.plug(&self.target, name, &self.switch, address)
     }
 
+    /// The NIC of a third host on the switch.
+    pub(crate) fn plug_third(&self, address: &str) -> Nic {
+        let third = self.lab.host("third");
+        self.lab.plug(&third, "ens1", &self.switch, address)
+    }
+
     /// The source's daemon.
     pub(crate) fn start_source(&self) -> Daemon {
         Daemon::start(&self.lab, &self.source, REFLECTOR)

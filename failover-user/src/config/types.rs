@@ -2,6 +2,8 @@
 
 use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
 
+use crate::policy::Hook;
+
 /// A whole configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -130,7 +132,8 @@ pub enum OnConflict {
     Ask,
 }
 
-/// `[source.hooks]`: programs that are run. Each is a program and its arguments; the program's path is absolute.
+/// `[source.hooks]`: programs that are run. Each is a program and its arguments; the program's path is absolute. A key
+/// that is not set here is taken from `[defaults.hooks]`, each for itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hooks {
     /// `before_takeover`, a fencing agent for instance. With it a takeover takes as long as this runs.
@@ -159,6 +162,19 @@ impl Default for Hooks {
             notify: None,
             timeout: Duration::from_secs(30),
             on_error: OnError::Abort,
+        }
+    }
+}
+
+impl Hooks {
+    /// Program and arguments of a hook, if it is configured.
+    pub fn program(&self, hook: Hook) -> Option<&[String]> {
+        match hook {
+            Hook::BeforeTakeover => self.before_takeover.as_deref(),
+            Hook::AfterTakeover => self.after_takeover.as_deref(),
+            Hook::BeforeFailback => self.before_failback.as_deref(),
+            Hook::AfterFailback => self.after_failback.as_deref(),
+            Hook::Notify => self.notify.as_deref(),
         }
     }
 }

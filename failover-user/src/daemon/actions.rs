@@ -15,7 +15,7 @@ use crate::{
         batch::Batch,
         table_of,
     },
-    policy::{Action, Finding, Input, UnitId},
+    policy::{Action, Input, UnitId},
 };
 
 impl Daemon {
@@ -42,10 +42,10 @@ impl Daemon {
                 self.note_failback(unit, &result);
                 self.stepped(unit, "let-go", result)
             }
-            Action::Probe { unit } => Some(Input::Heard {
-                unit,
-                finding: Finding::Silent,
-            }),
+            Action::Probe { unit } => {
+                self.monitor.probe(unit);
+                None
+            }
             Action::Defend { unit, ip } => {
                 self.defend(unit, ip);
                 None
@@ -54,11 +54,15 @@ impl Daemon {
                 self.announce_source(unit);
                 None
             }
-            Action::RunHook { unit, hook, .. } => Some(Input::HookDone {
+            Action::RunHook {
                 unit,
                 hook,
-                error: None,
-            }),
+                state,
+                cause,
+            } => {
+                self.run_hook(unit, hook, state, &cause);
+                None
+            }
             Action::RemoveAddresses { unit } => {
                 crate::fault::point("failback:remove");
                 let result = self.remove_addresses(unit);
@@ -125,6 +129,7 @@ impl Daemon {
 
     /// Tells the network that the source has its addresses back, and turns round what still comes here.
     fn drain(&mut self, unit: UnitId) -> anyhow::Result<()> {
+        self.monitor.abandon(unit);
         let held = self.held(unit)?;
         let mut unknown = 0;
         let mut announcements = Vec::new();
@@ -167,6 +172,7 @@ impl Daemon {
 
     /// Marks the addresses as going back to a source that does not answer: whoever starts now goes on from here.
     fn let_go(&mut self, unit: UnitId) -> anyhow::Result<()> {
+        self.monitor.abandon(unit);
         for (ip, held) in self.held(unit)? {
             let link = self.network.by_index(held.nic);
             let entry = plans::draining(held, held.source_mac, link);
@@ -235,6 +241,7 @@ impl Daemon {
     }
 
     fn remove_addresses(&mut self, unit: UnitId) -> anyhow::Result<()> {
+        self.monitor.abandon(unit);
         let mut batch = Batch::builder();
         for (_, address) in layout::addresses_of(&self.config, unit) {
             let index = match self.maps.addresses.get(address.ip)? {

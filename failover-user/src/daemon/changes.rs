@@ -180,15 +180,19 @@ impl Daemon {
         let monitored = layout::paths(&self.config)
             .find(|(_, _, path)| path.nic == key.0 && path.monitor == key.1)
             .map(|(id, ..)| id);
+        let witness = self.witness_neighbours().contains(&key);
         let wanted = match monitored {
             Some(id) => !self.policy.holds(layout::unit_of(&self.config, id)),
-            None => self.standbys().contains(&event.ip),
+            None => witness || self.standbys().contains(&event.ip),
         };
         if !wanted || self.network.neighbours.get(&key) == Some(&mac) {
             return Ok(());
         }
         self.network.neighbours.insert(key, mac);
         self.refresh_plans();
+        if witness {
+            self.watch_witnesses();
+        }
         match monitored {
             Some(id) => self.watch(id),
             None => self.refresh_forwarded(event.ip),
@@ -197,6 +201,7 @@ impl Daemon {
 
     /// Starts or renews every heartbeat.
     pub(super) fn watch_all(&mut self) -> anyhow::Result<()> {
+        self.watch_witnesses();
         for id in layout::paths(&self.config)
             .map(|(id, ..)| id)
             .collect::<Vec<_>>()

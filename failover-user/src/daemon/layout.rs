@@ -10,13 +10,30 @@ use std::{
     time::Duration,
 };
 
+use failover_ebpf::abi::{MAX_ADDRESSES, MAX_SESSIONS};
+
 use crate::{
-    config::{Address, Config, Deliver, Path, Source, Trigger},
+    config::{Address, Config, Deliver, Path, Source, Trigger, WitnessProbe},
     policy::{PathId, UnitId},
 };
 
 /// The interval that the heartbeat thread is scheduled for when there is nobody to watch.
 const IDLE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The session number of a witness: from the top downwards, where no path's number is.
+pub(super) fn witness_session(index: usize) -> u16 {
+    (MAX_SESSIONS as u16).saturating_sub(1 + index as u16)
+}
+
+/// The slot of a witness that is asked by ARP among the addresses that are listened for, behind those that can be held.
+/// What is listened for has no NIC: witnesses of one address share the slot of the first of them.
+pub(super) fn witness_slot(config: &Config, index: usize) -> u32 {
+    let first = config
+        .witnesses
+        .iter()
+        .position(|other| other.address == config.witnesses[index].address);
+    MAX_ADDRESSES + first.unwrap_or(index) as u32
+}
 
 /// The numbering of one configuration.
 #[derive(Clone, Debug)]
@@ -89,7 +106,20 @@ impl Layout {
         self.sessions.get(&path).copied().unwrap_or_default()
     }
 
-    /// An address's slot in the traffic counters.
+    /// What is listened for: addresses and their slots.
+    pub(super) fn listened(&self, config: &Config) -> Vec<(Ipv4Addr, u32)> {
+        let asked = config
+            .witnesses
+            .iter()
+            .enumerate()
+            .filter(|(_, witness)| witness.probe == WitnessProbe::Arp)
+            .map(|(index, witness)| (witness.address, witness_slot(config, index)));
+        let held = self.slots.iter().map(|(ip, slot)| (*ip, *slot));
+        let once: BTreeMap<_, _> = held.chain(asked).collect();
+        once.into_iter().collect()
+    }
+
+    /// An address's slot in the traffic counters, and among the addresses that are listened for.
     pub(super) fn slot(&self, ip: Ipv4Addr) -> u32 {
         self.slots.get(&ip).copied().unwrap_or_default()
     }
@@ -185,7 +215,7 @@ pub(super) fn addresses_of(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config;
+    use crate::config::{self, Witness};
 
     fn config(trigger: &str) -> Config {
         let text = format!(
@@ -296,5 +326,30 @@ mod tests {
 
         let slots = [10, 11, 20].map(|last| layout.slot(Ipv4Addr::new(10, 0, 0, last)));
         assert_eq!(slots, [1, 2, 0]);
+    }
+
+    #[test]
+    fn addresses_and_witnesses_that_are_asked_by_arp_are_listened_for() {
+        let mut config = config("all");
+        let witness = |nic: &str, last, probe| Witness {
+            nic: nic.to_owned(),
+            address: Ipv4Addr::new(10, 0, 0, last),
+            probe,
+        };
+        config.witnesses = vec![
+            witness("ens1", 1, WitnessProbe::Icmp),
+            witness("ens1", 3, WitnessProbe::Arp),
+            witness("ens2", 3, WitnessProbe::Arp),
+        ];
+
+        let listened = Layout::new(&config, &BTreeMap::new()).listened(&config);
+
+        let slots: Vec<_> = listened
+            .into_iter()
+            .map(|(ip, slot)| (ip.octets()[3], slot))
+            .collect();
+        assert_eq!(slots, [(3, MAX_ADDRESSES + 1), (10, 0), (11, 1), (20, 2)]);
+        let sessions = [0, 1].map(witness_session);
+        assert_eq!(sessions, [4095, 4094]);
     }
 }

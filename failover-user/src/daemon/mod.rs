@@ -7,18 +7,22 @@
 mod actions;
 mod changes;
 mod commands;
+mod conflicts;
 mod end;
 mod forwarding;
+mod hooking;
 mod layout;
 mod nics;
 mod plans;
 mod port;
 mod reload;
+mod remembering;
 mod reports;
 mod start;
 mod status;
 mod story;
 mod watching;
+mod witnesses;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,6 +32,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use failover_ebpf::abi::Claim;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, watch},
@@ -44,10 +49,17 @@ use self::{
     story::Told,
 };
 use crate::{
-    bpf::{maps::Maps, pins::Pins, program::Program, shared::Sessions},
+    bpf::{
+        claims,
+        maps::Maps,
+        pins::Pins,
+        program::Program,
+        shared::{HeardBoard, Sessions},
+    },
     config::Config,
     control::server::{Call, Server},
     events::EventLog,
+    memory::Store,
     monitor::{Monitor, PathStats, Report, clock, nics::Nics},
     net::{
         self, batch::BatchSocket, link_watch::LinkEvent, neighbours::NeighbourEvent,
@@ -97,6 +109,13 @@ struct Daemon {
     paths: BTreeMap<PathId, PathState>,
     /// Paths with heartbeats. What the thread still has to say of others is old.
     watched: BTreeSet<PathId>,
+    /// Paths that had answered an earlier daemon a moment before this one started.
+    remembered: BTreeSet<PathId>,
+    /// What the next daemon has to know.
+    store: Store,
+    hooks: hooking::Hooks,
+    /// What the program has heard of addresses.
+    board: HeardBoard,
     /// Sources that are not watched, because an administrator said so.
     unmonitored: BTreeSet<usize>,
     /// What people are told about each unit.
@@ -118,6 +137,8 @@ struct Sources {
     loaded: mpsc::UnboundedReceiver<Loaded>,
     links: mpsc::Receiver<LinkEvent>,
     neighbours: mpsc::Receiver<NeighbourEvent>,
+    claims: mpsc::Receiver<Claim>,
+    hooks: mpsc::UnboundedReceiver<hooking::Done>,
     routes: watch::Receiver<u64>,
     terminate: Signal,
     interrupt: Signal,
@@ -150,21 +171,25 @@ pub async fn run(config: Config, options: &Options) -> anyhow::Result<()> {
     let (report_sender, reports) = mpsc::unbounded_channel();
     let forwarding = Forwarding::open(&options.state_dir);
     let (reloading, loaded) = Reloading::new(options.config.clone());
-    let mut daemon = Daemon::start(
-        config,
-        pins,
+    let (store, memories) = Store::open(&options.state_dir);
+    let (hooks, hooks_done) = hooking::Hooks::new();
+    let parts = start::Parts {
         forwarding,
         reloading,
-        events.clone(),
-        report_sender,
-    )
-    .await?;
+        events: events.clone(),
+        reports: report_sender,
+        store,
+        hooks,
+    };
+    let mut daemon = Daemon::start(config, pins, parts, &memories).await?;
     let mut sources = Sources {
         reports,
         calls,
         loaded,
         links: net::link_watch::watch()?,
         neighbours: net::neighbours::watch()?,
+        claims: claims::forward(&daemon.pins)?,
+        hooks: hooks_done,
         routes: net::route_watch::watch()?,
         terminate: signal(SignalKind::terminate())?,
         interrupt: signal(SignalKind::interrupt())?,
@@ -216,6 +241,14 @@ impl Daemon {
                         self.note(result);
                     }
                     None => bail!("the kernel no longer tells of neighbours"),
+                },
+                claim = sources.claims.recv() => match claim {
+                    Some(claim) => self.on_claim(&claim),
+                    None => bail!("the kernel no longer tells of claims"),
+                },
+                done = sources.hooks.recv() => match done {
+                    Some(done) => self.on_hook_done(done),
+                    None => bail!("the hooks can no longer report"),
                 },
                 _ = sources.terminate.recv() => self.hand_over(),
                 _ = sources.interrupt.recv() => self.hand_over(),
@@ -276,8 +309,12 @@ impl Daemon {
     fn try_feed(&mut self, input: Input) -> Result<(), crate::policy::Refused> {
         tracing::debug!(?input, "input");
         crate::fault::point("policy:input");
+        let by_hand = matches!(input, Input::Command { .. });
         let actions = self.policy.handle(input, clock::now())?;
         crate::fault::point("policy:decided");
+        if by_hand || Self::changes_memory(&actions) {
+            self.remember();
+        }
         self.carry_out(actions);
         Ok(())
     }

@@ -20,6 +20,7 @@ pub(super) fn managed(config: &Config, network: &Network) -> BTreeSet<String> {
     for (_, address) in layout::addresses(config) {
         names.insert(address.target_nic.clone());
     }
+    names.extend(config.witnesses.iter().map(|witness| witness.nic.clone()));
     let reflector = config.reflector.iter();
     names.extend(reflector.flat_map(|reflector| reflector.nics.iter().cloned()));
     names

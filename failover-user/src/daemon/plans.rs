@@ -7,9 +7,15 @@ use failover_ebpf::abi::{Held, held};
 use super::layout::{self, Layout};
 use crate::{
     config::{Address, Config, Deliver},
-    monitor::Plan,
-    net::{RULE_PRIORITY, announce::gratuitous_arp, batch::Batch, links::Link, table_of},
-    policy::UnitId,
+    monitor::{Plan, Probe, SLICE, Slice, finding::MAX_PROBES},
+    net::{
+        RULE_PRIORITY,
+        announce::{arp_probe, gratuitous_arp},
+        batch::Batch,
+        links::Link,
+        table_of,
+    },
+    policy::{PathId, UnitId},
 };
 
 /// A MAC address.
@@ -60,16 +66,37 @@ fn same_subnet(own: Ipv4Addr, other: Ipv4Addr, prefix: u8) -> bool {
 
 /// What taking a unit over does, as far as its NICs are there.
 pub(super) fn plan(config: &Config, layout: &Layout, network: &Network, unit: UnitId) -> Plan {
+    let mut taken = Vec::new();
+    let mut skipped = Vec::new();
+    for (path, address) in layout::addresses_of(config, unit) {
+        match network.links.get(&address.target_nic) {
+            Some(link) => taken.push((path, address, link)),
+            None => skipped.push((address.ip, address.target_nic.clone())),
+        }
+    }
+    let slices = taken
+        .chunks(SLICE)
+        .map(|part| slice(config, layout, network, part))
+        .collect();
+    Plan {
+        unit,
+        slices,
+        skipped,
+        probes: probes(layout, &taken),
+        source_macs: source_macs(config, network, unit.source),
+        l2_alive: config.sources[unit.source].l2_alive,
+    }
+}
+
+/// An address that is taken, and where.
+type Taken<'a> = (PathId, &'a Address, &'a Link);
+
+fn slice(config: &Config, layout: &Layout, network: &Network, part: &[Taken]) -> Slice {
     let mut batch = Batch::builder();
     let mut entries = Vec::new();
     let mut requests = Vec::new();
     let mut replies = Vec::new();
-    let mut skipped = Vec::new();
-    for (path, address) in layout::addresses_of(config, unit) {
-        let Some(link) = network.links.get(&address.target_nic) else {
-            skipped.push((address.ip, address.target_nic.clone()));
-            continue;
-        };
+    for &(path, address, link) in part {
         if address.deliver == Deliver::Local {
             batch = batch.add_address(link.index, address.ip);
         }
@@ -88,13 +115,36 @@ pub(super) fn plan(config: &Config, layout: &Layout, network: &Network, unit: Un
     }
     // Each address once before any of them twice.
     requests.append(&mut replies);
-    Plan {
-        unit,
+    Slice {
         batch: batch.build(),
         entries,
         announcements: requests,
-        skipped,
     }
+}
+
+/// ARP probes for addresses, one NIC after the other.
+fn probes(layout: &Layout, taken: &[Taken]) -> Vec<Probe> {
+    let mut probes: Vec<Probe> = taken
+        .iter()
+        .take(MAX_PROBES)
+        .map(|(_, address, link)| Probe {
+            nic: link.index,
+            frame: arp_probe(address.ip, link.mac),
+            slot: layout.slot(address.ip),
+            ip: address.ip,
+            own_mac: link.mac,
+        })
+        .collect();
+    probes.sort_by_key(|probe| probe.nic);
+    probes
+}
+
+/// What is known of a source's NICs.
+fn source_macs(config: &Config, network: &Network, source: usize) -> Vec<Mac> {
+    let paths = config.sources[source].paths.iter();
+    paths
+        .filter_map(|path| network.mac(&path.nic, path.monitor))
+        .collect()
 }
 
 fn entry(
@@ -226,7 +276,7 @@ mod tests {
     fn each_address_goes_to_the_nic_that_the_configuration_names() {
         let plan = planned();
 
-        let nics: Vec<_> = plan
+        let nics: Vec<_> = plan.slices[0]
             .entries
             .iter()
             .map(|(ip, held)| (ip.octets()[3], held.nic, held.nic_mac[5]))
@@ -238,20 +288,20 @@ mod tests {
     fn a_forwarded_address_is_not_put_on_this_host() {
         let plan = planned();
 
-        let (_, forwarded) = plan.entries[2];
+        let (_, forwarded) = plan.slices[0].entries[2];
         assert_eq!(
             (forwarded.mode, forwarded.out, forwarded.next_hop[5]),
             (held::FORWARD, 2, 20)
         );
         // Two addresses and three rules.
-        assert_eq!(plan.batch.requests().len(), 5);
+        assert_eq!(plan.slices[0].batch.requests().len(), 5);
     }
 
     #[test]
     fn every_address_is_announced_as_a_request_before_any_is_as_a_reply() {
         let plan = planned();
 
-        let operations: Vec<u8> = plan
+        let operations: Vec<u8> = plan.slices[0]
             .announcements
             .iter()
             .map(|(_, frame)| frame[21])
@@ -263,10 +313,72 @@ mod tests {
     fn the_sources_mac_is_kept_for_failback() {
         let plan = planned();
 
-        let back = draining(plan.entries[1].1, plan.entries[1].1.source_mac, None);
+        let back = draining(
+            plan.slices[0].entries[1].1,
+            plan.slices[0].entries[1].1.source_mac,
+            None,
+        );
         assert_eq!(
             (back.mode, back.out, back.next_hop),
             (held::DRAIN, 2, [2, 0, 0, 0, 0, 10])
         );
+    }
+
+    #[test]
+    fn every_address_is_asked_for_by_the_nic_that_takes_it() {
+        let plan = planned();
+
+        let probes: Vec<_> = plan
+            .probes
+            .iter()
+            .map(|probe| {
+                (
+                    probe.nic,
+                    probe.ip.octets()[3],
+                    probe.slot,
+                    probe.own_mac[5],
+                )
+            })
+            .collect();
+        assert_eq!(probes, [(1, 10, 0, 1), (1, 12, 2, 1), (2, 11, 1, 2)]);
+        assert_eq!(plan.source_macs, [[2, 0, 0, 0, 0, 10]]);
+    }
+
+    #[test]
+    fn a_thousand_addresses_are_taken_slice_by_slice_and_the_first_of_them_are_asked_for() {
+        let addresses: Vec<String> = (0..1000u32)
+            .map(|n| format!("\"{}/8\"", Ipv4Addr::from_bits(0x0a01_0000 + n)))
+            .collect();
+        let text = format!(
+            "[[source]]\nname = \"a\"\n[[source.path]]\nmonitor = \"10.0.0.10\"\ntarget_nic = \"ens1\"\naddresses = [{}]\n",
+            addresses.join(",")
+        );
+        let config = config::parse("test.toml", &text)
+            .expect("a good configuration")
+            .config;
+        let unit = UnitId {
+            source: 0,
+            path: None,
+        };
+
+        let plan = plan(
+            &config,
+            &Layout::new(&config, &BTreeMap::new()),
+            &network(),
+            unit,
+        );
+
+        let of_slices: Vec<_> = plan
+            .slices
+            .iter()
+            .map(|slice| {
+                let announced = slice.announcements.len();
+                (slice.entries.len(), slice.batch.requests().len(), announced)
+            })
+            .collect();
+        let full = (SLICE, 2 * SLICE, 2 * SLICE);
+        assert!(of_slices[..1000 / SLICE].iter().all(|slice| *slice == full));
+        assert_eq!(of_slices.iter().map(|slice| slice.0).sum::<usize>(), 1000);
+        assert_eq!(plan.probes.len(), MAX_PROBES);
     }
 }

@@ -28,6 +28,15 @@ impl Daemon {
                 detect_ns,
                 outcome,
             } => self.on_taken_over(unit, cause, detect_ns, outcome),
+            Report::Heard { unit, finding } => {
+                self.record(Some(unit), "heard", json!(finding));
+                self.feed(Input::Heard { unit, finding });
+            }
+            Report::Began { unit, cause } => {
+                tracing::info!(?unit, ?cause, "a long takeover began");
+                self.feed(Input::TakeoverBegan { unit });
+            }
+            Report::Witness { index, answers } => self.on_witness(index, answers),
             Report::Stalled { late_ns, times } => tracing::warn!(
                 late_ns,
                 times,

@@ -12,6 +12,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::{
     Daemon,
     forwarding::Forwarding,
+    hooking::Hooks,
     layout::{self, Layout},
     plans::Network,
     port::ReservedPort,
@@ -19,9 +20,16 @@ use super::{
     story::{Told, timestamp},
 };
 use crate::{
-    bpf::{self, maps::Maps, pins::Pins, program::Program, shared::Sessions},
+    bpf::{
+        self,
+        maps::Maps,
+        pins::Pins,
+        program::Program,
+        shared::{HeardBoard, Sessions},
+    },
     config::{Config, Deliver},
     events::EventLog,
+    memory::{Memories, Store},
     monitor::{Monitor, Report, nics::Nics, scheduling},
     net::{
         self, RULE_PRIORITY,
@@ -31,16 +39,32 @@ use crate::{
     policy::{Cause, Input, Policy, UnitId},
 };
 
+/// What a daemon is made of beside its configuration and the data plane.
+pub(super) struct Parts {
+    pub(super) forwarding: Forwarding,
+    pub(super) reloading: Reloading,
+    pub(super) events: EventLog,
+    pub(super) reports: UnboundedSender<Report>,
+    pub(super) store: Store,
+    pub(super) hooks: Hooks,
+}
+
 impl Daemon {
     /// Loads or adopts the data plane, starts the heartbeat thread, and takes note of what is held.
     pub(super) async fn start(
         config: Config,
         pins: Pins,
-        forwarding: Forwarding,
-        reloading: Reloading,
-        events: EventLog,
-        reports: UnboundedSender<Report>,
+        parts: Parts,
+        memories: &Memories,
     ) -> anyhow::Result<Self> {
+        let Parts {
+            forwarding,
+            reloading,
+            events,
+            reports,
+            store,
+            hooks,
+        } = parts;
         let mut program = Program::load(&pins)?;
         if let Err(error) = bpf::log::forward(&mut program) {
             tracing::warn!(error = %format!("{error:#}"), "messages of the eBPF program are not logged");
@@ -60,7 +84,6 @@ impl Daemon {
             sessions: Sessions::open(&pins)?,
             program,
             maps,
-            pins,
             monitor,
             policy,
             network: Network::default(),
@@ -75,6 +98,10 @@ impl Daemon {
             stats: BTreeMap::new(),
             paths: BTreeMap::new(),
             watched: BTreeSet::new(),
+            remembered: BTreeSet::new(),
+            store,
+            hooks,
+            board: HeardBoard::open(&pins)?,
             unmonitored: BTreeSet::new(),
             told,
             events,
@@ -82,6 +109,7 @@ impl Daemon {
             reloading,
             ending: None,
             started: timestamp(),
+            pins,
             config,
         };
         daemon.network.links = net::links::list(&daemon.netlink)
@@ -90,9 +118,10 @@ impl Daemon {
             .map(|link| (link.name.clone(), link))
             .collect();
         daemon.write_settings()?;
+        daemon.listen()?;
         daemon.manage_nics().await?;
         crate::fault::point("start:attached");
-        daemon.set_off(&held).await?;
+        daemon.set_off(&held, memories).await?;
         Ok(daemon)
     }
 
@@ -145,7 +174,11 @@ impl Daemon {
     }
 
     /// Units, adoption, and the first heartbeats.
-    async fn set_off(&mut self, held: &[(Ipv4Addr, Held)]) -> anyhow::Result<()> {
+    async fn set_off(
+        &mut self,
+        held: &[(Ipv4Addr, Held)],
+        memories: &Memories,
+    ) -> anyhow::Result<()> {
         for unit in self.policy.units().collect::<Vec<_>>() {
             self.monitor
                 .add_unit(unit, self.config.sources[unit.source].trigger);
@@ -161,6 +194,7 @@ impl Daemon {
             }),
         );
         self.remove_orphans(held).await?;
+        self.recall(memories)?;
         self.adopt(held).await?;
         self.resolve(false).await;
         self.watch_all()

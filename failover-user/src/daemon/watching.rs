@@ -39,6 +39,11 @@ impl Daemon {
                 }
             }
         }
+        for (nic, ip) in self.witness_neighbours() {
+            if !(only_missing && self.network.mac(&nic, ip).is_some()) {
+                wanted.push((nic, ip));
+            }
+        }
         for (nic, ip) in wanted {
             let Some(link) = self.network.links.get(&nic).filter(|link| link.usable()) else {
                 continue;
@@ -108,14 +113,12 @@ impl Daemon {
             nic,
             interval,
             misses,
+            remembered: self.remembered.contains(&id),
             request,
             stats,
         });
         Ok(())
     }
-
-    /// The witnesses are others.
-    pub(super) fn watch_witnesses(&mut self) {}
 
     /// Our NIC or our address is gone: the source cannot answer, and its silence says nothing about it.
     fn lose_sight(&mut self, id: PathId) {
@@ -164,7 +167,7 @@ impl Daemon {
 
     /// Tells the program what replies to expect. A session that was another one before starts from nothing; one that is
     /// the same goes on, also over a restart.
-    fn begin_session(&mut self, number: u16, session: Session) -> anyhow::Result<()> {
+    pub(super) fn begin_session(&mut self, number: u16, session: Session) -> anyhow::Result<()> {
         let before = self.maps.session(number)?;
         if before == session {
             return Ok(());

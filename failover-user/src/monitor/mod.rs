@@ -3,24 +3,27 @@
 //!
 //! It is a plain thread with real-time scheduling and no async. The daemon talks to it by [`Monitor`]: commands go in,
 //! [`Report`]s come out; what changes all the time is in [`PathStats`].
+//!
+//! Takeovers that take long are left to a worker, a thread beside it, so that they delay no heartbeat.
 
 pub mod clock;
+pub mod finding;
 pub mod frames;
 pub mod judge;
 pub mod nics;
 mod plan;
+mod report;
 pub mod scheduling;
 mod session;
 mod thread;
+mod watch;
+mod witness;
+mod worker;
 
 use std::{
     io,
     os::fd::{AsFd as _, OwnedFd},
-    sync::{
-        Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
-        mpsc,
-    },
+    sync::{Arc, mpsc},
     thread::JoinHandle,
     time::Duration,
 };
@@ -29,65 +32,18 @@ use anyhow::Context as _;
 use rustix::event::{EventfdFlags, eventfd};
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
+use self::worker::Brake;
 pub use self::{
-    plan::{Outcome, Plan},
+    plan::{Outcome, Plan, Probe, SLICE, Slice},
+    report::Report,
     scheduling::Scheduling,
+    watch::{PathStats, Request, Watch, WitnessRequest, WitnessWatch},
 };
 use crate::{
     bpf::pins::Pins,
     config::Trigger,
-    policy::{Cause, PathId, PathState, UnitId},
+    policy::{Cause, PathId, UnitId},
 };
-
-/// What is sent on a path, and how it is judged.
-#[derive(Clone, Debug)]
-pub struct Watch {
-    /// Which path.
-    pub path: PathId,
-    /// Which unit it belongs to.
-    pub unit: UnitId,
-    /// Its session number.
-    pub session: u16,
-    /// The NIC that requests leave by (ifindex).
-    pub nic: u32,
-    /// Time between two requests; also the timeout of each.
-    pub interval: Duration,
-    /// Misses in a row that make a verdict.
-    pub misses: u32,
-    /// The request.
-    pub request: Request,
-    /// Where the thread counts.
-    pub stats: Arc<PathStats>,
-}
-
-/// A request to be sent again and again.
-#[derive(Clone, Debug)]
-pub enum Request {
-    /// S-BFD.
-    Sbfd(frames::SbfdRequest),
-    /// ICMP echo.
-    Icmp(frames::EchoRequest),
-}
-
-/// What the thread counts on a path. One writer, any number of readers.
-#[derive(Debug, Default)]
-pub struct PathStats {
-    /// Requests sent.
-    pub sent: AtomicU64,
-    /// Requests without a reply in time.
-    pub missed: AtomicU64,
-    /// Misses in a row, now.
-    pub missed_in_a_row: AtomicU32,
-    /// How often one miss more would have been a verdict.
-    pub near_misses: AtomicU64,
-}
-
-impl PathStats {
-    /// Misses in a row, now.
-    pub fn missed_in_a_row(&self) -> u32 {
-        self.missed_in_a_row.load(Relaxed)
-    }
-}
 
 /// What the daemon tells the thread.
 #[derive(Debug)]
@@ -106,7 +62,11 @@ enum Command {
     UnitGone(UnitId),
     Watch(Box<Watch>),
     Unwatch(PathId),
-    Plan(Box<Plan>),
+    Witness(Box<WitnessWatch>),
+    KeepWitnesses {
+        count: usize,
+    },
+    Plan(Arc<Plan>),
     Arm {
         unit: UnitId,
         armed: bool,
@@ -114,80 +74,37 @@ enum Command {
     TakeOver {
         unit: UnitId,
         cause: Cause,
+        ordered_ns: u64,
     },
     Answer(oneshot::Sender<()>),
     Interval {
         shortest: Duration,
         answer: oneshot::Sender<Scheduling>,
     },
+    Probe {
+        unit: UnitId,
+    },
     Stop,
 }
 
-/// What the thread tells the daemon.
-#[derive(Clone, Debug)]
-pub enum Report {
-    /// A path changed its state or missed another request.
-    Path {
-        /// Which.
-        path: PathId,
-        /// Its state.
-        state: PathState,
-        /// Misses in a row.
-        missed: u32,
-        /// When, nanoseconds of the monotonic clock.
-        at_ns: u64,
-        /// When the latest valid reply arrived; 0: never.
-        last_reply_ns: u64,
-    },
-    /// A takeover was carried out.
-    TakenOver {
-        /// Which unit.
-        unit: UnitId,
-        /// Why.
-        cause: Cause,
-        /// From the last valid reply to the verdict; 0 without a verdict.
-        detect_ns: u64,
-        /// How it went.
-        outcome: Outcome,
-    },
-    /// The thread ran late by more than an interval. Reported at most once a second.
-    Stalled {
-        /// By how much at the worst, nanoseconds.
-        late_ns: u64,
-        /// How often since the last such report.
-        times: u64,
-    },
-    /// Requests are sent at another pace from now on, because the reflector says how fast it can be asked.
-    Pace {
-        /// Which path.
-        path: PathId,
-        /// Time between two requests, nanoseconds.
-        pace_ns: u64,
-        /// The configured one.
-        interval_ns: u64,
-    },
-    /// A NIC could not be opened for sending.
-    NicFailed {
-        /// Its name.
-        name: String,
-        /// Why.
-        error: String,
-    },
-}
+/// How long [`Monitor::probe`] waits for answers.
+pub const PROBE_WAIT: Duration = Duration::from_millis(100);
 
 /// The running thread.
 #[derive(Debug)]
 pub struct Monitor {
     commands: mpsc::Sender<Command>,
     wake: Arc<OwnedFd>,
-    thread: Option<JoinHandle<()>>,
+    /// The heartbeat thread and its worker.
+    threads: Vec<JoinHandle<()>>,
+    brake: Arc<Brake>,
     /// The shortest interval that the thread is scheduled for.
     shortest: Duration,
     scheduling: Scheduling,
 }
 
 impl Monitor {
-    /// Starts the thread. `interval` is the shortest that it will have to keep.
+    /// Starts the threads. `interval` is the shortest that it will have to keep.
     pub fn start(
         pins: &Pins,
         interval: Duration,
@@ -196,20 +113,23 @@ impl Monitor {
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let (commands, inbox) = mpsc::channel();
         let (ready, started) = mpsc::channel();
-        let inner = thread::Heartbeats::new(pins, inbox, Arc::clone(&wake), reports)?;
+        let brake = Arc::new(Brake::default());
+        let (jobs, worker) = worker::start(pins, Arc::clone(&brake), reports.clone())?;
+        let inner = thread::Heartbeats::new(pins, jobs, inbox, Arc::clone(&wake), reports)?;
         let thread = std::thread::Builder::new()
             .name("heartbeat".to_owned())
             .spawn(move || {
                 // The daemon waits for this answer; it only ever goes away together with the process.
                 let acquired = scheduling::acquire(interval);
-                let _ = ready.send(acquired.scheduling());
-                inner.run(acquired);
+                let _ = ready.send(acquired);
+                inner.run();
             })?;
         let scheduling = started.recv()?;
         Ok(Self {
             commands,
             wake,
-            thread: Some(thread),
+            threads: vec![thread, worker],
+            brake,
             shortest: interval,
             scheduling,
         })
@@ -253,9 +173,19 @@ impl Monitor {
         self.tell(Command::Unwatch(path));
     }
 
+    /// Starts asking a witness, or goes on with another frame.
+    pub fn watch_witness(&self, watch: WitnessWatch) {
+        self.tell(Command::Witness(Box::new(watch)));
+    }
+
+    /// Witnesses with this index and above are asked no more.
+    pub fn keep_witnesses(&self, count: usize) {
+        self.tell(Command::KeepWitnesses { count });
+    }
+
     /// Prepares a takeover.
     pub fn prepare(&self, plan: Plan) {
-        self.tell(Command::Plan(Box::new(plan)));
+        self.tell(Command::Plan(Arc::new(plan)));
     }
 
     /// Allows or forbids the thread to take a unit over by itself.
@@ -265,7 +195,11 @@ impl Monitor {
 
     /// Has a unit taken over now.
     pub fn take_over(&self, unit: UnitId, cause: Cause) {
-        self.tell(Command::TakeOver { unit, cause });
+        self.tell(Command::TakeOver {
+            unit,
+            cause,
+            ordered_ns: clock::now(),
+        });
     }
 
     /// Waits until the thread has carried out everything that it was told so far. What it has to report of that is in the
@@ -288,19 +222,34 @@ impl Monitor {
         Ok(())
     }
 
-    /// Ends the thread.
+    /// Voids the long takeovers of a unit that have been ordered, and waits (a few milliseconds) until none of its addresses
+    /// is being taken: to be called before addresses are given back. What was begun is reported as broken off.
+    pub fn abandon(&self, unit: UnitId) {
+        self.brake.abandon(unit);
+    }
+
+    /// Has a unit's addresses asked for by ARP now, whether or not its source answers. After [`PROBE_WAIT`],
+    /// [`Report::Heard`] tells what was found.
+    pub fn probe(&self, unit: UnitId) {
+        self.tell(Command::Probe { unit });
+    }
+
+    /// Ends the threads. A long takeover ends behind its current slice.
     pub fn stop(&mut self) {
+        self.brake.stop();
         self.tell(Command::Stop);
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the heartbeat thread had panicked");
+        // The worker ends when the heartbeat thread, which gives it work, is gone.
+        for thread in self.threads.drain(..) {
+            let name = thread.thread().name().unwrap_or_default().to_owned();
+            if thread.join().is_err() {
+                tracing::error!(thread = name, "a thread had panicked");
+            }
         }
     }
 
-    /// Whether the thread has ended without being told to.
+    /// Whether a thread has ended without being told to.
     pub fn has_died(&self) -> bool {
-        self.thread.as_ref().is_some_and(JoinHandle::is_finished)
+        self.threads.iter().any(JoinHandle::is_finished)
     }
 
     fn tell(&self, command: Command) {

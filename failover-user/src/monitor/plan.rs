@@ -6,27 +6,63 @@ use failover_ebpf::abi::Held;
 
 use super::{clock, nics::Nics};
 use crate::{
-    bpf::maps::Addresses,
+    bpf::{maps::Addresses, pins::Pins},
+    config::L2Alive,
     net::batch::{Batch, BatchSocket},
     policy::UnitId,
 };
 
-/// Everything that a takeover of one unit does, in the order in which it is done.
+/// Addresses of one slice, at most. While a slice's requests are in the kernel nothing else runs on that processor if the
+/// kernel is not preemptible (`PREEMPT_NONE`).
+pub const SLICE: usize = 16;
+
+/// Requests to the kernel beyond which a takeover takes longer than the time that the thread has reserved in a period.
+const LONG: usize = 32;
+
+/// Everything that a takeover of one unit does, and what is asked before.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// What is taken over.
     pub unit: UnitId,
+    /// What is done, slice by slice, so that the first addresses are served early.
+    pub slices: Vec<Slice>,
+    /// Addresses that are not taken, because their NIC (name) is not there.
+    pub skipped: Vec<(Ipv4Addr, String)>,
+    /// ARP probes for its addresses, those of one NIC together; at most [`super::finding::MAX_PROBES`].
+    pub probes: Vec<Probe>,
+    /// Every known MAC of the source: a Linux host answers for any of its addresses from any of its NICs.
+    pub source_macs: Vec<[u8; 6]>,
+    /// What to do when the source answers ARP all the same.
+    pub l2_alive: L2Alive,
+}
+
+/// A part of a takeover, in the order in which it is done.
+#[derive(Clone, Debug)]
+pub struct Slice {
     /// Addresses and policy rules for the NICs.
     pub batch: Batch,
     /// Entries of the takeover map.
     pub entries: Vec<(Ipv4Addr, Held)>,
     /// Announcements: the NIC that each leaves by (ifindex), and the frame.
     pub announcements: Vec<(u32, bytes::Bytes)>,
-    /// Addresses that are not taken, because their NIC (name) is not there.
-    pub skipped: Vec<(Ipv4Addr, String)>,
 }
 
-/// How a takeover went. Times are nanoseconds of the monotonic clock.
+/// An ARP probe (RFC 5227 1.1) for one address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// The NIC that it leaves by (ifindex): the one that takes the address.
+    pub nic: u32,
+    /// The frame.
+    pub frame: bytes::Bytes,
+    /// The address's slot among those that are listened for.
+    pub slot: u32,
+    /// The address.
+    pub ip: Ipv4Addr,
+    /// MAC of the NIC.
+    pub own_mac: [u8; 6],
+}
+
+/// How a takeover went. Times are nanoseconds of the monotonic clock; those of a takeover in slices are of the last one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// When it was decided.
@@ -43,42 +79,84 @@ pub struct Outcome {
     pub error: Option<String>,
 }
 
-/// Requests to the kernel beyond which a takeover takes longer than the time that the thread has reserved in a period.
-const LONG: usize = 32;
+/// What it takes to carry a plan out. It belongs to the network namespace of the thread that opened it.
+pub(super) struct Means {
+    netlink: BatchSocket,
+    addresses: Addresses,
+    pub(super) nics: Nics,
+}
+
+impl Means {
+    pub(super) fn open(pins: &Pins) -> anyhow::Result<Self> {
+        Ok(Self {
+            netlink: BatchSocket::open()?,
+            addresses: Addresses::open(pins)?,
+            nics: Nics::new()?,
+        })
+    }
+}
 
 impl Plan {
-    /// Whether carrying it out takes more than the thread's usual turn.
+    /// Whether carrying it out takes more than the heartbeat thread's usual turn.
     pub(super) fn is_long(&self) -> bool {
-        self.batch.requests().len() > LONG
+        let requests: usize = self
+            .slices
+            .iter()
+            .map(|slice| slice.batch.requests().len())
+            .sum();
+        requests > LONG
     }
 
     /// Carries the plan out. An address that cannot be taken does not keep the others from being taken.
-    pub(super) fn execute(
-        &self,
-        decided_ns: u64,
-        netlink: &mut BatchSocket,
-        addresses: &mut Addresses,
-        nics: &mut Nics,
-    ) -> Outcome {
+    pub(super) fn execute(&self, decided_ns: u64, means: &mut Means) -> Outcome {
+        let mut progress = Progress::new(self, decided_ns);
+        while progress.step(means) {}
+        progress.finish()
+    }
+}
+
+/// A plan that is being carried out.
+pub(super) struct Progress<'a> {
+    rest: std::slice::Iter<'a, Slice>,
+    plan: &'a Plan,
+    outcome: Outcome,
+}
+
+impl<'a> Progress<'a> {
+    pub(super) fn new(plan: &'a Plan, decided_ns: u64) -> Self {
+        Self {
+            rest: plan.slices.iter(),
+            plan,
+            outcome: Outcome {
+                error: None,
+                ..Outcome::unprepared(decided_ns)
+            },
+        }
+    }
+
+    /// Carries the next slice out; `false`: there was none.
+    pub(super) fn step(&mut self, means: &mut Means) -> bool {
+        let Some(slice) = self.rest.next() else {
+            return false;
+        };
+        let Outcome { held, error, .. } = &mut self.outcome;
         crate::fault::point("takeover:decided");
-        let mut error = netlink
-            .execute(&self.batch)
-            .err()
-            .map(|error| error.to_string());
+        if let Err(refused) = means.netlink.execute(&slice.batch) {
+            error.get_or_insert_with(|| refused.to_string());
+        }
         crate::fault::point("takeover:addresses");
         let addresses_ns = clock::now();
 
         let taken_at_unix_ns = clock::unix_now();
-        let mut held = 0;
-        for (ip, entry) in &self.entries {
-            match addresses.set(
+        for (ip, entry) in &slice.entries {
+            match means.addresses.set(
                 *ip,
                 Held {
                     taken_at_unix_ns,
                     ..*entry
                 },
             ) {
-                Ok(()) => held += 1,
+                Ok(()) => *held += 1,
                 Err(refused) => {
                     error
                         .get_or_insert_with(|| format!("the takeover map refuses {ip}: {refused}"));
@@ -89,23 +167,34 @@ impl Plan {
         crate::fault::point("takeover:entries");
         let entries_ns = clock::now();
 
-        for (nic, frame) in &self.announcements {
-            if let Err(refused) = nics.send(*nic, frame) {
+        for (nic, frame) in &slice.announcements {
+            if let Err(refused) = means.nics.send(*nic, frame) {
                 error.get_or_insert_with(|| format!("an announcement was not sent: {refused}"));
             }
         }
         crate::fault::point("takeover:announced");
-        if let Some((ip, nic)) = self.skipped.first() {
-            error.get_or_insert_with(|| format!("{ip} is not taken: there is no NIC {nic}"));
+        self.outcome.addresses_ns = addresses_ns;
+        self.outcome.entries_ns = entries_ns;
+        self.outcome.announced_ns = clock::now();
+        true
+    }
+
+    /// The rest is not done.
+    pub(super) fn break_off(&mut self) {
+        if self.rest.len() > 0 {
+            self.outcome
+                .error
+                .get_or_insert_with(|| "the takeover was broken off".to_owned());
         }
-        Outcome {
-            decided_ns,
-            addresses_ns,
-            entries_ns,
-            announced_ns: clock::now(),
-            held,
-            error,
+    }
+
+    pub(super) fn finish(mut self) -> Outcome {
+        if let Some((ip, nic)) = self.plan.skipped.first() {
+            self.outcome
+                .error
+                .get_or_insert_with(|| format!("{ip} is not taken: there is no NIC {nic}"));
         }
+        self.outcome
     }
 }
 

@@ -35,64 +35,17 @@ const RUNTIME_MIN: Duration = Duration::from_micros(20);
 /// Below the kernel's own threads of the highest priority, above everything that administrators usually run.
 const FIFO_PRIORITY: i32 = 90;
 
-/// What the kernel has granted the heartbeat thread, and for which interval.
-#[derive(Clone, Copy, Debug)]
-pub struct Acquired {
-    scheduling: Scheduling,
-    interval: Duration,
-}
-
-impl Acquired {
-    /// Nothing has been asked for.
-    pub fn none() -> Self {
-        Self {
-            scheduling: Scheduling::Normal,
-            interval: PERIOD_MAX,
-        }
-    }
-
-    /// How the thread is scheduled.
-    pub fn scheduling(self) -> Scheduling {
-        self.scheduling
-    }
-
-    /// Lets the thread run on beyond its reserved time, which `SCHED_DEADLINE` would interrupt period by period, until the
-    /// guard is dropped.
-    pub fn uninterrupted(self) -> Uninterrupted {
-        let changed = self.scheduling == Scheduling::Deadline && fifo().is_ok();
-        Uninterrupted(changed.then_some(self.interval))
-    }
-}
-
-/// See [`Acquired::uninterrupted`].
-#[derive(Debug)]
-pub struct Uninterrupted(Option<Duration>);
-
-impl Drop for Uninterrupted {
-    fn drop(&mut self) {
-        if let Some(interval) = self.0
-            && let Err(error) = deadline(interval)
-        {
-            tracing::warn!(reason = %error, "heartbeats stay under SCHED_FIFO: SCHED_DEADLINE was refused");
-        }
-    }
-}
+/// Of the thread that carries long takeovers out: before ordinary processes, behind everything else in real time.
+const WORKER_PRIORITY: i32 = 1;
 
 /// Asks for the best scheduling that the kernel grants the calling thread, whose shortest interval is given. Says in one
 /// line why it is not the best one.
-pub fn acquire(interval: Duration) -> Acquired {
-    Acquired {
-        scheduling: best(interval),
-        interval,
-    }
-}
-
-fn best(interval: Duration) -> Scheduling {
+pub fn acquire(interval: Duration) -> Scheduling {
     let deadline = match deadline(interval) {
         Ok(()) => return Scheduling::Deadline,
         Err(error) => error,
     };
-    match fifo() {
+    match fifo(FIFO_PRIORITY) {
         Ok(()) => {
             tracing::warn!(reason = %deadline, "heartbeats run under SCHED_FIFO: SCHED_DEADLINE was refused");
             Scheduling::Fifo
@@ -104,6 +57,13 @@ fn best(interval: Duration) -> Scheduling {
             );
             Scheduling::Normal
         }
+    }
+}
+
+/// Lets the calling thread run before ordinary processes, if the kernel grants it; the heartbeats go first all the same.
+pub fn come_before_ordinary_work() {
+    if let Err(error) = fifo(WORKER_PRIORITY) {
+        tracing::debug!(reason = %error, "long takeovers run at normal priority");
     }
 }
 
@@ -156,9 +116,9 @@ fn deadline(interval: Duration) -> io::Result<()> {
     }
 }
 
-fn fifo() -> io::Result<()> {
+fn fifo(priority: i32) -> io::Result<()> {
     let parameters = libc::sched_param {
-        sched_priority: FIFO_PRIORITY,
+        sched_priority: priority,
     };
     // SAFETY: the structure is valid for the call.
     let done = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameters) };

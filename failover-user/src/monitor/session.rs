@@ -4,7 +4,10 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use failover_ebpf::abi::discriminator;
 
-use super::{PathStats, Report, Request, Watch, judge::Judge};
+use super::{
+    PathStats, Report, Request, Watch,
+    judge::{Judge, OwnLink},
+};
 use crate::{
     bpf::shared::Sessions,
     policy::{PathId, PathState, UnitId},
@@ -17,6 +20,8 @@ pub(super) struct Session {
     pub(super) unit: UnitId,
     pub(super) nic: u32,
     pub(super) interval_ns: u64,
+    /// When the next request is due, and the one in flight has run out of time.
+    pub(super) due_ns: u64,
     number: u16,
     sequence: u16,
     /// The request that is in flight: when it was sent.
@@ -38,13 +43,24 @@ pub(super) struct Change {
     pub(super) missed: u32,
 }
 
+/// What judging a request led to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Judged {
+    /// The misses that may become a verdict begin with this request.
+    pub(super) first_miss: bool,
+    pub(super) change: Option<Change>,
+}
+
 impl Session {
-    pub(super) fn new(watch: Watch, shared: &Sessions) -> Self {
+    /// Sessions of one interval share their ticks, so that their frames leave together.
+    pub(super) fn new(watch: Watch, shared: &Sessions, now: u64) -> Self {
+        let interval_ns = watch.interval.as_nanos() as u64;
         Self {
+            due_ns: (now / interval_ns + 1) * interval_ns,
             path: watch.path,
             unit: watch.unit,
             nic: watch.nic,
-            interval_ns: watch.interval.as_nanos() as u64,
+            interval_ns,
             number: watch.session,
             // The numbering goes on where an earlier daemon left it, so that its late replies are not taken for ours.
             sequence: shared.last_sequence(watch.session),
@@ -53,17 +69,33 @@ impl Session {
             misses: watch.misses,
             told_pace_ns: watch.interval.as_nanos() as u64,
             request: watch.request,
-            judge: Judge::new(watch.misses),
+            judge: if watch.remembered {
+                Judge::remembered(watch.misses)
+            } else {
+                Judge::new(watch.misses)
+            },
             stats: watch.stats,
         }
     }
 
-    /// Goes on with another frame, NIC or timing, and with what is known of the path.
-    pub(super) fn update(&mut self, watch: Watch) {
+    /// Goes on with another frame, NIC or timing, and with what is known of the path. `true`: it is due earlier now.
+    pub(super) fn update(&mut self, watch: Watch, now: u64) -> bool {
         self.nic = watch.nic;
-        self.interval_ns = watch.interval.as_nanos() as u64;
         self.request = watch.request;
         self.stats = watch.stats;
+        self.misses = watch.misses;
+        self.judge.set_misses(watch.misses);
+        let interval_ns = watch.interval.as_nanos() as u64;
+        if interval_ns == self.interval_ns {
+            return false;
+        }
+        self.interval_ns = interval_ns;
+        // The daemon knows of it, for it said so.
+        self.told_pace_ns = interval_ns;
+        let due_ns = earlier_due(self.due_ns, self.in_flight, interval_ns, now);
+        let earlier = due_ns < self.due_ns;
+        self.due_ns = due_ns;
+        earlier
     }
 
     pub(super) fn state(&self) -> PathState {
@@ -97,31 +129,37 @@ impl Session {
         self.judge.stalled(now);
     }
 
+    /// Whether the request in flight has no answer so far.
+    pub(super) fn lacks_answer(&self, shared: &Sessions) -> bool {
+        self.in_flight
+            .is_some_and(|sent_ns| !self.is_answered(shared, sent_ns))
+    }
+
+    /// The mark alone may be 65,536 requests old: nothing overwrites it while nothing answers.
+    fn is_answered(&self, shared: &Sessions, sent_ns: u64) -> bool {
+        shared.answered(self.number, self.sequence) && shared.last_reply(self.number) >= sent_ns
+    }
+
     /// Judges the request in flight, whose time is up.
-    pub(super) fn judge(
-        &mut self,
-        shared: &Sessions,
-        has_carrier: impl Fn() -> bool,
-    ) -> Option<Change> {
-        let sent_ns = self.in_flight.take()?;
+    pub(super) fn judge(&mut self, shared: &Sessions, link: &impl OwnLink) -> Judged {
+        let Some(sent_ns) = self.in_flight.take() else {
+            return Judged::default();
+        };
         self.refused = 0;
         let before = (self.judge.state(), self.judge.missed_in_a_row());
-        // The mark alone may be 65,536 requests old: nothing overwrites it while nothing answers.
-        let last_reply_ns = shared.last_reply(self.number);
-        if shared.answered(self.number, self.sequence) && last_reply_ns >= sent_ns {
+        let mut first_miss = false;
+        if self.is_answered(shared, sent_ns) {
             self.judge.answered();
         } else {
             self.stats.missed.fetch_add(1, Relaxed);
-            self.judge.missed(sent_ns, last_reply_ns);
-            // Our own dead link looks like a dead source: the driver is asked when it matters.
-            let verdict = self.judge.state() == PathState::Down && before.0 != PathState::Down;
-            if verdict && !has_carrier() {
-                self.judge.isolated_at_the_verdict();
-            } else if self.judge.has_no_excuse() && has_carrier() {
-                self.judge.rejoined();
-            }
+            self.judge
+                .missed(sent_ns, shared.last_reply(self.number), link);
+            first_miss = self.judge.missed_in_a_row() == 1 && self.state() != PathState::Unknown;
         }
-        self.changed_since(before, shared)
+        Judged {
+            first_miss,
+            change: self.changed_since(before, shared),
+        }
     }
 
     /// Our own NIC has refused as many requests in a row as would have been a verdict.
@@ -183,5 +221,28 @@ impl Session {
         }
         // Down stays Down however much more is missed; the count goes on in the statistics.
         (state != before.0 || state == PathState::Missing).then_some(Change { state, missed })
+    }
+}
+
+/// When a session is due whose interval has become `interval_ns`: not later than before, on its new grid, and not before the
+/// request in flight, sent at that time, has had the new interval to be answered.
+fn earlier_due(due_ns: u64, in_flight: Option<u64>, interval_ns: u64, now: u64) -> u64 {
+    let earliest = in_flight.map_or(now, |sent_ns| now.max(sent_ns + interval_ns));
+    due_ns.min(earliest.next_multiple_of(interval_ns))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shorter_interval_does_not_wait_for_the_longer_one_to_end() {
+        assert_eq!(earlier_due(60_000, None, 100, 1_234), 1_300);
+    }
+
+    #[test]
+    fn a_request_in_flight_gets_its_time_whatever_the_interval_becomes() {
+        assert_eq!(earlier_due(60_000, Some(1_230), 100, 1_234), 1_400);
+        assert_eq!(earlier_due(1_240, Some(1_230), 100, 1_234), 1_240);
     }
 }

@@ -1,7 +1,12 @@
-//! The loop of the heartbeat thread.
+//! The loop of the heartbeat thread: what it is told, when what is due, and how it sleeps. What it does then is in
+//! [`acting`] (verdicts and takeovers), [`asking`] (witnesses and probes) and [`sending`].
+
+mod acting;
+mod asking;
+mod sending;
 
 use std::{
-    cmp::{Ordering, Reverse},
+    cmp::Reverse,
     collections::{BTreeMap, BinaryHeap},
     os::fd::{AsFd as _, OwnedFd},
     sync::{Arc, mpsc},
@@ -16,19 +21,19 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
     Command, Report, Watch, clock,
-    nics::Nics,
-    plan::{Outcome, Plan},
-    scheduling::{self, Acquired},
-    session::{Change, Session},
+    plan::{Means, Plan},
+    scheduling,
+    session::Session,
+    witness::Witness,
+    worker::Job,
 };
 use crate::{
-    bpf::{maps::Addresses, pins::Pins, shared::Sessions},
-    config::Trigger,
-    net::batch::BatchSocket,
-    policy::{
-        Cause, PathId, PathState, UnitId,
-        trigger::{UnitVerdict, verdict},
+    bpf::{
+        pins::Pins,
+        shared::{HeardBoard, Sessions},
     },
+    config::Trigger,
+    policy::{Finding, UnitId},
 };
 
 /// A unit as the thread knows it.
@@ -37,7 +42,29 @@ struct Unit {
     trigger: Trigger,
     /// The thread may act by itself.
     armed: bool,
-    plan: Option<Plan>,
+    plan: Option<Arc<Plan>>,
+    /// When its addresses were last asked for; 0: never.
+    probed_ns: u64,
+    /// The verdict stands, and this was heard.
+    failed: Option<Finding>,
+}
+
+/// What is due at some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    /// The path with this place among the sessions.
+    Path(usize),
+    /// The witness with this index.
+    Witness(usize),
+    /// What the probes for a unit, sent at this time, have found.
+    Finding { unit: UnitId, sent_ns: u64 },
+}
+
+/// Whose request is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Asked {
+    Path(usize),
+    Witness(usize),
 }
 
 /// How often the thread ran late since the last report of it.
@@ -76,16 +103,16 @@ impl Stalls {
 /// Everything that the thread owns.
 pub(super) struct Heartbeats {
     shared: Sessions,
-    addresses: Addresses,
-    netlink: BatchSocket,
-    nics: Nics,
+    board: HeardBoard,
+    means: Means,
+    worker: mpsc::Sender<Job>,
     sessions: Vec<Session>,
     units: BTreeMap<UnitId, Unit>,
-    /// When which session (by index) is due.
-    due: BinaryHeap<Reverse<(u64, usize)>>,
-    scheduling: Acquired,
-    /// Sessions of this tick by NIC, kept for its memory.
-    outgoing: Vec<(u32, usize)>,
+    witnesses: BTreeMap<usize, Witness>,
+    /// What is due when. An entry of a path or a witness counts if that is due then; there may be others.
+    due: BinaryHeap<Reverse<(u64, Due)>>,
+    /// Requests of this tick by NIC, kept for its memory.
+    outgoing: Vec<(u32, Asked)>,
     stalls: Stalls,
     inbox: mpsc::Receiver<Command>,
     wake: Arc<OwnedFd>,
@@ -95,19 +122,20 @@ pub(super) struct Heartbeats {
 impl Heartbeats {
     pub(super) fn new(
         pins: &Pins,
+        worker: mpsc::Sender<Job>,
         inbox: mpsc::Receiver<Command>,
         wake: Arc<OwnedFd>,
         reports: UnboundedSender<Report>,
     ) -> anyhow::Result<Self> {
         Ok(Self {
             shared: Sessions::open(pins)?,
-            addresses: Addresses::open(pins)?,
-            netlink: BatchSocket::open()?,
-            nics: Nics::new()?,
+            board: HeardBoard::open(pins)?,
+            means: Means::open(pins)?,
+            worker,
             sessions: Vec::new(),
             units: BTreeMap::new(),
+            witnesses: BTreeMap::new(),
             due: BinaryHeap::new(),
-            scheduling: Acquired::none(),
             outgoing: Vec::new(),
             stalls: Stalls::default(),
             inbox,
@@ -116,8 +144,7 @@ impl Heartbeats {
         })
     }
 
-    pub(super) fn run(mut self, scheduling: Acquired) {
-        self.scheduling = scheduling;
+    pub(super) fn run(mut self) {
         while self.obey() {
             self.tick();
             self.sleep();
@@ -130,15 +157,11 @@ impl Heartbeats {
             match self.inbox.try_recv() {
                 Ok(Command::Stop) | Err(mpsc::TryRecvError::Disconnected) => return false,
                 Err(mpsc::TryRecvError::Empty) => return true,
-                Ok(Command::Nic { index, name }) => {
-                    if let Err(error) = self.nics.open(index, &name) {
-                        self.report(Report::NicFailed {
-                            name,
-                            error: error.to_string(),
-                        });
-                    }
+                Ok(Command::Nic { index, name }) => self.open_nic(index, name),
+                Ok(Command::NicGone { index }) => {
+                    self.means.nics.close(index);
+                    self.hand_over(Job::NicGone { index });
                 }
-                Ok(Command::NicGone { index }) => self.nics.close(index),
                 Ok(Command::Unit { unit, trigger }) => {
                     self.units
                         .entry(unit)
@@ -146,6 +169,8 @@ impl Heartbeats {
                             trigger,
                             armed: false,
                             plan: None,
+                            probed_ns: 0,
+                            failed: None,
                         })
                         .trigger = trigger;
                 }
@@ -153,104 +178,104 @@ impl Heartbeats {
                     self.units.remove(&unit);
                 }
                 Ok(Command::Watch(watch)) => self.watch(*watch),
-                Ok(Command::Unwatch(path)) => self.unwatch(path),
-                Ok(Command::Plan(plan)) => {
-                    if let Some(unit) = self.units.get_mut(&plan.unit) {
-                        unit.plan = Some(*plan);
-                    }
+                Ok(Command::Unwatch(path)) => {
+                    self.sessions.retain(|session| session.path != path);
+                    self.number_anew();
                 }
+                Ok(Command::Witness(watch)) => self.watch_witness(*watch),
+                Ok(Command::KeepWitnesses { count }) => {
+                    self.witnesses.split_off(&count);
+                }
+                Ok(Command::Plan(plan)) => self.prepare(plan),
                 Ok(Command::Arm { unit, armed }) => self.arm(unit, armed),
-                Ok(Command::TakeOver { unit, cause }) => {
-                    let done = self.take_over(unit, cause, clock::now(), 0);
-                    self.report_if_any(done);
+                Ok(Command::TakeOver {
+                    unit,
+                    cause,
+                    ordered_ns,
+                }) => {
+                    let deed = self.take_over(unit, cause, ordered_ns, 0);
+                    self.conclude(deed);
                 }
                 Ok(Command::Interval { shortest, answer }) => {
-                    self.scheduling = scheduling::acquire(shortest);
-                    let _ = answer.send(self.scheduling.scheduling());
-                }
-                Ok(Command::Answer(answer)) => {
                     // Whoever asked may have given up.
-                    let _ = answer.send(());
+                    let _ = answer.send(scheduling::acquire(shortest));
                 }
+                Ok(Command::Answer(answer)) => self.hand_over(Job::Answer(answer)),
+                Ok(Command::Probe { unit }) => self.probe(unit),
             }
         }
+    }
+
+    fn open_nic(&mut self, index: u32, name: String) {
+        if let Err(error) = self.means.nics.open(index, &name) {
+            self.report(Report::NicFailed {
+                name,
+                error: error.to_string(),
+            });
+            return;
+        }
+        self.hand_over(Job::Nic { index, name });
     }
 
     fn watch(&mut self, watch: Watch) {
-        if let Some(session) = self
-            .sessions
-            .iter_mut()
-            .find(|session| session.path == watch.path)
-        {
-            session.update(watch);
-            return;
-        }
-        let interval = watch.interval.as_nanos() as u64;
-        let index = self.sessions.len();
-        self.sessions.push(Session::new(watch, &self.shared));
-        self.outgoing.reserve(self.sessions.len());
-        // Sessions of one interval share their ticks, so that their frames leave together.
-        self.due
-            .push(Reverse(((clock::now() / interval + 1) * interval, index)));
-    }
-
-    fn unwatch(&mut self, path: PathId) {
-        let Some(gone) = self
+        let now = clock::now();
+        let known = self
             .sessions
             .iter()
-            .position(|session| session.path == path)
-        else {
-            return;
+            .position(|session| session.path == watch.path);
+        let index = match known {
+            Some(index) => {
+                if !self.sessions[index].update(watch, now) {
+                    return;
+                }
+                index
+            }
+            None => {
+                self.sessions.push(Session::new(watch, &self.shared, now));
+                self.outgoing
+                    .reserve(self.sessions.len() + self.witnesses.len());
+                self.sessions.len() - 1
+            }
         };
-        self.sessions.remove(gone);
-        // The others keep their times: a request in flight must not be judged early.
-        self.due = self
-            .due
-            .drain()
-            .filter_map(|Reverse((due, index))| match index.cmp(&gone) {
-                Ordering::Less => Some(Reverse((due, index))),
-                Ordering::Equal => None,
-                Ordering::Greater => Some(Reverse((due, index - 1))),
-            })
-            .collect();
+        self.due
+            .push(Reverse((self.sessions[index].due_ns, Due::Path(index))));
     }
 
-    fn arm(&mut self, unit: UnitId, armed: bool) {
-        let Some(known) = self.units.get_mut(&unit) else {
-            return;
-        };
-        known.armed = armed;
-        // The verdict may have come while the permission was on its way.
-        let done = self.act_on(unit, clock::now());
-        self.report_if_any(done);
+    /// The places of the sessions have moved.
+    fn number_anew(&mut self) {
+        self.due
+            .retain(|Reverse((_, due))| !matches!(due, Due::Path(_)));
+        for (index, session) in self.sessions.iter().enumerate() {
+            self.due.push(Reverse((session.due_ns, Due::Path(index))));
+        }
+        for unit in self.units.keys().copied().collect::<Vec<_>>() {
+            self.forget_verdict(unit);
+        }
     }
 
-    /// Judges and sends whatever is due.
+    fn prepare(&mut self, plan: Arc<Plan>) {
+        if let Some(unit) = self.units.get_mut(&plan.unit)
+            && let Some(old) = unit.plan.replace(plan)
+        {
+            self.hand_over(Job::Discard(old));
+        }
+    }
+
+    /// Does whatever is due.
     fn tick(&mut self) {
         let now = clock::now();
-        while let Some(Reverse((due, index))) = self
+        while let Some(Reverse((due_ns, due))) = self
             .due
             .peek()
             .copied()
-            .filter(|Reverse((due, _))| *due <= now)
+            .filter(|Reverse((due_ns, _))| *due_ns <= now)
         {
             self.due.pop();
-            let late_ns = now - due;
-            let session = &mut self.sessions[index];
-            if late_ns > session.interval_ns {
-                session.stalled(now);
-                self.stalls.note(late_ns);
+            match due {
+                Due::Path(index) => self.path_is_due(index, due_ns, now),
+                Due::Witness(index) => self.witness_is_due(index, due_ns),
+                Due::Finding { unit, sent_ns } => self.finding_is_due(unit, sent_ns),
             }
-            self.judge(index);
-            let session = &mut self.sessions[index];
-            session.next_request(&self.shared, clock::now());
-            self.outgoing.push((session.nic, index));
-            // Ticks that were slept through are not made up for: they would be a burst.
-            let pace = session.pace_ns(&self.shared);
-            let slowed = session.slowed(pace);
-            self.due
-                .push(Reverse((due + pace * (1 + late_ns / pace), index)));
-            self.report_if_any(slowed);
         }
         self.flush();
         if let Some(report) = self.stalls.due(now) {
@@ -258,131 +283,34 @@ impl Heartbeats {
         }
     }
 
-    fn judge(&mut self, index: usize) {
+    /// Judges the request of a path that is in flight, and makes the next one ready.
+    fn path_is_due(&mut self, index: usize, due_ns: u64, now: u64) {
+        let Some(session) = self.sessions.get_mut(index) else {
+            return;
+        };
+        if session.due_ns != due_ns {
+            return;
+        }
+        let late_ns = now - due_ns;
+        if late_ns > session.interval_ns {
+            session.stalled(now);
+            self.stalls.note(late_ns);
+        }
+        self.judge(index);
         let session = &mut self.sessions[index];
-        let nic = session.nic;
-        if let Some(change) = session.judge(&self.shared, || self.nics.has_carrier(nic)) {
-            self.changed(index, change);
-        }
+        session.next_request(&self.shared, clock::now());
+        // Ticks that were slept through are not made up for: they would be a burst.
+        let pace = session.pace_ns(&self.shared);
+        let slowed = session.slowed(pace);
+        session.due_ns = due_ns + pace * (1 + late_ns / pace);
+        self.due.push(Reverse((session.due_ns, Due::Path(index))));
+        self.outgoing.push((session.nic, Asked::Path(index)));
+        self.report_if_any(slowed);
     }
 
-    /// Acts on a change, and only then reports it.
-    fn changed(&mut self, index: usize, change: Change) {
-        let now = clock::now();
-        let session = &self.sessions[index];
-        let (path, unit) = (session.path, session.unit);
-        let last_reply_ns = session.last_reply_ns(&self.shared);
-        let done = if change.state == PathState::Down {
-            crate::fault::point("verdict:seen");
-            self.act_on(unit, now)
-        } else {
-            None
-        };
-        crate::fault::point_if(done.is_some(), "verdict:acted");
-        self.report(Report::Path {
-            path,
-            state: change.state,
-            missed: change.missed,
-            at_ns: now,
-            last_reply_ns,
-        });
-        crate::fault::point_if(done.is_some(), "verdict:half-reported");
-        self.report_if_any(done);
-    }
-
-    /// Takes a unit over if its verdict stands and the thread may.
-    fn act_on(&mut self, unit: UnitId, now: u64) -> Option<Report> {
-        let known = self.units.get(&unit)?;
-        let paths = self.sessions.iter().filter(|session| session.unit == unit);
-        if !known.armed
-            || verdict(known.trigger, paths.clone().map(Session::state)) != UnitVerdict::Failed
-        {
-            return None;
-        }
-        let last_reply_ns = paths
-            .map(|session| session.last_reply_ns(&self.shared))
-            .max()
-            .unwrap_or(0);
-        self.take_over(unit, Cause::Verdict, now, now.saturating_sub(last_reply_ns))
-    }
-
-    fn take_over(
-        &mut self,
-        unit: UnitId,
-        cause: Cause,
-        now: u64,
-        detect_ns: u64,
-    ) -> Option<Report> {
-        let known = self.units.get_mut(&unit)?;
-        known.armed = false;
-        let outcome = match known.plan.as_ref() {
-            Some(plan) => {
-                let _uninterrupted = plan.is_long().then(|| self.scheduling.uninterrupted());
-                plan.execute(now, &mut self.netlink, &mut self.addresses, &mut self.nics)
-            }
-            None => Outcome::unprepared(now),
-        };
-        Some(Report::TakenOver {
-            unit,
-            cause,
-            detect_ns,
-            outcome,
-        })
-    }
-
-    /// Sends what this tick made ready, by one system call a NIC as long as it takes everything.
-    fn flush(&mut self) {
-        self.outgoing.sort_unstable();
-        let mut start = 0;
-        while let Some(&(nic, _)) = self.outgoing.get(start) {
-            let end = start
-                + self.outgoing[start..]
-                    .iter()
-                    .take_while(|(other, _)| *other == nic)
-                    .count();
-            while start < end {
-                start = self.send(nic, start, end);
-            }
-        }
-        self.outgoing.clear();
-    }
-
-    /// Sends the frames from `start` to `end` of this tick, and says where to go on: behind the end, or behind a frame that
-    /// was refused.
-    fn send(&mut self, nic: u32, start: usize, end: usize) -> usize {
-        let batch = &self.outgoing[start..end];
-        let frames = batch.iter().map(|&(_, index)| self.sessions[index].frame());
-        let (sent, error) = self.nics.send_batch(nic, frames);
-        let Some(error) = error else { return end };
-        let refused = start + sent;
-        let dead = match error.raw_os_error() {
-            Some(libc::ENETDOWN | libc::ENXIO | libc::ENODEV) => true,
-            // A full queue, or no carrier: the kernel says the same of both.
-            Some(libc::ENOBUFS) => !self.nics.has_carrier(nic),
-            Some(_) | None => false,
-        };
-        // What has no room now has none for the frames behind it either.
-        let next = if dead || error.kind() == std::io::ErrorKind::WouldBlock {
-            end
-        } else {
-            refused + 1
-        };
-        for place in refused..next {
-            self.refused(place, dead);
-        }
-        next
-    }
-
-    /// A frame was not sent, so it cannot be missed. A NIC that is down or gone, or that refuses as often as would be a
-    /// verdict, isolates its paths.
-    fn refused(&mut self, place: usize, dead: bool) {
-        let index = self.outgoing[place].1;
-        self.sessions[index].not_sent(&self.shared);
-        if (dead || self.sessions[index].is_refused())
-            && let Some(change) = self.sessions[index].isolated(&self.shared)
-        {
-            self.changed(index, change);
-        }
+    /// Tells the worker. If it has died, the daemon notices and ends.
+    fn hand_over(&self, job: Job) {
+        let _ = self.worker.send(job);
     }
 
     /// Waits for the next tick or a command.

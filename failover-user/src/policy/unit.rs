@@ -63,13 +63,7 @@ impl Rules {
 
     /// Whether a program is configured for a hook.
     pub(super) fn has(&self, hook: Hook) -> bool {
-        match hook {
-            Hook::BeforeTakeover => self.hooks.before_takeover.is_some(),
-            Hook::AfterTakeover => self.hooks.after_takeover.is_some(),
-            Hook::BeforeFailback => self.hooks.before_failback.is_some(),
-            Hook::AfterFailback => self.hooks.after_failback.is_some(),
-            Hook::Notify => self.hooks.notify.is_some(),
-        }
+        self.hooks.program(hook).is_some()
     }
 }
 
@@ -285,7 +279,23 @@ impl Unit {
             {
                 return;
             }
-            UnitVerdict::Failed => return self.on_verdict(turn, On::Verdict, "", Fresh::Yes),
+            UnitVerdict::Failed => {
+                // The thread asks from the first miss on, which there was not when nothing, or not ours, had answered before.
+                let fresh = match from {
+                    State::Unknown | State::Isolated => Fresh::No,
+                    State::Healthy
+                    | State::Suspect
+                    | State::Failed
+                    | State::AwaitingApproval
+                    | State::TakingOver
+                    | State::TakenOver
+                    | State::FailingBack
+                    | State::Held
+                    | State::HeldElsewhere
+                    | State::Conflict => Fresh::Yes,
+                };
+                return self.on_verdict(turn, On::Verdict, "", fresh);
+            }
         };
         let cause = words::for_paths(self, from);
         if to == from {

@@ -69,6 +69,7 @@ impl Daemon {
         errors.keep(self.monitor.schedule_for(shortest).await);
         let held = errors.keep(self.maps.addresses.all()).unwrap_or_default();
         errors.keep(self.renumber(order, &held));
+        errors.keep(self.listen());
         errors.keep(self.write_settings());
         errors.keep(self.rewrite_nics());
         errors.keep(self.release_nics(&before, &held).await);

@@ -1,0 +1,196 @@
+//! From a miss to the verdict, and from the verdict to the takeover.
+
+use super::{Heartbeats, asking::Link};
+use crate::{
+    monitor::{
+        Outcome, Report, clock,
+        finding::finding,
+        session::{Change, Session},
+        worker::{Job, Order},
+    },
+    policy::{
+        Cause, Finding, UnitId,
+        trigger::{UnitVerdict, verdict},
+    },
+};
+
+/// What a takeover has come to.
+pub(super) enum Deed {
+    /// It was carried out.
+    Done(Report),
+    /// It is for the worker.
+    Long(Order),
+}
+
+impl Heartbeats {
+    pub(super) fn judge(&mut self, index: usize) {
+        let session = &self.sessions[index];
+        let nic = session.nic;
+        if session.lacks_answer(&self.shared) {
+            self.look_at_witnesses(nic);
+        }
+        let link = Link {
+            nic,
+            nics: &self.means.nics,
+            witnesses: &self.witnesses,
+        };
+        let session = &mut self.sessions[index];
+        let judged = session.judge(&self.shared, &link);
+        if judged.first_miss {
+            let unit = session.unit;
+            self.ask_around(unit);
+        }
+        if let Some(change) = judged.change {
+            self.changed(index, change);
+        }
+        if judged.first_miss || judged.change.is_some() {
+            self.hurry_witnesses(nic);
+        }
+    }
+
+    /// Acts on a change, and only then reports it.
+    pub(super) fn changed(&mut self, index: usize, change: Change) {
+        let now = clock::now();
+        let session = &self.sessions[index];
+        let (path, unit) = (session.path, session.unit);
+        let last_reply_ns = session.last_reply_ns(&self.shared);
+        let heard = self.new_verdict(unit);
+        crate::fault::point_if(heard.is_some(), "verdict:seen");
+        let deed = self.act_on(unit, now);
+        crate::fault::point_if(deed.is_some(), "verdict:acted");
+        if let Some(finding) = heard {
+            self.report(Report::Heard { unit, finding });
+        }
+        self.report(Report::Path {
+            path,
+            state: change.state,
+            missed: change.missed,
+            at_ns: now,
+            last_reply_ns,
+        });
+        crate::fault::point_if(deed.is_some(), "verdict:half-reported");
+        self.conclude(deed);
+    }
+
+    fn verdict(&self, unit: UnitId) -> UnitVerdict {
+        let paths = self.sessions.iter().filter(|session| session.unit == unit);
+        match self.units.get(&unit) {
+            Some(known) => verdict(known.trigger, paths.map(Session::state)),
+            None => UnitVerdict::Unknown,
+        }
+    }
+
+    /// What was heard, if the verdict on a unit has just come to stand.
+    fn new_verdict(&mut self, unit: UnitId) -> Option<Finding> {
+        if self.verdict(unit) != UnitVerdict::Failed {
+            self.units.get_mut(&unit)?.failed = None;
+            return None;
+        }
+        let known = self.units.get(&unit)?;
+        if known.failed.is_some() {
+            return None;
+        }
+        let finding = self.heard_since(unit, known.probed_ns);
+        self.units.get_mut(&unit)?.failed = Some(finding.clone());
+        Some(finding)
+    }
+
+    /// The verdict on a unit may have lost what it was based on.
+    pub(super) fn forget_verdict(&mut self, unit: UnitId) {
+        if self.verdict(unit) != UnitVerdict::Failed
+            && let Some(known) = self.units.get_mut(&unit)
+        {
+            known.failed = None;
+        }
+    }
+
+    /// What ARP has said of a unit's addresses since they were asked for.
+    pub(super) fn heard_since(&self, unit: UnitId, sent_ns: u64) -> Finding {
+        if sent_ns == 0 {
+            // They were not asked for, and what was heard whenever is no answer.
+            return Finding::Silent;
+        }
+        let plan = self.units.get(&unit).and_then(|known| known.plan.as_ref());
+        plan.map_or(Finding::Silent, |plan| {
+            finding(&plan.probes, &plan.source_macs, sent_ns, |slot| {
+                self.board.get(slot)
+            })
+        })
+    }
+
+    pub(super) fn arm(&mut self, unit: UnitId, armed: bool) {
+        let Some(known) = self.units.get_mut(&unit) else {
+            return;
+        };
+        known.armed = armed;
+        // The verdict may have come while the permission was on its way.
+        let deed = self.act_on(unit, clock::now());
+        self.conclude(deed);
+    }
+
+    /// Takes a unit over if its verdict stands and the thread may.
+    fn act_on(&mut self, unit: UnitId, now: u64) -> Option<Deed> {
+        let known = self.units.get(&unit)?;
+        let finding = known.failed.as_ref()?;
+        let allowed = known
+            .plan
+            .as_ref()
+            .is_none_or(|plan| finding.allows(plan.l2_alive));
+        if !known.armed || !allowed {
+            return None;
+        }
+        let paths = self.sessions.iter().filter(|session| session.unit == unit);
+        let last_reply_ns = paths
+            .map(|session| session.last_reply_ns(&self.shared))
+            .max()
+            .unwrap_or(0);
+        self.take_over(unit, Cause::Verdict, now, now.saturating_sub(last_reply_ns))
+    }
+
+    /// Takes a unit over: a short plan now, a long one by the worker, once [`Self::conclude`] has said so.
+    pub(super) fn take_over(
+        &mut self,
+        unit: UnitId,
+        cause: Cause,
+        ordered_ns: u64,
+        detect_ns: u64,
+    ) -> Option<Deed> {
+        let now = clock::now();
+        let known = self.units.get_mut(&unit)?;
+        known.armed = false;
+        let outcome = match known.plan.as_ref() {
+            Some(plan) if plan.is_long() => {
+                return Some(Deed::Long(Order {
+                    plan: plan.clone(),
+                    cause,
+                    ordered_ns,
+                    decided_ns: now,
+                    detect_ns,
+                }));
+            }
+            Some(plan) => plan.execute(now, &mut self.means),
+            None => Outcome::unprepared(now),
+        };
+        Some(Deed::Done(Report::TakenOver {
+            unit,
+            cause,
+            detect_ns,
+            outcome,
+        }))
+    }
+
+    /// Reports a takeover, and has a long one carried out. In this order, so that its end is not reported before its begin.
+    pub(super) fn conclude(&self, deed: Option<Deed>) {
+        match deed {
+            Some(Deed::Done(report)) => self.report(report),
+            Some(Deed::Long(order)) => {
+                self.report(Report::Began {
+                    unit: order.plan.unit,
+                    cause: order.cause,
+                });
+                self.hand_over(Job::TakeOver(order));
+            }
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What the thread is told to watch.
+
+use std::{
+    net::Ipv4Addr,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use super::frames;
+use crate::policy::{PathId, UnitId};
+
+/// What is sent on a path, and how it is judged.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    /// Which path.
+    pub path: PathId,
+    /// Which unit it belongs to.
+    pub unit: UnitId,
+    /// Its session number.
+    pub session: u16,
+    /// The NIC that requests leave by (ifindex).
+    pub nic: u32,
+    /// Time between two requests; also the timeout of each.
+    pub interval: Duration,
+    /// Misses in a row that make a verdict.
+    pub misses: u32,
+    /// It had answered an earlier daemon a moment ago: its silence is a failure.
+    pub remembered: bool,
+    /// The request.
+    pub request: Request,
+    /// Where the thread counts.
+    pub stats: Arc<PathStats>,
+}
+
+/// A request to be sent again and again.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// S-BFD.
+    Sbfd(frames::SbfdRequest),
+    /// ICMP echo.
+    Icmp(frames::EchoRequest),
+}
+
+/// How a witness is asked.
+#[derive(Clone, Debug)]
+pub struct WitnessWatch {
+    /// Index into `Config::witnesses`.
+    pub index: usize,
+    /// Who it is.
+    pub address: Ipv4Addr,
+    /// The NIC that it vouches for, and by which it is asked (ifindex).
+    pub nic: u32,
+    /// The request; `None` as long as the witness cannot be asked, which counts like a request without an answer.
+    pub request: Option<WitnessRequest>,
+}
+
+/// A request to a witness.
+#[derive(Clone, Debug)]
+pub enum WitnessRequest {
+    /// ICMP echo, measured in the kernel like a path's.
+    Icmp {
+        /// Its session number.
+        session: u16,
+        /// The request.
+        request: frames::EchoRequest,
+    },
+    /// An ARP request, answered if anything is heard of the address.
+    Arp {
+        /// The address's slot among those that are listened for.
+        slot: u32,
+        /// The request.
+        frame: Bytes,
+    },
+}
+
+/// What the thread counts on a path. One writer, any number of readers.
+#[derive(Debug, Default)]
+pub struct PathStats {
+    /// Requests sent.
+    pub sent: AtomicU64,
+    /// Requests without a reply in time.
+    pub missed: AtomicU64,
+    /// Misses in a row, now.
+    pub missed_in_a_row: AtomicU32,
+    /// How often one miss more would have been a verdict.
+    pub near_misses: AtomicU64,
+}
+
+impl PathStats {
+    /// Misses in a row, now.
+    pub fn missed_in_a_row(&self) -> u32 {
+        self.missed_in_a_row.load(Relaxed)
+    }
+}
