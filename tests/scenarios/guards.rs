@@ -69,7 +69,7 @@ fn a_takeover_of_a_thousand_addresses_delays_no_heartbeat_of_another_source() {
     wait_for_state(&daemon, "web1", "healthy");
     wait_for_state(&daemon, "web2", "healthy");
     let wire = Capture::on_wire(&nics[0]);
-    wire.wait_for(PATIENCE, "a heartbeat", |frame| is_heartbeat(frame));
+    wire.wait_for(PATIENCE, "a heartbeat", is_heartbeat);
 
     let pulled = first_nic.pull();
     wait_for_state(&daemon, "web1", "taken-over");
