@@ -49,7 +49,10 @@ fn either(one: Testimony, other: Testimony) -> Testimony {
 }
 
 impl Heartbeats {
-    /// Asks for a unit's addresses, unless that was done just now: then what is heard since counts.
+    /// Asks for a unit's addresses at its first miss, unless that was done just now: then what is heard since counts.
+    ///
+    /// Whoever has them has until the verdict to answer. Where the first miss is the verdict (`misses = 1`) that is no time
+    /// at all: only a rival that has probed before is heard of.
     pub(super) fn ask_around(&mut self, unit: UnitId) {
         let now = clock::now();
         let recently = self
