@@ -120,6 +120,20 @@ pub enum Verb {
     /// Sources that are unchanged are not disturbed. A file with a mistake changes nothing. SIGHUP does the same.
     #[command(after_help = "Example:\n  failover check -c /etc/failover.toml && failover reload")]
     Reload,
+    /// Do nothing about a source by itself: no takeover, no prompt, no automatic failback
+    ///
+    /// It outlives a restart of the daemon. Commands by hand are still carried out.
+    #[command(after_help = "Example:\n  failover hold web1")]
+    Hold {
+        /// Name of the source
+        source: String,
+    },
+    /// End a hold, or monitor a source again after `failback --stop-monitoring`
+    #[command(after_help = "Example:\n  failover resume web1")]
+    Resume {
+        /// Name of the source
+        source: String,
+    },
     /// End the daemon
     #[command(after_help = "Examples:\n  failover stop\n  failover stop --release")]
     Stop {

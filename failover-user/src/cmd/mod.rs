@@ -38,6 +38,8 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             yes,
             stop_monitoring,
         } => failback::run(&socket, source, yes, stop_monitoring)?,
+        Verb::Hold { source } => answer::run(&socket, &Request::Hold { source })?,
+        Verb::Resume { source } => answer::run(&socket, &Request::Resume { source })?,
         Verb::Reload => return reload::run(&socket),
         Verb::Stop {
             release,

@@ -2,6 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use failover_ebpf::abi::held;
+
 use super::{Daemon, layout};
 use crate::{
     config::Deliver,
@@ -28,9 +30,44 @@ impl Daemon {
                 self.readdressed(index, |addresses| {
                     addresses.retain(|address| *address != (ip, prefix));
                 });
+                self.put_back(index, ip, prefix)?;
                 self.on_own_address(ip, prefix).await
             }
         }
+    }
+
+    /// A held address that somebody has removed by hand is put back, and people are told.
+    fn put_back(&mut self, index: u32, ip: Ipv4Addr, prefix: u8) -> anyhow::Result<()> {
+        let path = layout::addresses(&self.config)
+            .find(|(_, address)| address.ip == ip)
+            .map(|(path, _)| path);
+        let (Some(path), 32) = (path, prefix) else {
+            return Ok(());
+        };
+        let unit = layout::unit_of(&self.config, path);
+        let holds = matches!(
+            self.policy.state(unit),
+            Some(State::TakenOver | State::Conflict)
+        );
+        let here = self
+            .maps
+            .addresses
+            .get(ip)?
+            .is_some_and(|held| held.nic == index && held.mode == held::LOCAL);
+        // A NIC that is gone takes its addresses with it, and gets them again when it is back.
+        let Some(link) = self.network.by_index(index) else {
+            return Ok(());
+        };
+        if holds && here {
+            let nic = link.name.clone();
+            self.record(
+                Some(unit),
+                "put-back",
+                serde_json::json!({ "address": ip.to_string(), "nic": nic }),
+            );
+            self.monitor.take_over(unit, Cause::Adopted);
+        }
+        Ok(())
     }
 
     fn readdressed(&mut self, index: u32, change: impl FnOnce(&mut Vec<(Ipv4Addr, u8)>)) {
@@ -90,7 +127,12 @@ impl Daemon {
         for unit in self.policy.units().collect::<Vec<_>>() {
             let uses = layout::addresses_of(&self.config, unit)
                 .any(|(_, address)| address.target_nic == link.name);
-            if uses && self.policy.state(unit) == Some(State::TakenOver) {
+            if uses
+                && matches!(
+                    self.policy.state(unit),
+                    Some(State::TakenOver | State::Conflict)
+                )
+            {
                 self.monitor.take_over(unit, Cause::Adopted);
             }
         }

@@ -31,6 +31,8 @@ struct Done {
     held: usize,
     longest_ns: u64,
     error: Option<String>,
+    /// A hook has prevented the failback.
+    prevented: bool,
 }
 
 fn failure(kind: FailureKind, message: impl Into<String>) -> Reply {
@@ -68,14 +70,8 @@ impl Daemon {
                 self.begin(&source, None, Command::Decline, reply);
                 return;
             }
-            Request::Hold { source } => {
-                self.begin(&source, None, Command::Hold, reply);
-                return;
-            }
-            Request::Resume { source } => {
-                self.begin(&source, None, Command::Resume, reply);
-                return;
-            }
+            Request::Hold { source } => return self.begin_hold(&source, Command::Hold, reply),
+            Request::Resume { source } => return self.begin_resume(&source, reply),
             Request::Reload => return self.begin_reload(Asker::Command(reply)),
             Request::Stop { release } => return self.begin_end(release, reply),
         };
@@ -143,6 +139,76 @@ impl Daemon {
         }
     }
 
+    /// `hold` and `resume` are answered when they are on the disk: what is done by itself must not come back with a restart.
+    fn begin_hold(&mut self, name: &str, command: Command, reply: oneshot::Sender<Reply>) {
+        let (_, units) = match self.addressed(name, None) {
+            Ok(addressed) => addressed,
+            Err(wrong) => return answer(reply, *wrong),
+        };
+        let mut refusal = None;
+        let mut taken = false;
+        for unit in units {
+            match self.try_feed(Input::Command { unit, command }) {
+                Ok(()) => taken = true,
+                Err(refused) => refusal = Some(refused.to_string()),
+            }
+        }
+        match refusal {
+            Some(refusal) if !taken => answer(reply, failure(FailureKind::Refused, refusal)),
+            Some(_) | None => self.answer_when_kept(
+                match command {
+                    Command::Hold => {
+                        format!("{name} is on hold: nothing is done about it until `failover resume {name}`")
+                    }
+                    _ => format!("{name} is protected again"),
+                },
+                reply,
+            ),
+        }
+    }
+
+    /// The end of a hold, or of `failback --stop-monitoring`.
+    fn begin_resume(&mut self, name: &str, reply: oneshot::Sender<Reply>) {
+        let source = match self.find(name) {
+            Ok(source) => source,
+            Err(unknown) => return answer(reply, *unknown),
+        };
+        if !self.unmonitored.remove(&source) {
+            return self.begin_hold(name, Command::Resume, reply);
+        }
+        for unit in layout::units_of(&self.config, source, None) {
+            if self.policy.on_hold(unit)
+                && let Err(refused) = self.try_feed(Input::Command {
+                    unit,
+                    command: Command::Resume,
+                })
+            {
+                tracing::warn!(reason = %refused, "the hold goes on");
+            }
+        }
+        self.remember();
+        if let Err(error) = self.watch_all() {
+            return answer(reply, failure(FailureKind::Failed, format!("{error:#}")));
+        }
+        self.answer_when_kept(format!("{name} is monitored again"), reply);
+    }
+
+    /// Answers once the memory is on the disk; a daemon that cannot write says so.
+    fn answer_when_kept(&self, text: String, reply: oneshot::Sender<Reply>) {
+        let settled = self.store.settled();
+        tokio::spawn(async move {
+            let text = match settled.await {
+                Ok(()) => text,
+                Err(error) => {
+                    format!(
+                        "{text}; but a restart will not know of it, because the state directory cannot be written: {error}"
+                    )
+                }
+            };
+            answer(reply, Reply::Done(text));
+        });
+    }
+
     fn stop_monitoring(&mut self, source: usize) {
         self.unmonitored.insert(source);
         let paths: Vec<_> = layout::paths(&self.config)
@@ -159,6 +225,7 @@ impl Daemon {
                 missed: 0,
             });
         }
+        self.remember();
     }
 
     /// Gives a command to every unit that it is for. It is done by those that take it; refused, and `false`, if none does.
@@ -294,6 +361,17 @@ impl Daemon {
         self.answer_finished();
     }
 
+    /// The addresses of a unit stay here.
+    pub(super) fn failback_prevented(&mut self, unit: UnitId, cause: &str) {
+        for waiting in &mut self.waiting {
+            if waiting.command == Command::Failback && waiting.units.remove(&unit) {
+                waiting.done.prevented = true;
+                waiting.done.error = Some(cause.to_owned());
+            }
+        }
+        self.answer_finished();
+    }
+
     fn answer_finished(&mut self) {
         for place in (0..self.waiting.len()).rev() {
             if self.waiting[place].units.is_empty() && !self.waiting[place].being_given {
@@ -339,6 +417,7 @@ fn outcome(name: &str, waiting: &Waiting) -> Reply {
         held,
         longest_ns,
         error,
+        prevented,
     } = &waiting.done;
     let takes = matches!(waiting.command, Command::Takeover | Command::Approve);
     match (takes, error) {
@@ -361,6 +440,10 @@ fn outcome(name: &str, waiting: &Waiting) -> Reply {
                 "{name} is taken over: {held} {plural} in {took:.1?}"
             ))
         }
+        (false, Some(error)) if *prevented => failure(
+            FailureKind::Failed,
+            format!("{name} was not given back: {error}"),
+        ),
         (false, Some(error)) => failure(
             FailureKind::Failed,
             format!("{name} is given back, but: {error}"),

@@ -197,6 +197,7 @@ impl Daemon {
         self.recall(memories)?;
         self.adopt(held).await?;
         self.resolve(false).await;
+        crate::fault::point("start:unwatched");
         self.watch_all()
     }
 

@@ -69,6 +69,15 @@ impl Daemon {
             "transition",
             json!({ "from": from, "to": to, "cause": cause }),
         );
+        // Whoever waits for a takeover or a failback is told that it does not happen.
+        match (from, to) {
+            (State::TakingOver, State::TakenOver) => {}
+            (State::TakingOver, _) => self.settle_takeover(unit, 0, 0, Some(cause)),
+            (State::FailingBack, State::TakenOver) => {
+                self.failback_prevented(unit, cause);
+            }
+            _ => {}
+        }
     }
 
     /// Records an event, of a unit's source if one is given. `fields` is an object.

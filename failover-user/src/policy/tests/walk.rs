@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{bench::word, world::World};
 use crate::policy::{replay::replay, table::TABLE};
 
-const HISTORIES: u64 = 5000;
+const HISTORIES: u64 = 10_000;
 const INPUTS: usize = 200;
 
 /// Prints what led to a failure.

@@ -162,7 +162,7 @@ impl World {
         let index = self.rng.random_range(0..self.paths.len());
         let (path, state) = self.paths[index];
         let next: &[_] = match state {
-            Unknown => &[Up, Up, Isolated],
+            Unknown => &[Up, Up, Up, Isolated, Missing, Down],
             Up => &[Missing, Missing, Missing, Down, Isolated, Unknown],
             Missing => &[Up, Up, Down, Down, Down, Isolated, Unknown],
             Down => &[Up, Up, Up, Isolated, Down, Unknown],
