@@ -9,6 +9,7 @@ pub mod frames;
 pub mod judge;
 pub mod nics;
 mod plan;
+pub mod rehearsal;
 pub mod scheduling;
 mod session;
 mod thread;

@@ -12,7 +12,7 @@ const EARLY: [Duration; 3] = [
 ];
 
 /// The schedule of one takeover.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Announcements {
     start: Now,
     every: Duration,

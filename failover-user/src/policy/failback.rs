@@ -27,7 +27,7 @@ pub const GRACE: Duration = Duration::from_millis(200);
 pub const DRAIN: Duration = Duration::from_secs(3);
 
 /// A failback that is under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct GivingBack {
     step: Step,
     /// What went wrong so far.

@@ -12,7 +12,7 @@ use crate::config::{Source, Trigger};
 ///
 /// Carrying an action out leads to an input (see [`Action`]). [`Action::TakeOver`] for a unit that is held already (the
 /// thread acted in the same moment) has to be answered like one that succeeded, and change nothing.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Policy {
     units: BTreeMap<UnitId, Unit>,
     /// Name and trigger of each source, by index.

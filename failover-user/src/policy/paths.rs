@@ -9,7 +9,7 @@ use super::{
 use crate::config::{self, Trigger};
 
 /// One path of a unit.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Path {
     /// Index into `Source::paths`.
     pub(super) index: usize,
@@ -57,7 +57,7 @@ impl Path {
 }
 
 /// The paths of a unit.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Paths {
     pub(super) list: Vec<Path>,
     trigger: Trigger,

@@ -22,7 +22,7 @@ pub const THREAD_WAIT: Duration = Duration::from_millis(250);
 const RECHECK: Duration = Duration::from_millis(500);
 
 /// The addresses are held.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Holding {
     announcements: Announcements,
     /// The source has failed before or since: an administrator may also have taken over from one that answers, for work on

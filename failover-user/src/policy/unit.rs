@@ -19,14 +19,14 @@ pub(super) fn nanos(duration: Duration) -> Now {
 }
 
 /// One call of [`super::Policy::handle`]: when it is, and what it leads to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Turn {
     pub(super) now: Now,
     pub(super) actions: Vec<Action>,
 }
 
 /// The configuration's rules for a unit.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Rules {
     pub(super) misses: u32,
     pub(super) on_failure: OnFailure,
@@ -38,7 +38,7 @@ pub(super) struct Rules {
 }
 
 /// What is under way, beyond the state.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Phase {
     /// Nothing: every state but the three below.
     Idle,
@@ -56,7 +56,7 @@ pub(super) enum Phase {
 }
 
 /// A unit.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Unit {
     pub(super) id: UnitId,
     /// How it is called in texts: the source's name, with the path's index if it is one.
