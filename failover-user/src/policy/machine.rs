@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Action, Input, Now, PathId, Refused, State, UnitId,
+    Action, Input, Now, PathId, PathState, Refused, State, UnitId,
     unit::{Turn, Unit},
 };
 use crate::config::{Source, Trigger};
@@ -154,6 +154,33 @@ impl Policy {
             )
             | None => false,
         }
+    }
+
+    /// Forgets every other unit.
+    pub(super) fn retain(&mut self, unit: UnitId) {
+        self.units.retain(|id, _| *id == unit);
+    }
+
+    /// How many misses make a verdict on a unit, and its paths that may still miss: index, and misses so far. Those behind a
+    /// dead link of our own and those that are down have said what they can.
+    pub(super) fn judged(&self, unit: UnitId) -> Option<(u32, Vec<(usize, u32)>)> {
+        let unit = self.units.get(&unit)?;
+        let open = unit.paths.list.iter().filter(|path| match path.state() {
+            PathState::Unknown | PathState::Up | PathState::Missing => true,
+            PathState::Down | PathState::Isolated => false,
+        });
+        let open = open.map(|path| (path.index, path.missed));
+        Some((unit.rules.misses, open.collect()))
+    }
+
+    /// Whether the heartbeat thread may take a unit over by itself.
+    pub(super) fn is_armed(&self, unit: UnitId) -> bool {
+        self.units.get(&unit).is_some_and(|unit| unit.armed)
+    }
+
+    /// How many addresses a unit has.
+    pub(super) fn addresses(&self, unit: UnitId) -> usize {
+        self.units.get(&unit).map_or(0, |unit| unit.rules.addresses)
     }
 
     fn no_such_unit(&self, id: UnitId) -> Refused {

@@ -8,10 +8,12 @@
 //! - [`machine`]: [`Policy`], the front: finds the unit, and hands the input to it.
 //! - `unit`: one unit and the transitions that follow from its paths; `takeover`, `failback`, `announce` and
 //!   `commands` are its other halves, `words` what a person reads.
+//! - [`drill`]: what would be decided if a source failed now.
 //! - [`replay`]: a recorded history, run again.
 
 mod announce;
 mod commands;
+pub mod drill;
 mod failback;
 pub mod machine;
 mod paths;

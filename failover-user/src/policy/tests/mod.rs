@@ -4,6 +4,7 @@ mod adopting;
 mod asking;
 mod automatic;
 mod bench;
+mod drilling;
 mod giving_back;
 mod holding;
 mod isolation;
