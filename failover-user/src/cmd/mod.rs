@@ -3,6 +3,7 @@
 mod answer;
 mod ask;
 pub mod check;
+mod drill;
 mod events;
 pub mod exit;
 mod failback;
@@ -37,6 +38,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             yes,
             stop_monitoring,
         } => failback::run(&socket, source, yes, stop_monitoring)?,
+        Verb::Drill { source, json } => return drill::run(&socket, source, json),
         Verb::Stop {
             release,
             hand_over: _,

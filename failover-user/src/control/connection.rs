@@ -72,6 +72,7 @@ pub(super) async fn serve(stream: UnixStream, shared: Shared) -> Result<(), Ende
                 | Request::Failback { .. }
                 | Request::Approve { .. }
                 | Request::Decline { .. }
+                | Request::Drill { .. }
                 | Request::Stop { .. }),
             ) => write(&mut writer, &ask(&shared.calls, request).await, patience).await?,
             Err(problem) => {

@@ -33,7 +33,7 @@ struct Done {
     error: Option<String>,
 }
 
-fn failure(kind: FailureKind, message: impl Into<String>) -> Reply {
+pub(super) fn failure(kind: FailureKind, message: impl Into<String>) -> Reply {
     Reply::Error(Failure {
         kind,
         message: message.into(),
@@ -68,6 +68,7 @@ impl Daemon {
                 self.begin(&source, None, Command::Decline, reply);
                 return;
             }
+            Request::Drill { source } => return self.begin_drill(&source, reply),
             Request::Stop { release } => return self.begin_end(release, reply),
         };
         answer(reply, now);
@@ -82,7 +83,7 @@ impl Daemon {
     }
 
     /// Index of a source.
-    fn find(&self, name: &str) -> Result<usize, Box<Reply>> {
+    pub(super) fn find(&self, name: &str) -> Result<usize, Box<Reply>> {
         self.config
             .sources
             .iter()

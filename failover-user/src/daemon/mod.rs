@@ -7,6 +7,7 @@
 mod actions;
 mod changes;
 mod commands;
+mod drill;
 mod end;
 mod forwarding;
 mod layout;
@@ -30,6 +31,7 @@ use anyhow::{Context as _, bail};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, watch},
+    task::JoinHandle,
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
@@ -96,6 +98,8 @@ struct Daemon {
     events: EventLog,
     /// Commands whose answer waits for the heartbeat thread or for a step of a failback.
     waiting: Vec<commands::Waiting>,
+    /// Drills by source, the latest of each.
+    drills: BTreeMap<usize, JoinHandle<()>>,
     /// The end has been asked for.
     ending: Option<end::Ending>,
     started: String,

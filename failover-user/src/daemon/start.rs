@@ -87,6 +87,7 @@ impl Daemon {
             told,
             events,
             waiting: Vec::new(),
+            drills: BTreeMap::new(),
             ending: None,
             started: timestamp(),
             config,

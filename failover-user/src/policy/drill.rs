@@ -9,6 +9,15 @@ use super::{Action, Cause, Command, Input, Now, PathId, PathState, Policy, State
 /// Waits of a copy that are ended before its decision counts as final: more than any decision has.
 const WAITS: usize = 32;
 
+/// What is taken for granted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Assumed {
+    /// Addresses that would be held after a takeover.
+    pub held: usize,
+    /// Why not all of them.
+    pub error: Option<String>,
+}
+
 /// What would be decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
@@ -38,24 +47,25 @@ impl Decision {
 
 /// Every path of `unit` falls silent at `now`, except those behind a dead link of our own, of which nothing can be heard.
 /// `None`: no such unit.
-pub fn decide(policy: &Policy, unit: UnitId, now: Now) -> Option<Decision> {
-    let mut copy = Copy::new(policy, unit, now)?;
+pub fn decide(policy: &Policy, unit: UnitId, assumed: &Assumed, now: Now) -> Option<Decision> {
+    let mut copy = Copy::new(policy, unit, assumed, now)?;
     copy.fall_silent();
     copy.come_to_rest();
     Some(copy.decision)
 }
 
 /// The copy that is told stories.
-struct Copy {
+struct Copy<'a> {
     policy: Policy,
+    assumed: &'a Assumed,
     unit: UnitId,
     now: Now,
     decision: Decision,
 }
 
-impl Copy {
+impl<'a> Copy<'a> {
     /// With this unit alone: what others decide does not matter.
-    fn new(policy: &Policy, unit: UnitId, now: Now) -> Option<Self> {
+    fn new(policy: &Policy, unit: UnitId, assumed: &'a Assumed, now: Now) -> Option<Self> {
         let mut policy = policy.clone();
         policy.retain(unit);
         let first = Step {
@@ -64,6 +74,7 @@ impl Copy {
         };
         Some(Self {
             policy,
+            assumed,
             unit,
             now,
             decision: Decision {
@@ -159,13 +170,13 @@ impl Copy {
         }
     }
 
-    /// Every address is held.
+    /// The result of a takeover.
     fn taken(&self, cause: Cause) -> Input {
         Input::TakeoverDone {
             unit: self.unit,
             cause,
-            held: self.policy.addresses(self.unit),
-            error: None,
+            held: self.assumed.held,
+            error: self.assumed.error.clone(),
         }
     }
 

@@ -178,11 +178,6 @@ impl Policy {
         self.units.get(&unit).is_some_and(|unit| unit.armed)
     }
 
-    /// How many addresses a unit has.
-    pub(super) fn addresses(&self, unit: UnitId) -> usize {
-        self.units.get(&unit).map_or(0, |unit| unit.rules.addresses)
-    }
-
     fn no_such_unit(&self, id: UnitId) -> Refused {
         let Some((name, trigger)) = self.sources.get(id.source) else {
             return Refused(format!(

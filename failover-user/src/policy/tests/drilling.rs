@@ -7,7 +7,7 @@ use crate::{
         Cause, Command,
         PathState::*,
         Policy, State,
-        drill::{Decision, decide},
+        drill::{Assumed, Decision, decide},
         table,
     },
 };
@@ -16,8 +16,16 @@ fn ask(source: &mut Source) {
     source.on_failure = OnFailure::Ask;
 }
 
+/// Every address can be taken.
+fn well() -> Assumed {
+    Assumed {
+        held: 2,
+        error: None,
+    }
+}
+
 fn drill(bench: &Bench) -> Decision {
-    decide(&bench.policy, bench.unit, bench.now).unwrap()
+    decide(&bench.policy, bench.unit, &well(), bench.now).unwrap()
 }
 
 fn states(decision: &Decision) -> Vec<&'static str> {
@@ -130,7 +138,7 @@ fn a_unit_is_drilled_for_itself() {
     bench.path(1, Down);
     let units: Vec<_> = bench.policy.units().collect();
 
-    let first = decide(&bench.policy, units[0], bench.now).unwrap();
+    let first = decide(&bench.policy, units[0], &well(), bench.now).unwrap();
 
     assert!(first.takes_over());
     assert_eq!(
@@ -159,4 +167,24 @@ fn the_policy_hears_nothing_of_it() {
         );
         assert_eq!(drilled.pass(10_000), other.pass(10_000));
     }
+}
+
+#[test]
+fn a_takeover_that_cannot_take_anything_is_foretold() {
+    let bench = Bench::healthy(1, |_| {});
+    let assumed = Assumed {
+        held: 0,
+        error: Some("there is no NIC ens3".to_owned()),
+    };
+
+    let decision = decide(&bench.policy, bench.unit, &assumed, bench.now).unwrap();
+
+    let last = decision.steps.last().unwrap();
+    assert!(!decision.takes_over());
+    assert_eq!(last.state, State::Failed);
+    assert!(
+        last.cause.contains("there is no NIC ens3"),
+        "{}",
+        last.cause
+    );
 }
