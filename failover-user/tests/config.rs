@@ -11,9 +11,12 @@ use std::{
 
 use failover_user::{
     cmd,
-    config::{self, HostFacts, Problems, Style},
+    config::{self, Hooks, HostFacts, L2Alive, OnConflict, Problems, ProgramFacts, Style},
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
+
+#[path = "config/guards.rs"]
+mod guards;
 
 fn directory(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -41,7 +44,7 @@ fn host() -> HostFacts {
     let nic = |name: &str, addresses: &[(Ipv4Addr, u8)]| {
         (name.to_owned(), name == "lo", addresses.to_vec())
     };
-    HostFacts::from_links(
+    let mut facts = HostFacts::from_links(
         [
             nic("lo", &[(Ipv4Addr::LOCALHOST, 8)]),
             nic("ens1", &[(Ipv4Addr::new(10, 0, 0, 2), 24)]),
@@ -49,7 +52,22 @@ fn host() -> HostFacts {
             nic("ens3", &[]),
         ],
         [],
-    )
+    );
+    facts.programs = [
+        ("/usr/local/bin/fence", ProgramFacts::Executable),
+        ("/usr/local/bin/page-me", ProgramFacts::Executable),
+        ("/usr/local/bin/absent", ProgramFacts::Absent),
+        ("/usr/local/bin/fence web1", ProgramFacts::Absent),
+        ("/usr/local/bin", ProgramFacts::NotAFile),
+        ("/etc/failover.toml", ProgramFacts::NotExecutable),
+        (
+            "/root/secret",
+            ProgramFacts::Unknown("Permission denied (os error 13)".to_owned()),
+        ),
+    ]
+    .map(|(path, program)| (PathBuf::from(path), program))
+    .into();
+    facts
 }
 
 fn assert_says(file: &Path, extension: &str, said: &str) {
@@ -100,7 +118,11 @@ fn every_file_that_is_refused_for_its_text_is_refused_without_a_host() {
 
         let parsed = config::parse(&name_of(&file), &text);
 
-        assert_eq!(parsed.is_ok(), name_of(&file) == "host.toml", "{file:?}");
+        assert_eq!(
+            parsed.is_ok(),
+            name_of(&file).starts_with("host"),
+            "{file:?}"
+        );
     }
 }
 
@@ -182,6 +204,10 @@ fn documented_defaults_hold_for_the_shortest_file() {
     assert_eq!((source.interval.as_millis(), source.misses), (10, 3));
     assert_eq!(source.trigger, config::Trigger::All);
     assert_eq!(source.announce_every.as_secs(), 60);
+    assert_eq!(source.l2_alive, L2Alive::Ask);
+    assert_eq!(source.on_conflict, OnConflict::Defend);
+    assert_eq!(source.hooks, Hooks::default());
+    assert!(config.witnesses.is_empty());
     assert_eq!(path.discriminator, 0x0a00_000a);
     assert_eq!(
         (path.nic.as_str(), path.target_nic.as_str()),

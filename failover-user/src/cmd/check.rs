@@ -4,8 +4,9 @@ use std::{fmt, io::Write as _, net::Ipv4Addr, path::Path, process::ExitCode, tim
 
 use crate::{
     config::{
-        self, Config, Deliver, Failback, HostFacts, LoadError, OnFailure, Probe, Reflector, Source,
-        Style, Trigger, XdpMode, duration,
+        self, Config, Deliver, Failback, Hooks, HostFacts, L2Alive, LoadError, OnConflict, OnError,
+        OnFailure, Probe, Reflector, Source, Style, Trigger, Witness, WitnessProbe, XdpMode,
+        duration,
     },
     net::{self, links::Link},
 };
@@ -103,6 +104,12 @@ impl fmt::Display for Summary<'_> {
             writeln!(f)?;
             describe_source(f, source)?;
         }
+        if !self.config.witnesses.is_empty() {
+            writeln!(f)?;
+        }
+        for witness in &self.config.witnesses {
+            describe_witness(f, witness)?;
+        }
         if let Some(reflector) = &self.config.reflector {
             writeln!(f)?;
             describe_reflector(f, reflector, self.facts)?;
@@ -142,6 +149,18 @@ fn describe_source(f: &mut fmt::Formatter<'_>, source: &Source) -> fmt::Result {
         OnFailure::Ask => "ask, and take over when approved",
     };
     writeln!(f, "  when {when}: {action}")?;
+    let l2_alive = match source.l2_alive {
+        L2Alive::Ask => "ask first",
+        L2Alive::Refuse => "do not take over",
+        L2Alive::Ignore => "take over all the same",
+    };
+    writeln!(f, "  if it answers ARP nevertheless: {l2_alive}")?;
+    let on_conflict = match source.on_conflict {
+        OnConflict::Defend => "defend it",
+        OnConflict::Release => "give the addresses up",
+        OnConflict::Ask => "keep it, and ask",
+    };
+    writeln!(f, "  if another host claims a held address: {on_conflict}")?;
     match source.failback {
         Failback::Manual => writeln!(f, "  failback: by `failover failback {}`", source.name)?,
         Failback::Automatic => writeln!(
@@ -150,6 +169,7 @@ fn describe_source(f: &mut fmt::Formatter<'_>, source: &Source) -> fmt::Result {
             duration::show(source.failback_after)
         )?,
     }
+    describe_hooks(f, &source.hooks)?;
     for (i, path) in source.paths.iter().enumerate() {
         write!(
             f,
@@ -179,6 +199,34 @@ fn describe_source(f: &mut fmt::Formatter<'_>, source: &Source) -> fmt::Result {
         }
     }
     Ok(())
+}
+
+fn describe_hooks(f: &mut fmt::Formatter<'_>, hooks: &Hooks) -> fmt::Result {
+    for (when, hook, aborts) in [
+        ("before a takeover", &hooks.before_takeover, "no takeover"),
+        ("after a takeover", &hooks.after_takeover, ""),
+        ("before a failback", &hooks.before_failback, "no failback"),
+        ("after a failback", &hooks.after_failback, ""),
+        ("to notify somebody", &hooks.notify, ""),
+    ] {
+        let Some(command) = hook else { continue };
+        let timeout = duration::show(hooks.timeout);
+        write!(f, "  {when}: run {command:?} for at most {timeout}")?;
+        match hooks.on_error {
+            OnError::Abort if !aborts.is_empty() => writeln!(f, "; if that fails, {aborts}")?,
+            OnError::Abort | OnError::Continue => writeln!(f)?,
+        }
+    }
+    Ok(())
+}
+
+fn describe_witness(f: &mut fmt::Formatter<'_>, witness: &Witness) -> fmt::Result {
+    let probe = match witness.probe {
+        WitnessProbe::Icmp => "ICMP echo",
+        WitnessProbe::Arp => "ARP",
+    };
+    let (nic, address) = (&witness.nic, witness.address);
+    writeln!(f, "witness of {nic}: {address}, by {probe}")
 }
 
 /// A failure falls between two requests, and the last of the missed ones is judged when the next is due: between

@@ -41,21 +41,27 @@ pub(super) fn parse_in_subnet(text: &str) -> Result<(Ipv4Addr, u8), Complaint> {
         }
     };
     usable(ip)?;
-    // RFC 3021: the two addresses of a /31 are both hosts.
-    if prefix <= 30 {
-        let complaint = |what| {
+    if let Some(what) = reserved(ip, prefix) {
+        return Err(
             Complaint::new(format!("{ip} is the {what} address of its own /{prefix}"))
-                .help("write the address of a host")
-        };
-        let network = network(ip, prefix);
-        if ip == network {
-            return Err(complaint("network"));
-        }
-        if ip.to_bits() == network.to_bits() | (u32::MAX >> prefix) {
-            return Err(complaint("broadcast"));
-        }
+                .help("write the address of a host"),
+        );
     }
     Ok((ip, prefix))
+}
+
+/// `network` or `broadcast` for an address that no host can have in its subnet.
+pub(super) fn reserved(ip: Ipv4Addr, prefix: u8) -> Option<&'static str> {
+    // RFC 3021: the two addresses of a /31 are both hosts.
+    if prefix > 30 {
+        return None;
+    }
+    let network = network(ip, prefix);
+    if ip == network {
+        return Some("network");
+    }
+    let host_bits = u32::MAX.checked_shr(u32::from(prefix)).unwrap_or(0);
+    (ip.to_bits() == network.to_bits() | host_bits).then_some("broadcast")
 }
 
 fn parse_ip(text: &str) -> Result<Ipv4Addr, Complaint> {

@@ -1,6 +1,6 @@
-//! What can only be said knowing the host: its NICs and their addresses.
+//! What can only be said knowing the host: its NICs, their addresses, and its programs.
 
-use std::net::Ipv4Addr;
+use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf};
 
 use failover_ebpf::abi;
 
@@ -8,6 +8,8 @@ use super::{
     address::{network, same_subnet},
     inventory::{Inventory, Monitor, Named},
     problem::{Complaint, Found, enumerate},
+    program::{self, ProgramFacts},
+    witness,
 };
 
 /// The host, as far as a configuration depends on it.
@@ -17,6 +19,9 @@ pub struct HostFacts {
     pub nics: Vec<NicFacts>,
     /// Addresses that this host has taken over. They are on its NICs and are not its own.
     pub held: Vec<Ipv4Addr>,
+    /// Programs that hooks may name. A path that is not here leads to nothing; `load` looks at those that a file
+    /// names.
+    pub programs: BTreeMap<PathBuf, ProgramFacts>,
 }
 
 /// A NIC of the host.
@@ -46,36 +51,46 @@ impl HostFacts {
                 })
                 .collect(),
             held: held.into_iter().collect(),
+            programs: BTreeMap::new(),
         }
     }
 
-    fn nic(&self, name: &str) -> Option<&NicFacts> {
+    pub(super) fn nic(&self, name: &str) -> Option<&NicFacts> {
         self.nics.iter().find(|nic| nic.name == name)
     }
 
     /// A NIC's addresses without those that are only held.
-    fn own<'a>(&'a self, nic: &'a NicFacts) -> impl Iterator<Item = (Ipv4Addr, u8)> + 'a {
+    pub(super) fn own<'a>(
+        &'a self,
+        nic: &'a NicFacts,
+    ) -> impl Iterator<Item = (Ipv4Addr, u8)> + 'a {
         let own = |(ip, _): &(Ipv4Addr, u8)| !self.held.contains(ip);
         nic.addresses.iter().copied().filter(own)
     }
 
     /// The NIC that `ip` is an own address of.
-    fn owner(&self, ip: Ipv4Addr) -> Option<&NicFacts> {
+    pub(super) fn owner(&self, ip: Ipv4Addr) -> Option<&NicFacts> {
         self.nics
             .iter()
             .find(|nic| self.own(nic).any(|(own, _)| own == ip))
     }
 
     /// NICs with a subnet that `ip` is in.
-    fn connected(&self, ip: Ipv4Addr) -> impl Iterator<Item = &NicFacts> {
+    pub(super) fn connected(&self, ip: Ipv4Addr) -> impl Iterator<Item = &NicFacts> {
         self.nics
             .iter()
             .filter(move |nic| !nic.loopback && self.reaches(nic, ip))
     }
 
     fn reaches(&self, nic: &NicFacts, ip: Ipv4Addr) -> bool {
+        self.subnet(nic, ip).is_some()
+    }
+
+    /// Prefix length of the subnet of `nic` that `ip` is in.
+    pub(super) fn subnet(&self, nic: &NicFacts, ip: Ipv4Addr) -> Option<u8> {
         self.own(nic)
-            .any(|(own, prefix)| same_subnet(own, ip, prefix))
+            .find(|(own, prefix)| same_subnet(*own, ip, *prefix))
+            .map(|(_, prefix)| prefix)
     }
 
     /// `ens1 (10.0.0.2/24) and ens2 (no IPv4 address)`, without the loopback.
@@ -85,7 +100,7 @@ impl HostFacts {
         enumerate(&nics, "and")
     }
 
-    fn describe(&self, nic: &NicFacts) -> String {
+    pub(super) fn describe(&self, nic: &NicFacts) -> String {
         let addresses: Vec<_> = self.own(nic).map(|(ip, p)| format!("{ip}/{p}")).collect();
         if addresses.is_empty() {
             format!("{} (no IPv4 address)", nic.name)
@@ -132,6 +147,8 @@ pub(super) fn compare(named: &Inventory, facts: &HostFacts) -> Vec<Found> {
         .chain(reflector)
         .collect();
     found.extend(too_many_discriminators(named, facts));
+    found.extend(witness::compare_host(named, facts));
+    found.extend(program::compare(named, facts));
     found
 }
 

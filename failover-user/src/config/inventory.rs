@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use failover_ebpf::abi;
 
-use super::problem::{Complaint, Found, Place};
+use super::{
+    problem::{Complaint, Found, Place},
+    witness::Vouching,
+};
 
 /// What a file names, in the file's order, whether or not the rest of it can be used.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +16,14 @@ pub(super) struct Inventory {
     pub(super) names: Vec<Named>,
     /// Every path's header.
     pub(super) paths: Vec<Place>,
+    /// For each path the NIC that heartbeats leave by, if it could be read.
+    pub(super) path_nics: Vec<Option<String>>,
+    /// Every witness's header.
+    pub(super) witnesses: Vec<Place>,
+    /// Witnesses whose address could be read.
+    pub(super) vouching: Vec<Vouching>,
+    /// The programs of hooks.
+    pub(super) programs: Vec<Named>,
     /// Every mention of a NIC.
     pub(super) nics: Vec<Named>,
     pub(super) monitors: Vec<Monitor>,
@@ -181,7 +192,7 @@ impl Inventory {
 }
 
 /// A problem for each value that has been there before.
-fn duplicates<'a, T: Ord + Copy>(
+pub(super) fn duplicates<'a, T: Ord + Copy>(
     values: impl Iterator<Item = (T, &'a Place)>,
     complain: impl Fn(T, &Place) -> Complaint,
 ) -> Vec<Found> {
@@ -199,7 +210,7 @@ fn duplicates<'a, T: Ord + Copy>(
 
 /// The key path without its last key where that adds nothing: `source "web1", path 2, monitor` -> `source "web1",
 /// path 2`.
-fn owner(place: &Place) -> &str {
+pub(super) fn owner(place: &Place) -> &str {
     let key = place.key.as_str();
     key.strip_suffix(", monitor")
         .or_else(|| key.strip_suffix(".ip"))

@@ -13,17 +13,16 @@ pub(super) enum Kind {
     Address,
     Deliver,
     Reflector,
+    Hooks,
+    DefaultHooks,
+    Witness,
 }
 
 /// Keys that the file format has and this version does not act on. They are refused: a file that asks for a guard must
 /// not be run without it.
 const UNSUPPORTED: &[(Kind, &str)] = &[
-    (Kind::File, "witness"),
     (Kind::Daemon, "metrics"),
-    (Kind::Source, "l2_alive"),
-    (Kind::Source, "on_conflict"),
     (Kind::Source, "key"),
-    (Kind::Source, "hooks"),
     (Kind::Reflector, "key"),
     (Kind::Reflector, "dead_man"),
     (Kind::Reflector, "self_fence"),
@@ -31,7 +30,7 @@ const UNSUPPORTED: &[(Kind, &str)] = &[
     (Kind::Reflector, "check"),
 ];
 
-/// Keys of `[defaults]`, which are the scalar keys of `[[source]]`.
+/// Keys of `[defaults]`, which are those of `[[source]]` that several sources can share.
 const SETTINGS: &[&str] = &[
     "probe",
     "interval",
@@ -40,11 +39,25 @@ const SETTINGS: &[&str] = &[
     "trigger",
     "failback",
     "failback_after",
+    "l2_alive",
+    "on_conflict",
     "announce_every",
+    "hooks",
+];
+
+/// Keys of `[source.hooks]` and `[defaults.hooks]`.
+const HOOKS: &[&str] = &[
+    "before_takeover",
+    "after_takeover",
+    "before_failback",
+    "after_failback",
+    "notify",
+    "timeout",
+    "on_error",
 ];
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 11] = [
         Self::File,
         Self::Daemon,
         Self::Defaults,
@@ -53,6 +66,9 @@ impl Kind {
         Self::Address,
         Self::Deliver,
         Self::Reflector,
+        Self::Hooks,
+        Self::DefaultHooks,
+        Self::Witness,
     ];
 
     /// How a person calls a table of this kind.
@@ -66,13 +82,16 @@ impl Kind {
             Self::Address => "an entry of addresses",
             Self::Deliver => "deliver",
             Self::Reflector => "[reflector]",
+            Self::Hooks => "[source.hooks]",
+            Self::DefaultHooks => "[defaults.hooks]",
+            Self::Witness => "[[witness]]",
         }
     }
 
     /// The keys that are read from it.
     pub(super) fn keys(self) -> Vec<&'static str> {
         match self {
-            Self::File => vec!["daemon", "defaults", "source", "reflector"],
+            Self::File => vec!["daemon", "witness", "defaults", "source", "reflector"],
             Self::Daemon => vec!["socket", "xdp"],
             Self::Defaults => SETTINGS.to_vec(),
             Self::Source => [&["name"], SETTINGS, &["path"]].concat(),
@@ -80,6 +99,8 @@ impl Kind {
             Self::Address => vec!["ip", "target_nic", "deliver"],
             Self::Deliver => vec!["forward"],
             Self::Reflector => vec!["nics", "initiators", "discriminator", "min_rx"],
+            Self::Hooks | Self::DefaultHooks => HOOKS.to_vec(),
+            Self::Witness => vec!["nic", "address", "probe"],
         }
     }
 
@@ -92,7 +113,10 @@ impl Kind {
             | Self::Path
             | Self::Address
             | Self::Deliver
-            | Self::Reflector => self,
+            | Self::Reflector
+            | Self::Hooks
+            | Self::DefaultHooks
+            | Self::Witness => self,
         };
         UNSUPPORTED.contains(&(home, key))
     }
@@ -166,12 +190,9 @@ mod tests {
 
     #[test]
     fn unsupported_keys_of_a_source_are_unsupported_as_defaults() {
-        let complaint = Kind::Defaults.refuse("l2_alive").expect("refused");
+        let complaint = Kind::Defaults.refuse("key").expect("refused");
 
-        assert_eq!(
-            complaint.message,
-            "`l2_alive` is not supported by this version"
-        );
+        assert_eq!(complaint.message, "`key` is not supported by this version");
     }
 
     #[test]

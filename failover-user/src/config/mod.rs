@@ -1,13 +1,15 @@
 //! The configuration: TOML text to checked types.
 //!
 //! [`types`] is what the rest of the daemon works with: every value in it has been checked. Two steps lead there:
-//! [`parse`] says all that the text alone allows, [`check_host`] compares it with the host's NICs. Both are pure; they
-//! report every problem at once, each with its place in the file. [`check`] does both, [`load`] reads the file first.
+//! [`parse`] says all that the text alone allows, [`check_host`] compares it with the host's NICs and
+//! programs. Both are pure; they report every problem at once, each with its place in the file. [`check`] does both,
+//! [`load`] reads the file first.
 
 mod address;
 mod daemon;
 mod discriminator;
 pub mod duration;
+mod hooks;
 mod host;
 mod inventory;
 mod item;
@@ -15,6 +17,7 @@ mod keys;
 mod load;
 mod path;
 mod problem;
+mod program;
 mod read;
 mod reader;
 mod reflector;
@@ -24,10 +27,12 @@ mod source;
 mod syntax;
 mod text;
 pub mod types;
+mod witness;
 
 pub use host::{HostFacts, NicFacts};
 pub use load::{LoadError, load};
 pub use problem::{Problem, Problems};
+pub use program::ProgramFacts;
 pub use report::Style;
 pub use text::SourceText;
 pub use types::*;
@@ -61,7 +66,10 @@ pub fn check_host(parsed: &Parsed, facts: &HostFacts) -> Problems {
 
 /// Both steps in one report: the host is checked for whatever could be read.
 pub fn check(file: &str, text: &str, facts: &HostFacts) -> Result<Config, Problems> {
-    let mut reading = read::read(SourceText::new(file, text));
+    judge(read::read(SourceText::new(file, text)), facts)
+}
+
+fn judge(mut reading: read::Reading, facts: &HostFacts) -> Result<Config, Problems> {
     reading.add(host::compare(&reading.inventory, facts));
     let (config, _, _) = reading.finish()?;
     Ok(config)

@@ -49,6 +49,7 @@ pub(super) fn read(
         Some(item) => nic_name(&item, out),
         None => target_nic.clone(),
     };
+    out.inventory.path_nics.push(nic.clone());
     if let Some((ip, at)) = &monitor {
         out.inventory.monitors.push(Monitor {
             source,

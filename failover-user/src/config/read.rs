@@ -14,6 +14,7 @@ use super::{
     syntax::Syntax,
     text::SourceText,
     types::Config,
+    witness,
 };
 
 /// What could be made of a file.
@@ -43,9 +44,16 @@ pub(super) fn read(source: SourceText) -> Reading {
     let defaults = file.get("defaults").and_then(|item| {
         let entries = item.table("defaults", &mut out)?;
         let section = Section::open(Kind::Defaults, entries, item.place, &mut out);
-        Some(Settings::read(&section, &mut out))
+        Some(Settings::read(&section, Kind::DefaultHooks, &mut out))
     });
     let defaults = defaults.unwrap_or_default();
+    let tables = file.get("witness");
+    let tables = tables.map_or(Vec::new(), |item| item.tables("witness", &mut out));
+    let witnesses: Vec<_> = tables
+        .iter()
+        .enumerate()
+        .filter_map(|(i, item)| witness::read(item, i + 1, &mut out))
+        .collect();
     let tables = file.get("source");
     let tables = tables.map_or(Vec::new(), |item| item.tables("source", &mut out));
     let sources: Vec<_> = tables
@@ -69,7 +77,7 @@ pub(super) fn read(source: SourceText) -> Reading {
     let mut reading = Reading {
         config: complete.then_some(Config {
             daemon,
-            witnesses: Vec::new(),
+            witnesses,
             sources,
             reflector,
         }),
@@ -80,6 +88,7 @@ pub(super) fn read(source: SourceText) -> Reading {
     };
     reading.add(out.found);
     reading.add(reading.inventory.compare());
+    reading.add(witness::compare(&reading.inventory, out.broken));
     reading.found.append(&mut reading.syntax.found);
     reading
 }

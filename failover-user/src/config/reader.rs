@@ -58,8 +58,14 @@ impl<'t> Section<'t> {
     ) -> Self {
         let separator = match kind {
             Kind::File => "",
-            Kind::Source | Kind::Path => ", ",
-            Kind::Daemon | Kind::Defaults | Kind::Address | Kind::Deliver | Kind::Reflector => ".",
+            Kind::Source | Kind::Path | Kind::Witness => ", ",
+            Kind::Daemon
+            | Kind::Defaults
+            | Kind::Address
+            | Kind::Deliver
+            | Kind::Reflector
+            | Kind::Hooks
+            | Kind::DefaultHooks => ".",
         };
         let section = Self {
             entries,

@@ -1,13 +1,14 @@
-//! The scalar keys of `[[source]]`, which `[defaults]` may set for all of them.
+//! The keys of `[[source]]` that `[defaults]` may set for all of them.
 
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
+    hooks::HookSettings,
     item::Item,
-    keys::nearest,
+    keys::{Kind, nearest},
     problem::Complaint,
     reader::{Collector, Section},
-    types::{Failback, OnFailure, Probe, Trigger},
+    types::{Failback, L2Alive, OnConflict, OnFailure, Probe, Trigger},
 };
 
 /// `interval` can be this.
@@ -32,11 +33,15 @@ pub(super) struct Settings {
     pub(super) trigger: Option<Trigger>,
     pub(super) failback: Option<Failback>,
     pub(super) failback_after: Option<Duration>,
+    pub(super) l2_alive: Option<L2Alive>,
+    pub(super) on_conflict: Option<OnConflict>,
     pub(super) announce_every: Option<Duration>,
+    pub(super) hooks: HookSettings,
 }
 
 impl Settings {
-    pub(super) fn read(section: &Section<'_>, out: &mut Collector) -> Self {
+    /// Reads them from a table; its hooks are a table of the kind `hooks`.
+    pub(super) fn read(section: &Section<'_>, hooks: Kind, out: &mut Collector) -> Self {
         Self {
             probe: section.get("probe").and_then(|item| probe(&item, out)),
             interval: section
@@ -57,9 +62,19 @@ impl Settings {
             failback_after: section
                 .get("failback_after")
                 .and_then(|item| item.duration(FAILBACK_AFTER, out)),
+            l2_alive: section
+                .get("l2_alive")
+                .and_then(|item| item.choice(L2_ALIVE, out)),
+            on_conflict: section
+                .get("on_conflict")
+                .and_then(|item| item.choice(ON_CONFLICT, out)),
             announce_every: section
                 .get("announce_every")
                 .and_then(|item| item.duration(ANNOUNCE_EVERY, out)),
+            hooks: section
+                .get("hooks")
+                .map(|item| HookSettings::read(&item, hooks, out))
+                .unwrap_or_default(),
         }
     }
 
@@ -73,7 +88,10 @@ impl Settings {
             trigger: self.trigger.or(defaults.trigger),
             failback: self.failback.or(defaults.failback),
             failback_after: self.failback_after.or(defaults.failback_after),
+            l2_alive: self.l2_alive.or(defaults.l2_alive),
+            on_conflict: self.on_conflict.or(defaults.on_conflict),
             announce_every: self.announce_every.or(defaults.announce_every),
+            hooks: self.hooks.or(&defaults.hooks),
         }
     }
 }
@@ -88,6 +106,16 @@ const TRIGGER: &[(&str, Trigger)] = &[
 const FAILBACK: &[(&str, Failback)] = &[
     ("manual", Failback::Manual),
     ("automatic", Failback::Automatic),
+];
+const L2_ALIVE: &[(&str, L2Alive)] = &[
+    ("ask", L2Alive::Ask),
+    ("refuse", L2Alive::Refuse),
+    ("ignore", L2Alive::Ignore),
+];
+const ON_CONFLICT: &[(&str, OnConflict)] = &[
+    ("defend", OnConflict::Defend),
+    ("release", OnConflict::Release),
+    ("ask", OnConflict::Ask),
 ];
 
 fn probe(item: &Item<'_>, out: &mut Collector) -> Option<Probe> {

@@ -10,7 +10,7 @@ use super::{
     problem::Complaint,
     reader::{Collector, Section},
     settings::Settings,
-    types::{Failback, Hooks, L2Alive, OnConflict, OnFailure, Probe, Source, Trigger},
+    types::{Failback, L2Alive, OnConflict, OnFailure, Probe, Source, Trigger},
 };
 
 /// The longest `name`, characters.
@@ -43,7 +43,7 @@ pub(super) fn read(
             });
             Some(name)
         });
-    let settings = Settings::read(&section, out).or(defaults);
+    let settings = Settings::read(&section, Kind::Hooks, out).or(defaults);
     let probe = settings.probe.unwrap_or(Probe::Sbfd);
 
     let tables = section.get("path").map(|item| {
@@ -79,9 +79,9 @@ pub(super) fn read(
         trigger: settings.trigger.unwrap_or(Trigger::All),
         failback: settings.failback.unwrap_or(Failback::Manual),
         failback_after: settings.failback_after.unwrap_or(Duration::from_secs(60)),
-        l2_alive: L2Alive::Ask,
-        on_conflict: OnConflict::Defend,
-        hooks: Hooks::default(),
+        l2_alive: settings.l2_alive.unwrap_or(L2Alive::Ask),
+        on_conflict: settings.on_conflict.unwrap_or(OnConflict::Defend),
+        hooks: settings.hooks.finish(),
         announce_every: settings.announce_every.unwrap_or(Duration::from_secs(60)),
         paths,
     })

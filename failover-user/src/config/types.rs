@@ -130,7 +130,8 @@ pub enum OnConflict {
     Ask,
 }
 
-/// `[source.hooks]`: programs that are run. Each is a program and its arguments; the program's path is absolute.
+/// `[source.hooks]`: programs that are run. Each is a program and its arguments; the program's path is absolute. A key
+/// that is not set here is taken from `[defaults.hooks]`, each for itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hooks {
     /// `before_takeover`, a fencing agent for instance. With it a takeover takes as long as this runs.
