@@ -134,6 +134,19 @@ pub enum Verb {
         /// Name of the source
         source: String,
     },
+    /// Show what would happen if a source failed now, and how long it would take
+    ///
+    /// Its hooks are run, with FAILOVER_DRY_RUN=1. No address is moved. Exit code 1 if a hook would prevent the takeover.
+    #[command(
+        after_help = "Examples:\n  failover drill web1\n  failover drill web1 --json | jq '.units[].total_ns'"
+    )]
+    Drill {
+        /// Name of the source
+        source: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// End the daemon
     #[command(after_help = "Examples:\n  failover stop\n  failover stop --release")]
     Stop {

@@ -10,5 +10,6 @@ mod lab;
 mod links;
 mod neighbours;
 mod packet;
+mod rehearsal;
 mod sysctl;
 mod tables;

@@ -35,7 +35,7 @@ fn a_killed_daemon_loses_no_packet_for_a_held_address() {
     let status = target.status();
     assert_eq!(
         source(&status, "web1")["cause"],
-        "held when the daemon started"
+        "3 of 3 heartbeats missed; held when the daemon started"
     );
 }
 
@@ -71,7 +71,7 @@ fn a_daemon_adopts_what_an_earlier_build_without_some_maps_has_left() {
     let status = target.status();
     assert_eq!(
         source(&status, "web1")["cause"],
-        "held when the daemon started"
+        "3 of 3 heartbeats missed; held when the daemon started"
     );
     assert!(missing.iter().all(|path| path.exists()));
 }

@@ -2,6 +2,7 @@
 
 mod demo;
 mod detection;
+mod drill;
 mod failback;
 mod forward;
 mod guards;

@@ -350,7 +350,9 @@ fn a_reflector_follows_a_reload() {
     let pair = Pair::new();
     let deaf = REFLECTOR.to_owned() + "initiators = [\"10.0.0.99\"]\n";
     let reflector = Daemon::start(&pair.lab, &pair.source, &deaf);
-    let target = Daemon::start(&pair.lab, &pair.target, &automatic("1ms", 200));
+    // A host whose reflector is silent still answers ARP.
+    let config = "[defaults]\nl2_alive = \"ignore\"\n".to_owned() + &automatic("1ms", 200);
+    let target = Daemon::start(&pair.lab, &pair.target, &config);
     reflector.wait_for(PATIENCE, "refused requests", |status| {
         status["counters"]
             .as_object()

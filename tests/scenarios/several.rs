@@ -98,6 +98,8 @@ fn two_nics(trigger: &str) -> (Net, [Nic; 2], Nic, Daemon, Daemon) {
 name = "web1"
 interval = "1ms"
 on_failure = "automatic"
+# The source answers ARP for every address of its on every NIC, as Linux does.
+l2_alive = "ignore"
 trigger = "{trigger}"
 [[source.path]]
 monitor = "10.0.0.10"

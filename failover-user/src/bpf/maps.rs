@@ -237,6 +237,14 @@ impl Addresses {
         Ok(Self(open(pins, map::ADDRESSES)?))
     }
 
+    /// A map of the same shape that no program sees, gone with the last handle of it: to practise on.
+    ///
+    /// # Errors
+    /// No permission (`CAP_BPF`), or no memory.
+    pub fn practice() -> Result<Self, MapError> {
+        Ok(Self(HashMap::create(abi::MAX_ADDRESSES, 0)?))
+    }
+
     /// Holds an address, or changes how it is held, at once for every packet.
     pub fn set(&mut self, ip: Ipv4Addr, held: Held) -> Result<(), MapError> {
         self.0.insert(ipv4_key(ip.octets()), held, 0)

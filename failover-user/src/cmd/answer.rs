@@ -18,7 +18,9 @@ pub(crate) fn run(socket: &Path, request: &Request) -> anyhow::Result<()> {
 pub(crate) fn done(client: &mut Client, request: &Request) -> anyhow::Result<()> {
     match client.request(request)? {
         Reply::Done(sentence) => Ok(writeln!(anstream::stdout(), "{sentence}")?),
-        reply @ (Reply::Status(_) | Reply::Events(_) | Reply::Error(_)) => Err(unexpected(reply)),
+        reply @ (Reply::Status(_) | Reply::Events(_) | Reply::Drill(_) | Reply::Error(_)) => {
+            Err(unexpected(reply))
+        }
     }
 }
 
@@ -26,7 +28,9 @@ pub(crate) fn done(client: &mut Client, request: &Request) -> anyhow::Result<()>
 pub(crate) fn status(client: &mut Client) -> anyhow::Result<Status> {
     match client.request(&Request::Status { source: None })? {
         Reply::Status(status) => Ok(*status),
-        reply @ (Reply::Events(_) | Reply::Done(_) | Reply::Error(_)) => Err(unexpected(reply)),
+        reply @ (Reply::Events(_) | Reply::Drill(_) | Reply::Done(_) | Reply::Error(_)) => {
+            Err(unexpected(reply))
+        }
     }
 }
 
@@ -34,7 +38,7 @@ pub(crate) fn status(client: &mut Client) -> anyhow::Result<Status> {
 pub(crate) fn unexpected(reply: Reply) -> anyhow::Error {
     match reply {
         Reply::Error(failure) => Exit::from(failure).into(),
-        Reply::Status(_) | Reply::Events(_) | Reply::Done(_) => {
+        Reply::Status(_) | Reply::Events(_) | Reply::Drill(_) | Reply::Done(_) => {
             anyhow::anyhow!(
                 "the daemon answered another question than was asked; use the daemon's own version of failover"
             )

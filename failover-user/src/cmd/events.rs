@@ -16,7 +16,7 @@ pub(crate) fn run(socket: &Path, follow: bool, json: bool) -> anyhow::Result<()>
     let mut client = Client::connect(socket)?;
     let past = match client.request(&Request::Events { follow })? {
         Reply::Events(past) => past,
-        reply @ (Reply::Status(_) | Reply::Done(_) | Reply::Error(_)) => {
+        reply @ (Reply::Status(_) | Reply::Drill(_) | Reply::Done(_) | Reply::Error(_)) => {
             return Err(answer::unexpected(reply));
         }
     };

@@ -3,6 +3,7 @@
 mod answer;
 mod ask;
 pub mod check;
+mod drill;
 mod events;
 pub mod exit;
 mod failback;
@@ -41,6 +42,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Hold { source } => answer::run(&socket, &Request::Hold { source })?,
         Verb::Resume { source } => answer::run(&socket, &Request::Resume { source })?,
         Verb::Reload => return reload::run(&socket),
+        Verb::Drill { source, json } => return drill::run(&socket, source, json),
         Verb::Stop {
             release,
             hand_over: _,

@@ -21,7 +21,7 @@ pub(crate) fn run(socket: &Path) -> anyhow::Result<ExitCode> {
             writeln!(anstream::stderr(), "{}", failure.message)?;
             Ok(ExitCode::from(Code::Usage as u8))
         }
-        reply @ (Reply::Status(_) | Reply::Events(_) | Reply::Error(_)) => {
+        reply @ (Reply::Status(_) | Reply::Events(_) | Reply::Drill(_) | Reply::Error(_)) => {
             Err(answer::unexpected(reply))
         }
     }

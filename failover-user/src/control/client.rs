@@ -17,6 +17,9 @@ const QUESTION: Duration = Duration::from_secs(10);
 /// How long a command may take: there may be hooks to wait for, and a drain.
 const COMMAND: Duration = Duration::from_secs(300);
 
+/// How long a drill may take: three hooks, each of which may be given an hour.
+const DRILL: Duration = Duration::from_secs(3 * 3600 + 300);
+
 /// Why there is no reply.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -90,6 +93,7 @@ impl Client {
             | Request::Resume { .. }
             | Request::Reload
             | Request::Stop { .. } => COMMAND,
+            Request::Drill { .. } => DRILL,
         };
         self.request_within(request, patience)
     }

@@ -75,6 +75,7 @@ pub(super) async fn serve(stream: UnixStream, shared: Shared) -> Result<(), Ende
                 | Request::Hold { .. }
                 | Request::Resume { .. }
                 | Request::Reload
+                | Request::Drill { .. }
                 | Request::Stop { .. }),
             ) => write(&mut writer, &ask(&shared.calls, request).await, patience).await?,
             Err(problem) => {

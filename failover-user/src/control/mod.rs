@@ -2,6 +2,7 @@
 
 pub mod client;
 mod connection;
+pub mod drill;
 mod lines;
 pub mod protocol;
 pub mod render;

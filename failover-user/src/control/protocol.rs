@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::drill::DrillReport;
 use crate::policy::State;
 
 /// Version of this protocol, in every [`Status`].
@@ -71,6 +72,11 @@ pub enum Request {
     },
     /// Read the configuration file anew, and apply what differs. Answered when that is done.
     Reload,
+    /// What would happen if a source failed now, its hooks run in dry run. Nothing is moved.
+    Drill {
+        /// Name of the source.
+        source: String,
+    },
     /// End the daemon.
     Stop {
         /// Give everything back first; otherwise the data plane stays as it is for the next process.
@@ -87,6 +93,8 @@ pub enum Reply {
     Status(Box<Status>),
     /// Answer to `events`: those kept so far.
     Events(Vec<Event>),
+    /// Answer to `drill`.
+    Drill(Box<DrillReport>),
     /// Done, with one sentence for the administrator.
     Done(String),
     /// Not done.

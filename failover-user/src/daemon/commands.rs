@@ -35,7 +35,7 @@ struct Done {
     prevented: bool,
 }
 
-fn failure(kind: FailureKind, message: impl Into<String>) -> Reply {
+pub(super) fn failure(kind: FailureKind, message: impl Into<String>) -> Reply {
     Reply::Error(Failure {
         kind,
         message: message.into(),
@@ -73,6 +73,7 @@ impl Daemon {
             Request::Hold { source } => return self.begin_hold(&source, Command::Hold, reply),
             Request::Resume { source } => return self.begin_resume(&source, reply),
             Request::Reload => return self.begin_reload(Asker::Command(reply)),
+            Request::Drill { source } => return self.begin_drill(&source, reply),
             Request::Stop { release } => return self.begin_end(release, reply),
         };
         answer(reply, now);
@@ -87,7 +88,7 @@ impl Daemon {
     }
 
     /// Index of a source.
-    fn find(&self, name: &str) -> Result<usize, Box<Reply>> {
+    pub(super) fn find(&self, name: &str) -> Result<usize, Box<Reply>> {
         layout::sources(&self.config)
             .find(|(_, source)| source.name == name)
             .map(|(index, _)| index)

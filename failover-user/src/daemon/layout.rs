@@ -204,6 +204,13 @@ pub(super) fn units_of(config: &Config, source: usize, path: Option<usize>) -> B
         .collect()
 }
 
+/// The paths of a unit.
+pub(super) fn paths_of(config: &Config, unit: UnitId) -> impl Iterator<Item = (PathId, &Path)> {
+    paths(config)
+        .filter(move |(id, ..)| unit_of(config, *id) == unit)
+        .map(|(id, _, path)| (id, path))
+}
+
 /// The addresses of a unit, with the path of each.
 pub(super) fn addresses_of(
     config: &Config,

@@ -8,6 +8,7 @@ mod actions;
 mod changes;
 mod commands;
 mod conflicts;
+mod drill;
 mod end;
 mod forwarding;
 mod hooking;
@@ -35,7 +36,8 @@ use anyhow::{Context as _, bail};
 use failover_ebpf::abi::Claim;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
@@ -65,7 +67,7 @@ use crate::{
         self, batch::BatchSocket, link_watch::LinkEvent, neighbours::NeighbourEvent,
         only_one::OnlyOne, xdp::Mode,
     },
-    policy::{Action, Input, PathId, PathState, Policy, UnitId},
+    policy::{Action, Finding, Input, PathId, PathState, Policy, UnitId},
 };
 
 /// Where a daemon keeps things.
@@ -125,6 +127,10 @@ struct Daemon {
     waiting: Vec<commands::Waiting>,
     /// Reloads of the configuration.
     reloading: Reloading,
+    /// Drills by source, the latest of each.
+    drills: BTreeMap<usize, JoinHandle<()>>,
+    /// Drills that wait for what a probe finds.
+    drill_probes: Vec<(UnitId, oneshot::Sender<Finding>)>,
     /// The end has been asked for.
     ending: Option<end::Ending>,
     started: String,

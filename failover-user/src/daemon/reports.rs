@@ -30,6 +30,7 @@ impl Daemon {
             } => self.on_taken_over(unit, cause, detect_ns, outcome),
             Report::Heard { unit, finding } => {
                 self.record(Some(unit), "heard", json!(finding));
+                self.tell_drills(unit, &finding);
                 self.feed(Input::Heard { unit, finding });
             }
             Report::Began { unit, cause } => {

@@ -107,6 +107,8 @@ impl Daemon {
             events,
             waiting: Vec::new(),
             reloading,
+            drills: BTreeMap::new(),
+            drill_probes: Vec::new(),
             ending: None,
             started: timestamp(),
             pins,

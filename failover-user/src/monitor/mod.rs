@@ -12,6 +12,7 @@ pub mod frames;
 pub mod judge;
 pub mod nics;
 mod plan;
+pub mod rehearsal;
 mod report;
 pub mod scheduling;
 mod session;

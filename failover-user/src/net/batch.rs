@@ -87,6 +87,25 @@ impl Batch {
         &self.requests
     }
 
+    /// The same requests with every address on one NIC. Rules name no NIC and stay as they are.
+    #[must_use]
+    pub fn moved_to(&self, ifindex: u32) -> Self {
+        let mut moved = self.clone();
+        let mut start = 0;
+        for request in &self.requests {
+            let length = message_length(&self.bytes[start..]);
+            match request.operation {
+                Operation::AddAddress | Operation::RemoveAddress => {
+                    let index = start + ADDRESS_IFINDEX;
+                    moved.bytes[index..index + 4].copy_from_slice(&ifindex.to_ne_bytes());
+                }
+                Operation::AddRule | Operation::RemoveRule => {}
+            }
+            start += length.next_multiple_of(4);
+        }
+        moved
+    }
+
     /// The groups in which the messages are sent: the octets, and the index of the last request in them, which is the one
     /// that is acknowledged.
     pub(super) fn groups(&self) -> impl Iterator<Item = (&[u8], usize)> {
@@ -167,6 +186,15 @@ impl Builder {
         self.0.push((Request { operation, ip }, message));
         self
     }
+}
+
+/// Where the NIC is in a message about an address: behind `nlmsghdr` and the first four octets of `ifaddrmsg`.
+const ADDRESS_IFINDEX: usize = 16 + 4;
+
+/// `nlmsg_len` of the message that begins here, without its padding.
+fn message_length(message: &[u8]) -> usize {
+    let length = message.first_chunk().copied().unwrap_or_default();
+    u32::from_ne_bytes(length) as usize
 }
 
 fn flags(operation: Operation) -> u16 {
@@ -264,6 +292,26 @@ mod tests {
         assert_eq!(wants, [GROUP - 1, 2 * GROUP - 1, 2 * GROUP]);
         assert_eq!(batch.ends.len(), 3);
         assert_eq!(batch.ends.last(), Some(&batch.bytes.len()));
+    }
+
+    #[test]
+    fn a_batch_that_is_moved_differs_in_nothing_but_the_nic() {
+        let on = |nic| {
+            (0..200u32)
+                .map(Ipv4Addr::from_bits)
+                .fold(Batch::builder(), |builder, ip| {
+                    builder
+                        .add_rule(ip, 78_000_003, 780)
+                        .add_address(nic, ip)
+                        .remove_address(nic, ip)
+                })
+                .build()
+        };
+
+        let moved = on(3).moved_to(70_001);
+
+        assert!(moved == on(70_001));
+        assert!(moved != on(3));
     }
 
     #[test]

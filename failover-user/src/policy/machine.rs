@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Action, Input, Memory, Now, PathId, Refused, State, UnitId,
+    Action, Input, Memory, Now, PathId, PathState, Refused, State, UnitId,
     unit::{Turn, Unit},
 };
 use crate::config::{Source, Trigger};
@@ -192,6 +192,23 @@ impl Policy {
     /// What the next daemon has to know about a unit.
     pub fn memory(&self, unit: UnitId) -> Option<Memory> {
         self.units.get(&unit).map(Unit::memory)
+    }
+
+    /// Forgets every other unit.
+    pub(super) fn retain(&mut self, unit: UnitId) {
+        self.units.retain(|id, _| *id == unit);
+    }
+
+    /// How many misses make a verdict on a unit, and its paths that may still miss: index, and misses so far. Those behind a
+    /// dead link of our own and those that are down have said what they can.
+    pub(super) fn judged(&self, unit: UnitId) -> Option<(u32, Vec<(usize, u32)>)> {
+        let unit = self.units.get(&unit)?;
+        let open = unit.paths.list.iter().filter(|path| match path.state() {
+            PathState::Unknown | PathState::Up | PathState::Missing => true,
+            PathState::Down | PathState::Isolated => false,
+        });
+        let open = open.map(|path| (path.index, path.missed));
+        Some((unit.rules.misses, open.collect()))
     }
 
     fn no_such_unit(&self, id: UnitId) -> Refused {

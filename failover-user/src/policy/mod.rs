@@ -10,11 +10,13 @@
 //!   `elsewhere` (who has the addresses while heartbeats fail), `conflict` (who claims what is held), `commands`,
 //!   `remember` (over a restart); `words` is what a person reads.
 //! - `reconfigure`: sources that come, go, or have other rules while the policy runs.
+//! - [`drill`]: what would be decided if a source failed now.
 //! - [`replay`]: a recorded history, run again.
 
 mod announce;
 mod commands;
 mod conflict;
+pub mod drill;
 mod elsewhere;
 mod failback;
 pub mod machine;

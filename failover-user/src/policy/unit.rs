@@ -20,7 +20,7 @@ pub(super) fn nanos(duration: Duration) -> Now {
 }
 
 /// One call of [`super::Policy::handle`]: when it is, and what it leads to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Turn {
     pub(super) now: Now,
     pub(super) actions: Vec<Action>,

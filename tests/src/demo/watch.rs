@@ -40,7 +40,7 @@ impl Events {
         match reply {
             // What was before the demonstration is no part of it.
             Reply::Events(_past) => {}
-            other @ (Reply::Status(_) | Reply::Done(_) | Reply::Error(_)) => {
+            other @ (Reply::Status(_) | Reply::Drill(_) | Reply::Done(_) | Reply::Error(_)) => {
                 bail!("the daemon answered {other:?} when asked for its events")
             }
         }

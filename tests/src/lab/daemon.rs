@@ -191,7 +191,7 @@ impl Daemon {
     pub fn typed_status(&self) -> Status {
         match self.request(&Request::Status { source: None }) {
             Reply::Status(status) => *status,
-            other @ (Reply::Events(_) | Reply::Done(_) | Reply::Error(_)) => {
+            other @ (Reply::Events(_) | Reply::Drill(_) | Reply::Done(_) | Reply::Error(_)) => {
                 panic!("status of {}: {other:?}", self.described())
             }
         }

@@ -3,6 +3,7 @@
 //! Pure: text with ANSI styles in, for `anstream` to take out again where they are not wanted. Nothing here is wider
 //! than [`WIDTH`] unless a name is.
 
+mod drill;
 mod event;
 mod source;
 mod status;
@@ -12,6 +13,7 @@ mod units;
 use jiff::{Timestamp, tz::TimeZone};
 
 pub use self::{
+    drill::drill,
     event::{event, fields},
     status::status,
 };

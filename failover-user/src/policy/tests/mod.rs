@@ -5,6 +5,7 @@ mod asking;
 mod automatic;
 mod bench;
 mod conflicts;
+mod drilling;
 mod elsewhere;
 mod giving_back;
 mod holding;
