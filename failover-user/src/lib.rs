@@ -10,4 +10,5 @@ pub mod events;
 pub mod monitor;
 pub mod net;
 pub mod policy;
+mod top;
 pub mod unload;

@@ -4,16 +4,18 @@
 //! than [`WIDTH`] unless a name is.
 
 mod event;
-mod source;
-mod status;
+pub(crate) mod source;
+pub(crate) mod status;
 mod table;
-mod units;
+mod tone;
+pub(crate) mod units;
 
 use jiff::{Timestamp, tz::TimeZone};
 
 pub use self::{
     event::{event, fields},
     status::status,
+    tone::Tone,
 };
 
 /// Columns that the output is made for.
@@ -39,4 +41,4 @@ impl Clock {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
