@@ -71,6 +71,12 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Watch the sources on the whole terminal, and act on them by single keys
+    ///
+    /// Shows each path with its round trips, what happened, and what waits for an answer. Stays while the daemon
+    /// restarts. `?` shows the keys; nothing is done without a confirmation. NO_COLOR turns colours off.
+    #[command(after_help = "Example:\n  failover top")]
+    Top,
     /// Answer yes to a source that is awaiting approval: take its addresses over
     #[command(after_help = "Example:\n  failover approve web1")]
     Approve {

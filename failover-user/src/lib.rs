@@ -14,4 +14,5 @@ pub mod monitor;
 pub mod net;
 pub mod policy;
 pub mod state_file;
+mod top;
 pub mod unload;

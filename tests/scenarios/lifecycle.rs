@@ -33,10 +33,10 @@ fn a_killed_daemon_loses_no_packet_for_a_held_address() {
         report.timeline()
     );
     let status = target.status();
-    assert_eq!(
-        source(&status, "web1")["cause"],
-        "3 of 3 heartbeats missed; held when the daemon started"
-    );
+    let cause = source(&status, "web1")["cause"]
+        .as_str()
+        .unwrap_or_default();
+    assert!(cause.ends_with("held when the daemon started"), "{cause}");
 }
 
 /// A build of this ABI from before the program listened to ARP left no such maps.
@@ -69,10 +69,10 @@ fn a_daemon_adopts_what_an_earlier_build_without_some_maps_has_left() {
         report.timeline()
     );
     let status = target.status();
-    assert_eq!(
-        source(&status, "web1")["cause"],
-        "3 of 3 heartbeats missed; held when the daemon started"
-    );
+    let cause = source(&status, "web1")["cause"]
+        .as_str()
+        .unwrap_or_default();
+    assert!(cause.ends_with("held when the daemon started"), "{cause}");
     assert!(missing.iter().all(|path| path.exists()));
 }
 

@@ -13,7 +13,8 @@ mod reload;
 mod run;
 mod status;
 mod stop;
-mod takeover;
+pub(crate) mod takeover;
+mod top;
 mod unload;
 
 use std::process::ExitCode;
@@ -31,6 +32,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Check { config } => return check::run(&config, &check::facts()?),
         Verb::Status { source, json } => status::run(&socket, source.as_deref(), json)?,
         Verb::Events { follow, json } => events::run(&socket, follow, json)?,
+        Verb::Top => top::run(&socket)?,
         Verb::Approve { source } => answer::run(&socket, &Request::Approve { source })?,
         Verb::Decline { source } => answer::run(&socket, &Request::Decline { source })?,
         Verb::Takeover { source, path, yes } => takeover::run(&socket, source, path, yes)?,

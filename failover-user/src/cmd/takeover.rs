@@ -60,7 +60,12 @@ fn answers(status: &Status, source: &str, path: Option<usize>) -> Result<bool, E
             }
         }
     }
-    Ok(states.into_iter().any(|state| match state {
+    Ok(states.into_iter().any(alive))
+}
+
+/// Whether a takeover in this state is a planned switchover, which the daemon does only if it is told so.
+pub(crate) fn alive(state: State) -> bool {
+    match state {
         State::Healthy | State::Suspect => true,
         State::Unknown
         | State::Failed
@@ -72,5 +77,5 @@ fn answers(status: &Status, source: &str, path: Option<usize>) -> Result<bool, E
         | State::Held
         | State::HeldElsewhere
         | State::Conflict => false,
-    }))
+    }
 }

@@ -99,6 +99,7 @@ impl Daemon {
                 let detect_ns = at_ns.saturating_sub(last_reply_ns);
                 let fields = json!({ "monitor": monitor, "missed": missed, "detect_ns": detect_ns, "at_ns": at_ns });
                 self.record(Some(unit), "verdict", fields);
+                self.told(unit).detect_ns = detect_ns;
             }
         }
         self.feed(Input::Path {
@@ -110,6 +111,16 @@ impl Daemon {
 
     fn on_taken_over(&mut self, unit: UnitId, cause: Cause, detect_ns: u64, outcome: Outcome) {
         crate::fault::point("takeover:heard");
+        // One that was ordered because of a verdict, after a hook or an approval, was detected then.
+        let detect_ns = match cause {
+            Cause::Verdict | Cause::Approved if detect_ns == 0 => self.told(unit).detect_ns,
+            Cause::Verdict
+            | Cause::Approved
+            | Cause::Operator
+            | Cause::SourceHealthy
+            | Cause::Adopted
+            | Cause::Release => detect_ns,
+        };
         let addresses = self.taken(unit);
         let takeover_ns = outcome.announced_ns - outcome.decided_ns;
         let mut fields = json!({

@@ -23,6 +23,8 @@ fn show(time: Timestamp) -> String {
 pub(super) struct Told {
     /// Since when it is in its state.
     pub(super) since: String,
+    /// From the last valid reply to the latest verdict on one of its paths.
+    pub(super) detect_ns: u64,
     /// Its latest takeover.
     pub(super) last_takeover: Option<TakeoverStatus>,
 }
@@ -31,6 +33,7 @@ impl Told {
     pub(super) fn new() -> Self {
         Self {
             since: timestamp(),
+            detect_ns: 0,
             last_takeover: None,
         }
     }

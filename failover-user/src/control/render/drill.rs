@@ -97,11 +97,11 @@ fn hook_that_aborts(hooks: &[DrillHook]) -> String {
 
 fn steps(unit: &DrillUnit) -> String {
     let rows = unit.steps.iter().enumerate().map(|(number, step)| {
-        let (state, style) = source::words(step.state);
+        let (state, tone) = source::words(step.state);
         let when = if number == 0 { "now" } else { "" };
         [
             Cell::from(when),
-            Cell::styled(state, style),
+            Cell::styled(state, tone.style()),
             Cell::from(&step.cause),
         ]
     });

@@ -5,10 +5,11 @@
 
 mod drill;
 mod event;
-mod source;
-mod status;
+pub(crate) mod source;
+pub(crate) mod status;
 mod table;
-mod units;
+mod tone;
+pub(crate) mod units;
 
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -16,6 +17,7 @@ pub use self::{
     drill::drill,
     event::{event, fields},
     status::status,
+    tone::Tone,
 };
 
 /// Columns that the output is made for.
@@ -41,4 +43,4 @@ impl Clock {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

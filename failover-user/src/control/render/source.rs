@@ -5,6 +5,7 @@ use owo_colors::{OwoColorize as _, Style};
 use super::{
     Clock,
     table::{Cell, table},
+    tone::Tone,
     units::{ago, local, short, wrap},
 };
 use crate::{
@@ -12,30 +13,30 @@ use crate::{
     policy::{Cause, PathState, State},
 };
 
-/// A state as a person says it, in the colour of its urgency.
-pub(super) fn words(state: State) -> (&'static str, Style) {
-    let plain = Style::new();
+/// A state as a person says it, and its urgency.
+pub(crate) fn words(state: State) -> (&'static str, Tone) {
     match state {
-        State::Unknown => ("NO ANSWER YET", plain.yellow().bold()),
-        State::Healthy => ("healthy", plain.green().bold()),
-        State::Suspect => ("SUSPECT", plain.yellow().bold()),
-        State::Failed => ("FAILED", plain.red().bold()),
-        State::AwaitingApproval => ("AWAITING APPROVAL", plain.black().on_yellow().bold()),
-        State::TakingOver => ("TAKING OVER", plain.magenta().bold()),
-        State::TakenOver => ("TAKEN OVER", plain.magenta().bold()),
-        State::FailingBack => ("FAILING BACK", plain.magenta().bold()),
-        State::Isolated => ("ISOLATED", plain.red().bold()),
-        State::Held => ("ON HOLD", plain.yellow().bold()),
-        State::HeldElsewhere => ("HELD ELSEWHERE", plain.yellow().bold()),
-        State::Conflict => ("CONFLICT", plain.black().on_yellow().bold()),
+        State::Unknown => ("NO ANSWER YET", Tone::Warning),
+        State::Healthy => ("healthy", Tone::Good),
+        State::Suspect => ("SUSPECT", Tone::Warning),
+        State::Failed => ("FAILED", Tone::Bad),
+        State::AwaitingApproval => ("AWAITING APPROVAL", Tone::Asking),
+        State::TakingOver => ("TAKING OVER", Tone::Acting),
+        State::TakenOver => ("TAKEN OVER", Tone::Acting),
+        State::FailingBack => ("FAILING BACK", Tone::Acting),
+        State::Isolated => ("ISOLATED", Tone::Bad),
+        State::Held => ("ON HOLD", Tone::Warning),
+        State::HeldElsewhere => ("HELD ELSEWHERE", Tone::Warning),
+        State::Conflict => ("CONFLICT", Tone::Asking),
     }
 }
 
 pub(super) fn source(source: &SourceStatus, clock: &Clock) -> String {
-    let (state, style) = words(source.state);
+    let (state, tone) = words(source.state);
     let ago = ago(&source.since, clock)
         .map(|ago| format!(" for {ago}"))
         .unwrap_or_default();
+    let style = tone.style().bold();
     let mut text = format!("{}  {}{ago}\n", source.name.bold(), state.style(style));
     let since = local(&source.since, clock);
     let since = if source.cause.is_empty() {
@@ -50,12 +51,12 @@ pub(super) fn source(source: &SourceStatus, clock: &Clock) -> String {
         .enumerate()
         .filter(|(_, path)| path.state != source.state)
     {
-        let (state, style) = words(path.state);
+        let (state, tone) = words(path.state);
         text += &format!(
             "  path {} ({}): {}\n",
             number + 1,
             path.monitor,
-            state.style(style)
+            state.style(tone.style().bold())
         );
     }
     if let Some(to_do) = to_do(source) {
@@ -71,7 +72,7 @@ pub(super) fn source(source: &SourceStatus, clock: &Clock) -> String {
 }
 
 /// What is to be done by a person now, if anything.
-fn to_do(source: &SourceStatus) -> Option<String> {
+pub(crate) fn to_do(source: &SourceStatus) -> Option<String> {
     let name = &source.name;
     // With `trigger = "path"` only what was taken over can be given back.
     let answers = source
@@ -135,7 +136,8 @@ fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
     unique.join(", ")
 }
 
-fn rule(source: &SourceStatus) -> String {
+/// When this host acts, and how.
+pub(crate) fn rule(source: &SourceStatus) -> String {
     if !source.monitored {
         return "not monitored since `failback --stop-monitoring`".to_owned();
     }
@@ -190,7 +192,7 @@ fn paths(source: &SourceStatus) -> String {
             Cell::from(number + 1),
             Cell::from(&path.monitor),
             Cell::from(&path.nic),
-            heartbeat(path, source),
+            heartbeat_cell(path, source),
             rtt.into(),
         ]
     });
@@ -230,20 +232,33 @@ fn paths(source: &SourceStatus) -> String {
         )
 }
 
-fn heartbeat(path: &PathStatus, source: &SourceStatus) -> Cell {
-    let plain = Style::new();
+fn heartbeat_cell(path: &PathStatus, source: &SourceStatus) -> Cell {
+    let (words, tone) = heartbeat(path, source);
+    let style = tone.style();
+    Cell::styled(
+        words,
+        if tone == Tone::Bad {
+            style.bold()
+        } else {
+            style
+        },
+    )
+}
+
+/// How the heartbeats of a path fare.
+pub(crate) fn heartbeat(path: &PathStatus, source: &SourceStatus) -> (String, Tone) {
     if !source.monitored {
-        return Cell::styled("off", plain.dimmed());
+        return ("off".to_owned(), Tone::Quiet);
     }
     match path.heartbeat {
-        PathState::Unknown => Cell::styled("no answer yet", plain.yellow()),
-        PathState::Up => Cell::styled("up", plain.green()),
-        PathState::Missing => Cell::styled(
+        PathState::Unknown => ("no answer yet".to_owned(), Tone::Warning),
+        PathState::Up => ("up".to_owned(), Tone::Good),
+        PathState::Missing => (
             format!("{} of {} missed", path.consecutive_missed, source.misses),
-            plain.yellow(),
+            Tone::Warning,
         ),
-        PathState::Down => Cell::styled("DOWN", plain.red().bold()),
-        PathState::Isolated => Cell::styled("own NIC down", plain.red().bold()),
+        PathState::Down => ("DOWN".to_owned(), Tone::Bad),
+        PathState::Isolated => ("own NIC down".to_owned(), Tone::Bad),
     }
 }
 

@@ -55,8 +55,8 @@ fn summary(sources: &[SourceStatus]) -> String {
                 .iter()
                 .filter(|source| source.state == state)
                 .count();
-            let (words, style) = source::words(state);
-            (number > 0).then(|| format!("{number} {}", words.style(style)))
+            let (words, tone) = source::words(state);
+            (number > 0).then(|| format!("{number} {}", words.style(tone.style().bold())))
         })
         .collect();
     format!("{}: {}\n", count(sources.len(), "source"), parts.join(", "))
@@ -119,17 +119,22 @@ fn reflector(reflector: &ReflectorStatus) -> String {
 }
 
 fn daemon(status: &Status, clock: &Clock) -> String {
-    let up = ago(&status.started, clock)
-        .map(|up| format!(", up {up}"))
-        .unwrap_or_default();
-    let mut text = format!(
-        "failover {}, pid {}{up}, heartbeat thread: {}\n",
-        status.daemon, status.pid, status.scheduling
-    );
+    let mut text = process(status, clock) + "\n";
     if status.scheduling == "normal" {
         let warning = "the heartbeat thread has no real-time scheduling: a busy host may miss heartbeats. Run the daemon \
                        as root, or with CAP_SYS_NICE.";
         text += &wrap("  Warning: ", warning).yellow().to_string();
     }
     text
+}
+
+/// `failover 0.1.0, pid 4242, up 1 d 3 h, heartbeat thread: deadline`
+pub(crate) fn process(status: &Status, clock: &Clock) -> String {
+    let up = ago(&status.started, clock)
+        .map(|up| format!(", up {up}"))
+        .unwrap_or_default();
+    format!(
+        "failover {}, pid {}{up}, heartbeat thread: {}",
+        status.daemon, status.pid, status.scheduling
+    )
 }

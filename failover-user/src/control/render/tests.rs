@@ -12,14 +12,14 @@ use crate::{
     policy::{Cause, PathState, State},
 };
 
-fn clock() -> Clock {
+pub(crate) fn clock() -> Clock {
     Clock {
         now: "2026-05-01T03:12:45.5Z".parse().unwrap(),
         zone: TimeZone::UTC,
     }
 }
 
-fn path(number: u8, heartbeat: PathState, state: State) -> PathStatus {
+pub(crate) fn path(number: u8, heartbeat: PathState, state: State) -> PathStatus {
     PathStatus {
         monitor: format!("10.0.{number}.10"),
         nic: format!("ens{number}"),
@@ -44,7 +44,7 @@ fn path(number: u8, heartbeat: PathState, state: State) -> PathStatus {
     }
 }
 
-fn address(number: u8, state: State) -> AddressStatus {
+pub(crate) fn address(number: u8, state: State) -> AddressStatus {
     let held = state == State::TakenOver;
     AddressStatus {
         ip: format!("10.0.{number}.10/24"),
@@ -56,7 +56,12 @@ fn address(number: u8, state: State) -> AddressStatus {
     }
 }
 
-fn source(name: &str, state: State, cause: &str, paths: Vec<PathStatus>) -> SourceStatus {
+pub(crate) fn source(
+    name: &str,
+    state: State,
+    cause: &str,
+    paths: Vec<PathStatus>,
+) -> SourceStatus {
     SourceStatus {
         name: name.to_owned(),
         state,
@@ -64,7 +69,7 @@ fn source(name: &str, state: State, cause: &str, paths: Vec<PathStatus>) -> Sour
         cause: cause.to_owned(),
         monitored: true,
         hold: false,
-        asks: false,
+        asks: state == State::AwaitingApproval,
         on_failure: "ask".to_owned(),
         interval_ns: 10_000_000,
         misses: 3,
@@ -73,7 +78,7 @@ fn source(name: &str, state: State, cause: &str, paths: Vec<PathStatus>) -> Sour
     }
 }
 
-fn host(sources: Vec<SourceStatus>) -> Status {
+pub(crate) fn host(sources: Vec<SourceStatus>) -> Status {
     let nic = |name: &str| NicStatus {
         name: name.to_owned(),
         xdp_mode: "native".to_owned(),

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{Clock, WIDTH};
 
 /// A short duration with three digits: `850 ns`, `2.15 us`, `30.1 ms`, `1.5 s`.
-pub(super) fn short(ns: u64) -> String {
+pub(crate) fn short(ns: u64) -> String {
     let (unit, name) = match ns {
         0..1_000 => return format!("{ns} ns"),
         1_000..1_000_000 => (1_000, "us"),
@@ -30,7 +30,7 @@ pub(super) fn short(ns: u64) -> String {
 }
 
 /// A long duration in its two largest units: `5 s`, `2 min 5 s`, `3 h 12 min`, `12 days 4 h`.
-pub(super) fn long(seconds: u64) -> String {
+pub(crate) fn long(seconds: u64) -> String {
     const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
     let first = UNITS
         .iter()
@@ -47,7 +47,7 @@ pub(super) fn long(seconds: u64) -> String {
 }
 
 /// How long ago an RFC 3339 time was; `None` if it is no time. A time in the future, of a clock that was set back, is now.
-pub(super) fn ago(at: &str, clock: &Clock) -> Option<String> {
+pub(crate) fn ago(at: &str, clock: &Clock) -> Option<String> {
     let at: Timestamp = at.parse().ok()?;
     Some(long(
         u64::try_from(clock.now.duration_since(at).as_secs()).unwrap_or(0),
@@ -55,7 +55,7 @@ pub(super) fn ago(at: &str, clock: &Clock) -> Option<String> {
 }
 
 /// An RFC 3339 time in local time, to the second; as it is if it is no time.
-pub(super) fn local(at: &str, clock: &Clock) -> String {
+pub(crate) fn local(at: &str, clock: &Clock) -> String {
     match at.parse::<Timestamp>() {
         Ok(time) => time
             .to_zoned_datetime(clock.zone.clone())
@@ -65,21 +65,37 @@ pub(super) fn local(at: &str, clock: &Clock) -> String {
     }
 }
 
+/// The time of day of an RFC 3339 time, local, to the millisecond; as it is if it is no time.
+pub(crate) fn time_of_day(at: &str, clock: &Clock) -> String {
+    match at.parse::<Timestamp>() {
+        Ok(time) => time
+            .to_zoned_datetime(clock.zone.clone())
+            .strftime("%H:%M:%S%.3f")
+            .to_string(),
+        Err(_) => at.to_owned(),
+    }
+}
+
 /// `1 source`, `2 sources`.
-pub(super) fn count(number: usize, what: &str) -> String {
+pub(crate) fn count(number: usize, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {what}{plural}")
 }
 
-/// Words in lines of at most [`WIDTH`], the first behind `first`, the others behind as many spaces. What stands in
+/// [`wrap_to`] the [`WIDTH`] of the output.
+pub(crate) fn wrap(first: &str, text: &str) -> String {
+    wrap_to(WIDTH, first, text)
+}
+
+/// Words in lines of at most `width`, the first behind `first`, the others behind as many spaces. What stands in
 /// backticks is a command to copy, and stays on one line.
-pub(super) fn wrap(first: &str, text: &str) -> String {
+pub(crate) fn wrap_to(width: usize, first: &str, text: &str) -> String {
     let indent = first.chars().count();
     let mut lines = String::from(first);
     let mut column = indent;
     for word in words(text) {
         let length = word.chars().count();
-        if column > indent && column + 1 + length > WIDTH {
+        if column > indent && column + 1 + length > width {
             lines.push('\n');
             lines.extend(std::iter::repeat_n(' ', indent));
             column = indent;
