@@ -2,7 +2,8 @@ use std::{net::Ipv4Addr, path::PathBuf, thread};
 
 use failover_ebpf::abi::{Held, held};
 use failover_user::{
-    monitor::{Plan, rehearsal::rehearse},
+    config::L2Alive,
+    monitor::{Plan, Slice, rehearsal::rehearse},
     net::{RULE_PRIORITY, announce::gratuitous_arp, batch::Batch, links, table_of},
     policy::UnitId,
 };
@@ -44,16 +45,21 @@ fn plan(count: u32, nics: &[u32]) -> Plan {
             source: 0,
             path: None,
         },
-        batch: batch.build(),
-        entries: addresses
-            .iter()
-            .map(|&(ip, nic)| (ip, entry(nic)))
-            .collect(),
-        announcements: addresses
-            .iter()
-            .flat_map(|&(ip, nic)| gratuitous_arp(ip, MAC, MAC).map(|frame| (nic, frame)))
-            .collect(),
+        slices: vec![Slice {
+            batch: batch.build(),
+            entries: addresses
+                .iter()
+                .map(|&(ip, nic)| (ip, entry(nic)))
+                .collect(),
+            announcements: addresses
+                .iter()
+                .flat_map(|&(ip, nic)| gratuitous_arp(ip, MAC, MAC).map(|frame| (nic, frame)))
+                .collect(),
+        }],
         skipped: Vec::new(),
+        probes: Vec::new(),
+        source_macs: Vec::new(),
+        l2_alive: L2Alive::Ask,
     }
 }
 
@@ -99,7 +105,7 @@ fn a_takeover_of_a_thousand_addresses_is_rehearsed_and_leaves_no_trace() {
 #[test]
 fn what_the_kernel_refuses_is_told() {
     let mut plan = plan(2, &[1]);
-    plan.announcements[0].1 = vec![0; 1].into();
+    plan.slices[0].announcements[0].1 = vec![0; 1].into();
 
     let rehearsal = rehearse(&plan).unwrap();
 

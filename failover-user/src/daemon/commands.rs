@@ -157,11 +157,12 @@ impl Daemon {
         match refusal {
             Some(refusal) if !taken => answer(reply, failure(FailureKind::Refused, refusal)),
             Some(_) | None => self.answer_when_kept(
-                match command {
-                    Command::Hold => {
-                        format!("{name} is on hold: nothing is done about it until `failover resume {name}`")
-                    }
-                    _ => format!("{name} is protected again"),
+                if command == Command::Hold {
+                    format!(
+                        "{name} is on hold: nothing is done about it until `failover resume {name}`"
+                    )
+                } else {
+                    format!("{name} is protected again")
                 },
                 reply,
             ),

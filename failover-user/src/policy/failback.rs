@@ -80,10 +80,9 @@ impl GivingBack {
 impl Unit {
     /// From `taken-over` or `conflict`: begins to give the addresses back.
     pub(super) fn start_failback(&mut self, turn: &mut Turn, on: On, cause: impl Into<String>) {
-        let elsewhere = match on {
-            On::Claim => self.rival_in_conflict(),
-            _ => None,
-        };
+        let elsewhere = (on == On::Claim)
+            .then(|| self.rival_in_conflict())
+            .flatten();
         if elsewhere.is_none() {
             self.paths.forget_silent();
         }
