@@ -5,6 +5,7 @@ mod detection;
 mod failback;
 mod forward;
 mod guards;
+mod hooks;
 mod killed;
 mod lab_works;
 mod lifecycle;
