@@ -1,5 +1,6 @@
 //! The scenario tier: real packets between namespaces. Needs root.
 
+mod decisions;
 mod demo;
 mod detection;
 mod failback;
