@@ -1,5 +1,6 @@
 //! The scenario tier: real packets between namespaces. Needs root.
 
+mod conflicts;
 mod decisions;
 mod demo;
 mod detection;
