@@ -162,7 +162,12 @@ impl Daemon {
                     Command::Hold => {
                         format!("{name} is on hold: nothing is done about it until `failover resume {name}`")
                     }
-                    _ => format!("{name} is protected again"),
+                    Command::Resume
+                    | Command::Takeover
+                    | Command::Failback
+                    | Command::Approve
+                    | Command::Decline
+                    | Command::Release => format!("{name} is protected again"),
                 },
                 reply,
             ),
