@@ -7,9 +7,11 @@ use failover_tests::{
     lab::{Capture, Daemon, Direction, Frame, Lab, Mac, Nic, clock},
 };
 use failover_user::net::packet::PacketSocket;
-use serde_json::Value;
 
-use crate::pair::{PATIENCE, Pair, REFLECTOR, automatic, run, source, wait_for_state};
+use crate::pair::{
+    PATIENCE, Pair, REFLECTOR, automatic, event, events, run, source, wait_for_event,
+    wait_for_state,
+};
 
 /// Addresses that are taken over at once, half of them on each NIC.
 const MANY: u32 = 1000;
@@ -184,29 +186,6 @@ fn ask_until_answered(
         });
         assert!(all, "not all addresses answer");
     });
-}
-
-/// The first event of a kind.
-fn event(daemon: &Daemon, kind: &str) -> Value {
-    events(daemon, kind)
-        .into_iter()
-        .next()
-        .unwrap_or_else(|| panic!("no event {kind}"))
-}
-
-fn events(daemon: &Daemon, kind: &str) -> Vec<Value> {
-    let events = run(daemon, &["events", "--json"], 0);
-    events
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
-        .filter(|event| event["event"] == kind)
-        .collect()
-}
-
-fn wait_for_event(daemon: &Daemon, kind: &str) -> Value {
-    let there = clock::wait_until(PATIENCE, || !events(daemon, kind).is_empty());
-    assert!(there, "no event {kind}:\n{}", daemon.log());
-    event(daemon, kind)
 }
 
 #[test]

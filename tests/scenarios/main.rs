@@ -1,11 +1,14 @@
 //! The scenario tier: real packets between namespaces. Needs root.
 
+mod conflicts;
+mod decisions;
 mod demo;
 mod detection;
 mod drill;
 mod failback;
 mod forward;
 mod guards;
+mod hooks;
 mod killed;
 mod lab_works;
 mod lifecycle;

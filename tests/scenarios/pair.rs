@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use failover_tests::lab::{Client, Daemon, Host, Lab, Nic, Service, Switch};
+use failover_tests::lab::{Client, Daemon, Host, Lab, Nic, Service, Switch, clock};
 use serde_json::Value;
 
 /// Long enough for anything to happen on a busy machine. Nothing waits for it to pass.
@@ -161,4 +161,29 @@ pub(crate) fn run(daemon: &Daemon, arguments: &[&str], code: i32) -> String {
         "failover {arguments:?}: {text}"
     );
     text
+}
+
+/// The first event of a kind.
+pub(crate) fn event(daemon: &Daemon, kind: &str) -> Value {
+    events(daemon, kind)
+        .into_iter()
+        .next()
+        .unwrap_or_else(|| panic!("no event {kind}"))
+}
+
+/// All events of a kind, oldest first.
+pub(crate) fn events(daemon: &Daemon, kind: &str) -> Vec<Value> {
+    let events = run(daemon, &["events", "--json"], 0);
+    events
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
+        .filter(|event| event["event"] == kind)
+        .collect()
+}
+
+/// Waits for the first event of a kind.
+pub(crate) fn wait_for_event(daemon: &Daemon, kind: &str) -> Value {
+    let there = clock::wait_until(PATIENCE, || !events(daemon, kind).is_empty());
+    assert!(there, "no event {kind}:\n{}", daemon.log());
+    event(daemon, kind)
 }

@@ -33,6 +33,8 @@ struct Done {
     error: Option<String>,
     /// A hook has prevented the failback.
     prevented: bool,
+    /// It was the answer to the question about a conflict.
+    of_conflict: bool,
 }
 
 pub(super) fn failure(kind: FailureKind, message: impl Into<String>) -> Reply {
@@ -257,8 +259,17 @@ impl Daemon {
         let mut refusal = None;
         let mut taken = false;
         for unit in units {
+            let answers = matches!(command, Command::Approve | Command::Decline);
+            let of_conflict = answers && self.policy.state(unit) == Some(State::Conflict);
             match self.try_feed(Input::Command { unit, command }) {
-                Ok(()) => taken = true,
+                Ok(()) => {
+                    taken = true;
+                    // The addresses are here already: no takeover follows.
+                    if of_conflict && let Some(waiting) = self.given() {
+                        waiting.units.remove(&unit);
+                        waiting.done.of_conflict = true;
+                    }
+                }
                 Err(refused) => {
                     refusal = Some(refused.to_string());
                     if let Some(waiting) = self.given() {
@@ -300,6 +311,9 @@ impl Daemon {
         self.waiting[place].being_given = false;
         let early = match refusal {
             Some(refusal) => failure(FailureKind::Refused, refusal),
+            None if command == Command::Decline && self.waiting[place].done.of_conflict => {
+                Reply::Done(format!("the addresses of {name} are given up"))
+            }
             None if command == Command::Decline => {
                 Reply::Done(format!("{name} is left alone until it answers again"))
             }
@@ -420,6 +434,7 @@ fn outcome(name: &str, waiting: &Waiting) -> Reply {
         longest_ns,
         error,
         prevented,
+        of_conflict,
     } = &waiting.done;
     let takes = matches!(waiting.command, Command::Takeover | Command::Approve);
     match (takes, error) {
@@ -431,6 +446,9 @@ fn outcome(name: &str, waiting: &Waiting) -> Reply {
             FailureKind::Failed,
             format!("{name} is taken over in part ({held} addresses): {error}"),
         ),
+        (true, None) if *held == 0 && *of_conflict => {
+            Reply::Done(format!("the addresses of {name} are defended"))
+        }
         (true, None) if *held == 0 => failure(
             FailureKind::Failed,
             format!("{name} was not taken over: no address was taken"),
