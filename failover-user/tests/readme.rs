@@ -1,7 +1,7 @@
 //! What the README says is so: its configurations are good, and its commands are commands.
 
 use clap::Parser as _;
-use failover_user::{cli::Cli, config};
+use failover_user::{cli::Cli, config, control::protocol::Request, policy::table::FIGURE};
 
 fn readme() -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
@@ -58,4 +58,41 @@ fn every_failover_command_in_the_readme_is_one() {
             panic!("{command}: {error}");
         }
     }
+}
+
+#[test]
+fn the_figure_in_the_readme_is_the_table_of_transitions() {
+    assert!(
+        blocks("text").iter().any(|block| block == FIGURE),
+        "put failover-user/src/policy/transitions.txt into the README"
+    );
+}
+
+#[test]
+fn every_request_in_the_readme_is_one_and_none_is_missing() {
+    let mut named = std::collections::BTreeSet::new();
+    for line in blocks("json")
+        .join("\n")
+        .lines()
+        .filter(|line| !line.is_empty())
+    {
+        let request: Request =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        // A new request does not compile here until it is named, and not pass until the README has it.
+        named.insert(match request {
+            Request::Status { .. } => "status",
+            Request::Events { .. } => "events",
+            Request::Takeover { .. } => "takeover",
+            Request::Failback { .. } => "failback",
+            Request::Approve { .. } => "approve",
+            Request::Decline { .. } => "decline",
+            Request::Hold { .. } => "hold",
+            Request::Resume { .. } => "resume",
+            Request::Drill { .. } => "drill",
+            Request::Reload => "reload",
+            Request::Stop { .. } => "stop",
+        });
+    }
+
+    assert_eq!(named.len(), 11, "{named:?}");
 }
