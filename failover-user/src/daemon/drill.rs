@@ -188,7 +188,11 @@ impl Picture {
     fn decide(&self, heard: &Finding) -> Decision {
         let missing = self.plan.skipped.first();
         let assumed = Assumed {
-            finding: heard.clone(),
+            // A source that answers now would not, if it had failed.
+            finding: match heard {
+                Finding::Source { .. } => Finding::Silent,
+                Finding::Silent | Finding::Other { .. } | Finding::Rival { .. } => heard.clone(),
+            },
             held: self
                 .plan
                 .slices

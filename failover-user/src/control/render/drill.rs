@@ -157,7 +157,7 @@ fn times(unit: &DrillUnit) -> String {
         rows.push([
             Cell::styled("in all", bold),
             Cell::styled(short(total), bold),
-            Cell::from("at most, measured by rehearsal"),
+            Cell::from("about, measured by rehearsal"),
         ]);
     }
     table(["step", "takes", ""], rows)
