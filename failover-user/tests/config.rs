@@ -61,7 +61,7 @@ fn host() -> HostFacts {
         ("/usr/local/bin", ProgramFacts::NotAFile),
         ("/etc/failover.toml", ProgramFacts::NotExecutable),
         (
-            "/root/secret",
+            "/home/secret",
             ProgramFacts::Unknown("Permission denied (os error 13)".to_owned()),
         ),
     ]

@@ -46,7 +46,10 @@ impl Unit {
                 self.begin_takeover(turn, Cause::Operator, Fresh::No);
                 Ok(())
             }
-            State::HeldElsewhere => self.refuse("another host has its addresses: fail back there first, or they would be in use twice"),
+            State::HeldElsewhere => {
+                let why = format!("{}: fail back there first, or they would be in use twice", self.cause);
+                self.refuse(&why)
+            }
             State::Conflict => self.refuse("this host holds its addresses already, and another one claims them; to defend them: failover approve; to give them up: failover failback"),
             State::TakingOver => self.refuse("it is being taken over right now; watch `failover status`"),
             State::TakenOver => self.refuse("this host holds its addresses already; to give them back: failover failback"),

@@ -113,7 +113,7 @@ fn a_third_host_that_has_the_addresses_keeps_us_out() {
     let refused = bench.refused(Command::Takeover);
     assert_eq!(
         refused,
-        "web1 is held-elsewhere: another host has its addresses: fail back there first, or they would be in use twice"
+        "web1 is held-elsewhere: 10.0.0.10 is in use by another host, 02:00:00:00:00:99: fail back there first, or they would be in use twice"
     );
 }
 
