@@ -27,10 +27,7 @@ fn what_another_host_has_is_taken_over_when_it_is_unplugged() {
     pair.source_nic.pull();
     wait_for_state(&target, "web1", "held-elsewhere");
     let refused = run(&target, &["takeover", "web1", "--yes"], 4);
-    assert!(
-        refused.contains("is in use by another host"),
-        "{refused}"
-    );
+    assert!(refused.contains("is in use by another host"), "{refused}");
     assert!(!pair.target_nics[0].has_address("10.0.0.10"));
     third.pull();
 
