@@ -314,8 +314,11 @@ impl Daemon {
             None if command == Command::Decline && self.waiting[place].done.of_conflict => {
                 Reply::Done(format!("the addresses of {name} are given up"))
             }
+            // A restart must not ask again.
             None if command == Command::Decline => {
-                Reply::Done(format!("{name} is left alone until it answers again"))
+                let reply = self.waiting.remove(place).reply;
+                let text = format!("{name} is left alone until it answers again");
+                return self.answer_when_kept(text, reply);
             }
             None => return self.answer_finished(),
         };
