@@ -111,7 +111,7 @@ struct Daemon {
     paths: BTreeMap<PathId, PathState>,
     /// Paths with heartbeats. What the thread still has to say of others is old.
     watched: BTreeSet<PathId>,
-    /// Paths that had answered an earlier daemon a moment before this one started.
+    /// Paths that had answered an earlier daemon a moment before this one started, and are not watched yet.
     remembered: BTreeSet<PathId>,
     /// What the next daemon has to know.
     store: Store,

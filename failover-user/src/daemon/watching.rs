@@ -113,7 +113,8 @@ impl Daemon {
             nic,
             interval,
             misses,
-            remembered: self.remembered.contains(&id),
+            // For the first heartbeats only: behind an outage of our own link nothing is known of it again.
+            remembered: self.remembered.remove(&id),
             request,
             stats,
         });

@@ -89,6 +89,7 @@ impl Judge {
     /// The latest judged request was answered.
     pub fn answered(&mut self) {
         self.alive();
+        self.remembered = false;
         self.state = PathState::Up;
     }
 
@@ -100,6 +101,7 @@ impl Judge {
             self.alive();
         }
         if last_reply_ns >= sent_ns {
+            self.remembered = false;
             self.state = PathState::Up;
             return;
         }
@@ -165,6 +167,7 @@ impl Judge {
 
     /// Our own link is down: nothing can be said.
     pub fn isolated(&mut self) {
+        self.remembered = false;
         self.missed = 0;
         self.vouched_ns = 0;
         if self.state != PathState::Unknown && self.state != PathState::Isolated {

@@ -307,3 +307,34 @@ fn a_path_that_is_down_comes_back_with_an_answer() {
 
     assert_eq!((judge.state(), judge.missed_in_a_row()), (Up, 0));
 }
+
+#[test]
+fn a_path_that_had_answered_an_earlier_daemon_fails_without_having_answered_this_one() {
+    let mut judge = Judge::remembered(3);
+    let mut states = Vec::new();
+
+    for n in 2..=4 {
+        judge.missed(n * MS, MS, &FINE);
+        states.push(judge.state());
+    }
+
+    assert_eq!(states, [Unknown, Unknown, Down]);
+}
+
+#[test]
+fn behind_an_outage_of_our_own_link_nothing_is_remembered() {
+    let mut silent = Judge::remembered(3);
+    let mut answered = Judge::remembered(3);
+    answered.answered();
+
+    for judge in [&mut silent, &mut answered] {
+        for n in 2..=4 {
+            judge.missed(n * MS, MS, &DEAD);
+        }
+        for n in 10..=30 {
+            judge.missed(n * MS, MS, &FINE);
+        }
+    }
+
+    assert_eq!((silent.state(), answered.state()), (Unknown, Unknown));
+}
