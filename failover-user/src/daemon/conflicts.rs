@@ -48,7 +48,10 @@ impl Daemon {
 
     /// Who a MAC belongs to. A failover host probes for what it defends, which nobody else does for an address that he has.
     fn claimant(&self, unit: UnitId, ip: Ipv4Addr, mac: [u8; 6], now: u64) -> Claimant {
-        let held = self.maps.addresses.get(ip).ok().flatten();
+        let held = self.maps.addresses.get(ip).unwrap_or_else(|error| {
+            tracing::error!(%ip, error = %format!("{error:#}"), "it is not known how an address is held");
+            None
+        });
         let of_source = layout::paths(&self.config)
             .filter(|(id, ..)| id.source == unit.source)
             .any(|(_, _, path)| self.network.mac(&path.nic, path.monitor) == Some(mac));
