@@ -4,7 +4,7 @@
 use core::ptr;
 
 use crate::{
-    abi::{CLAIM_INTERVAL_NS, Claim, Heard, Held, held, ipv4_key},
+    abi::{CLAIM_INTERVAL_NS, Claim, Heard, Held, held, held_flag, ipv4_key},
     verdict::Verdict,
     wire::{
         Header,
@@ -104,6 +104,14 @@ pub fn is_conflict(arp: &Arp, sender: &Held, ours: impl FnOnce(Mac) -> bool) -> 
     sender.mode != held::DRAIN && arp.sha() != sender.nic_mac && !ours(arp.sha())
 }
 
+/// Whether a request is a probe (RFC 5227 1.1) by the source that is to find its address free.
+#[inline(always)]
+fn yields(arp: &Arp, target: &Held) -> bool {
+    target.flags & held_flag::YIELDING != 0
+        && arp.spa() == [0; 4]
+        && arp.sha() == target.source_mac
+}
+
 /// Deals with ARP for the held address `target`, received on `ingress`, whose MAC is `nic`: on success the frame is ready
 /// to be sent back.
 #[inline(always)]
@@ -129,6 +137,9 @@ pub fn answer(
     }
     if !request {
         return Err(Verdict::PassUnrelated);
+    }
+    if yields(&frame.arp, target) {
+        return Err(Verdict::ArpYielded);
     }
     if ingress != target.nic {
         return Err(Verdict::ArpWrongNic);

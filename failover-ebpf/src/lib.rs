@@ -3,7 +3,8 @@
 //!
 //! A frame's way: [`classify`] says what it is; [`heartbeat`] parses heartbeats; then [`reflect`] (a request for our
 //! reflector), [`measure`] (a reply to one of our sessions), [`arp`] (ARP about a held address) or [`steer`] (a packet
-//! for one) decides. Every way ends in one [`verdict::Verdict`], which has an action and a counter.
+//! for one) decides. [`health`] says whether this host may answer and use its identity at all, and [`fence`] what a frame
+//! on its way out makes use of. Every way ends in one [`verdict::Verdict`], which has an action and a counter.
 #![no_std]
 
 #[cfg(test)]
@@ -13,6 +14,8 @@ pub mod abi;
 pub mod arp;
 pub mod checksum;
 pub mod classify;
+pub mod fence;
+pub mod health;
 pub mod heartbeat;
 pub mod measure;
 pub mod reflect;

@@ -1,7 +1,7 @@
 //! The initiator: a reply, checked against its session and turned into a sample (RFC 7880 7.3).
 
 use crate::{
-    abi::{BUCKETS, RING, Session, SessionRx, SessionTx, answered_mark, ipv4_key, session},
+    abi::{BUCKETS, RING, Session, SessionRx, SessionTx, answered_mark, ipv4_key, remote, session},
     heartbeat::{Control, EchoFrame},
     verdict::Verdict,
     wire::bfd::state,
@@ -67,6 +67,16 @@ pub fn check_session(reply: &Control, own: &Session) -> Result<(), Verdict> {
         return Err(Verdict::ReplyWrongHost);
     }
     Ok(())
+}
+
+/// What the state of a valid S-BFD reply says of the other end.
+#[inline(always)]
+pub const fn remote_state(bfd_state: u8) -> u32 {
+    if bfd_state == state::ADMIN_DOWN {
+        remote::ADMIN_DOWN
+    } else {
+        remote::UP
+    }
 }
 
 /// Whether an echo reply answers one of this session's requests. The identifier alone does not say so: the cookie keeps
@@ -202,6 +212,8 @@ mod tests {
             max_gap_ns: 0,
             last_sequence: 0,
             required_min_rx_us: 0,
+            remote_state: 0,
+            reserved: 0,
             answered: [0; RING],
             histogram: [0; BUCKETS],
         };

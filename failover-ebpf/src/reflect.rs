@@ -1,6 +1,12 @@
 //! The reflector: a request, checked and turned into its reply (RFC 7880 7.2, RFC 7881).
 
-use crate::{checksum, heartbeat::Control, verdict::Verdict, wire::bfd::SBFD_PORT};
+use crate::{
+    checksum,
+    health::Gate,
+    heartbeat::Control,
+    verdict::Verdict,
+    wire::bfd::{SBFD_PORT, diagnostic, state},
+};
 
 /// Requests that may come at once before the rate is held against an initiator: a scheduler that was late sends what it
 /// owes, and two sessions of one initiator may coincide.
@@ -42,16 +48,31 @@ pub const fn admit(theoretical: u64, now: u64, interval: u64) -> Option<u64> {
     Some(theoretical + interval)
 }
 
-/// Turns a request into its reply: everything swapped, D clear, state Up, our Required Min RX, TTL 255. Checksums follow
-/// incrementally.
+/// The state and diagnostic of a reply, and how it counts; a host that is not healthy says nothing (RFC 7880 7.2.3: in
+/// service MUST be Up, out of service on purpose SHOULD be AdminDown).
 #[inline(always)]
-pub fn reply(frame: &mut Control, min_rx_us: u32) {
+pub const fn in_service(gate: Gate) -> Result<(u8, u8, Verdict), Verdict> {
+    match gate {
+        Gate::Up => Ok((state::UP, diagnostic::NONE, Verdict::RequestAnswered)),
+        Gate::AdminDown => Ok((
+            state::ADMIN_DOWN,
+            diagnostic::ADMIN_DOWN,
+            Verdict::RequestAdminDown,
+        )),
+        Gate::Silent => Err(Verdict::RequestSilent),
+    }
+}
+
+/// Turns a request into its reply: everything swapped, D clear, this state and diagnostic, our Required Min RX, TTL 255.
+/// Checksums follow incrementally.
+#[inline(always)]
+pub fn reply(frame: &mut Control, state: u8, diagnostic: u8, min_rx_us: u32) {
     let before = (
         frame.bfd.first_word(),
         frame.bfd.required_min_rx(),
         frame.bfd.required_min_echo_rx(),
     );
-    frame.bfd.reflect(min_rx_us);
+    frame.bfd.reflect(state, diagnostic, min_rx_us);
     // Ports, addresses and discriminators only change places, which a sum does not see.
     let sum = match frame.udp.checksum() {
         0 => 0,

@@ -148,6 +148,16 @@ verdicts! {
     DropNoNic = "drop_no_nic" => Drop,
     /// A request for an address that is not the reflector's: perhaps the kernel forwards it.
     RequestNotOurs = "request_not_ours" => Pass,
+    /// A heartbeat request, answered with state AdminDown: this host's administrator wants no takeover.
+    RequestAdminDown = "request_admin_down" => Transmit,
+    /// A request that is not answered because this host is not healthy: its daemon does not run, or a health check failed.
+    RequestSilent = "request_silent" => Drop,
+    /// For an address of this host's identity, which it must not use now.
+    Fenced = "fenced" => Drop,
+    /// From an address of this host's identity, which it must not use now.
+    FencedOut = "fenced_out" => Drop,
+    /// A probe for a held address by the source that is about to take it back: it finds the address free.
+    ArpYielded = "arp_yielded" => Drop,
 }
 
 const _: () = assert!(Verdict::ALL.len() <= crate::abi::MAX_COUNTERS as usize);

@@ -172,6 +172,8 @@ pub(crate) fn local(chosen: u32) -> Held {
         next_hop: [0; 6],
         source_mac: SOURCE_MAC.0,
         taken_at_unix_ns: 1,
+        flags: 0,
+        reserved: 0,
     }
 }
 

@@ -2,9 +2,9 @@
 
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::XdpContext};
 use failover_ebpf::{
-    abi::{Session, split_discriminator},
+    abi::{Session, remote, split_discriminator},
     heartbeat::{self, Control, EchoFrame},
-    measure::{self, NoSample},
+    measure::{self, NoSample, remote_state},
     verdict::Verdict,
 };
 
@@ -33,7 +33,8 @@ fn try_measure(packet: &mut Packet<'_>) -> Result<Verdict, Verdict> {
         .get(number as u32)
         .ok_or(Verdict::ReplyUnknownSession)?;
     measure::check_session(reply, own)?;
-    match record(own, number, sequence, reply.bfd.required_min_rx()) {
+    let said = remote_state(reply.bfd.state());
+    match record(own, number, sequence, reply.bfd.required_min_rx(), said) {
         Ok(()) => Ok(Verdict::ReplyMeasured),
         Err(NoSample::Stale) => Err(Verdict::ReplyStale),
         Err(NoSample::Duplicate) => Err(Verdict::ReplyDuplicate),
@@ -53,7 +54,7 @@ fn try_measure_echo(packet: &mut Packet<'_>) -> Result<Verdict, Verdict> {
     if !reply.intact() {
         return Err(Verdict::EchoBadChecksum);
     }
-    match record(own, number, reply.echo.sequence(), 0) {
+    match record(own, number, reply.echo.sequence(), 0, remote::UNSET) {
         Ok(()) => Ok(Verdict::EchoMeasured),
         Err(NoSample::Stale) => Err(Verdict::EchoStale),
         Err(NoSample::Duplicate) => Err(Verdict::EchoDuplicate),
@@ -66,6 +67,7 @@ fn record(
     number: u16,
     sequence: u16,
     required_min_rx_us: u32,
+    remote_state: u32,
 ) -> Result<(), NoSample> {
     let tx = maps::SESSION_TX.get(number as u32).ok_or(NoSample::Stale)?;
     let rx = maps::SESSION_RX
@@ -76,6 +78,7 @@ fn record(
     // SAFETY: the helper has no preconditions.
     let now = unsafe { bpf_ktime_get_ns() };
     let sample = measure::sample(own, tx, rx, sequence, required_min_rx_us, now)?;
+    rx.remote_state = remote_state;
     measure::record(rx, &sample, now);
     Ok(())
 }

@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use failover_ebpf::{
     abi::{
-        self, Heard, Held, Ip, Nic, Session, SessionRx, SessionTx, Settings, Traffic, Watcher,
+        self, Health, Heard, Held, Ip, Nic, Session, SessionRx, SessionTx, Settings, Traffic, Watcher,
         WatcherState,
     },
     wire::eth::Mac,
@@ -67,3 +67,9 @@ pub(super) static HEARD: Array<Heard> = Array::pinned(abi::MAX_LISTENED, BPF_F_M
 
 #[map]
 pub(super) static CLAIMS: RingBuf = RingBuf::pinned(abi::CLAIMS_BYTES, 0);
+
+#[map]
+pub(super) static HEALTH: Array<Health> = Array::pinned(1, BPF_F_MMAPABLE);
+
+#[map]
+pub(super) static IDENTITY: HashMap<Ip, u32> = HashMap::pinned(abi::MAX_IDENTITY, 0);

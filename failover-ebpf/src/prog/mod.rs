@@ -1,5 +1,7 @@
 //! The program's shell: packet access, maps and helpers. Decisions are in the library.
 
+mod custody;
+pub(crate) mod egress;
 mod fib;
 mod initiator;
 mod maps;
@@ -12,7 +14,7 @@ mod steering;
 
 use aya_ebpf::programs::XdpContext;
 use failover_ebpf::{
-    abi::Settings,
+    abi::{Settings, ipv4_key},
     classify::{Class, classify},
     verdict::Verdict,
 };
@@ -32,7 +34,8 @@ pub(crate) fn process(ctx: &XdpContext) -> Verdict {
         Ok(Class::Request { src, dst }) => request(ctx, own, src, dst),
         Ok(Class::Reply) => initiator::measure(ctx),
         Ok(Class::EchoReply) => initiator::measure_echo(ctx),
-        Ok(Class::Arp) => resolution::answer(ctx),
+        Ok(Class::Arp) => resolution::answer(ctx, own),
+        Ok(Class::Packet { dst, .. }) if custody::is_fenced(own, ipv4_key(dst)) => Verdict::Fenced,
         Ok(Class::Packet { src, dst }) => steering::steer(ctx, own, src, dst),
         Err(verdict) => verdict,
     }
@@ -44,6 +47,9 @@ fn request(ctx: &XdpContext, own: &Settings, src: [u8; 4], dst: [u8; 4]) -> Verd
     let listening = reflector::listens(ctx);
     if listening && reflector::is_own(dst) {
         return reflector::answer(ctx, own);
+    }
+    if custody::is_fenced(own, ipv4_key(dst)) {
+        return Verdict::Fenced;
     }
     let verdict = steering::steer(ctx, own, src, dst);
     if listening && verdict == Verdict::PassUnrelated {

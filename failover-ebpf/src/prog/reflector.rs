@@ -1,6 +1,6 @@
 //! Requests for our reflector.
 
-use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::XdpContext};
+use aya_ebpf::programs::XdpContext;
 use aya_log_ebpf::warn;
 use failover_ebpf::{
     abi::{Rare, Settings, Watcher, WatcherState, ipv4_key, nic, settings},
@@ -9,7 +9,7 @@ use failover_ebpf::{
     verdict::Verdict,
 };
 
-use super::{maps, nics, packet::Packet, rare, settle};
+use super::{custody, maps, nics, packet::Packet, rare, settle};
 
 /// Whether requests are answered on the NIC that this packet came in by.
 #[inline(always)]
@@ -39,9 +39,12 @@ fn try_answer(packet: &mut Packet<'_>, own: &Settings) -> Result<Verdict, Verdic
     reflect::check(frame)?;
     known(ctx, frame)?;
     allowed(ctx, own, frame)?;
-    in_time(own, frame)?;
-    reflect::reply(frame, own.min_rx_us);
-    Ok(Verdict::RequestAnswered)
+    let now = custody::now();
+    let service = reflect::in_service(custody::gate(now));
+    in_time(own, frame, now, service.is_ok())?;
+    let (state, diagnostic, answered) = service?;
+    reflect::reply(frame, state, diagnostic, own.min_rx_us);
+    Ok(answered)
 }
 
 #[inline(always)]
@@ -80,22 +83,21 @@ fn allowed(ctx: &XdpContext, own: &Settings, request: &Control) -> Result<(), Ve
     Err(Verdict::RequestInitiatorRefused)
 }
 
-/// Keeps an initiator to the reflector's Required Min RX Interval, and remembers it.
+/// Keeps an initiator to the reflector's Required Min RX Interval, and remembers it, also one that is not `answered`.
 #[inline(always)]
-fn in_time(own: &Settings, request: &Control) -> Result<(), Verdict> {
+fn in_time(own: &Settings, request: &Control, now: u64, answered: bool) -> Result<(), Verdict> {
     let watcher = Watcher {
         initiator: ipv4_key(request.ip.src()),
         asked: ipv4_key(request.ip.dst()),
     };
-    // SAFETY: the helper has no preconditions.
-    let now = unsafe { bpf_ktime_get_ns() };
     let interval = own.min_rx_us as u64 * 1000;
     let Some(state) = maps::WATCHERS.get_ptr_mut(watcher) else {
         let state = WatcherState {
             tat_ns: now + interval,
-            answered_ns: now,
-            answered: 1,
+            answered_ns: if answered { now } else { 0 },
+            answered: answered as u64,
             refused: 0,
+            asked_ns: now,
         };
         // A full map gives up its oldest entry; without memory the watcher is answered and not remembered.
         let _ = maps::WATCHERS.insert(watcher, state, 0);
@@ -103,11 +105,14 @@ fn in_time(own: &Settings, request: &Control) -> Result<(), Verdict> {
     };
     // SAFETY: the pointer is to an entry of the map. Two CPUs may both admit a request of one initiator: one more than its rate.
     let state = unsafe { &mut *state };
+    state.asked_ns = now;
     match reflect::admit(state.tat_ns, now, interval) {
         Some(theoretical) => {
             state.tat_ns = theoretical;
-            state.answered_ns = now;
-            state.answered += 1;
+            if answered {
+                state.answered_ns = now;
+                state.answered += 1;
+            }
             Ok(())
         }
         None => {

@@ -3,28 +3,32 @@
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::XdpContext};
 use aya_log_ebpf::warn;
 use failover_ebpf::{
-    abi::{Claim, Heard, Held, Rare, ipv4_key},
+    abi::{Claim, Heard, Held, Rare, Settings, ipv4_key},
     arp::{self, ArpFrame, Said},
     verdict::Verdict,
     wire::{arp::Arp, eth::Mac},
 };
 
-use super::{maps, nics, packet::Packet, rare, settle};
+use super::{custody, maps, nics, packet::Packet, rare, settle};
 
 /// Answers for held addresses; everything else passes.
 #[inline(never)]
-pub(super) fn answer(ctx: &XdpContext) -> Verdict {
-    settle(try_answer(&mut Packet::new(ctx)))
+pub(super) fn answer(ctx: &XdpContext, own: &Settings) -> Verdict {
+    settle(try_answer(&mut Packet::new(ctx), own))
 }
 
 #[inline(always)]
-fn try_answer(packet: &mut Packet<'_>) -> Result<Verdict, Verdict> {
+fn try_answer(packet: &mut Packet<'_>, own: &Settings) -> Result<Verdict, Verdict> {
     let (ctx, ingress) = (packet.ctx(), packet.ingress());
     let frame: &mut ArpFrame = packet.headers().ok_or(Verdict::PassTruncated)?;
     if !frame.arp.is_ipv4_over_ethernet() {
         return Err(Verdict::PassNotIp);
     }
     listen(&frame.arp);
+    // Behind the listening: what others say of an address is what ends its fence.
+    if custody::is_fenced(own, ipv4_key(frame.arp.tpa())) {
+        return Err(Verdict::Fenced);
+    }
     // One question after the other: the verifier does not let two pointers be asked at once whether they are there.
     if let Some(sender) = held(frame.arp.spa())
         && own_mac(ingress).is_ok()

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
 use anyhow::{Context as _, ensure};
@@ -38,6 +38,7 @@ pub struct Maps {
     counters: PerCpuArray<MapData, u64>,
     listened: HashMap<MapData, Ip, u32>,
     heard: Array<MapData, Heard>,
+    identity: HashMap<MapData, Ip, u32>,
 }
 
 impl Maps {
@@ -58,6 +59,7 @@ impl Maps {
             counters: open(pins, map::COUNTERS)?,
             listened: open(pins, map::LISTENED)?,
             heard: open(pins, map::HEARD)?,
+            identity: open(pins, map::IDENTITY)?,
         })
     }
 
@@ -129,6 +131,28 @@ impl Maps {
         replace(&mut self.discriminators, discriminators).context("writing discriminators")?;
         replace(&mut self.own, &keys(own)).context("writing the reflector's addresses")?;
         replace(&mut self.initiators, &keys(initiators)).context("writing initiators")
+    }
+
+    /// The addresses of this host's identity, with their [`abi::identity`] flags.
+    pub fn identity(&self) -> anyhow::Result<BTreeMap<IpAddr, u32>> {
+        self.identity
+            .iter()
+            .map(|entry| entry.map(|(key, flags)| (ip_of(&key), flags)))
+            .collect::<Result<_, _>>()
+            .context("reading the identity")
+    }
+
+    /// Writes an address of the identity, with its flags.
+    pub fn set_identity(&mut self, ip: IpAddr, flags: u32) -> anyhow::Result<()> {
+        self.identity
+            .insert(key_of(ip), flags, 0)
+            .with_context(|| format!("writing {ip} of the identity"))
+    }
+
+    /// Removes an address from the identity.
+    pub fn remove_identity(&mut self, ip: IpAddr) -> anyhow::Result<()> {
+        ignore_absent(self.identity.remove(&key_of(ip)))
+            .with_context(|| format!("removing {ip} from the identity"))
     }
 
     /// Writes a session.
@@ -335,6 +359,19 @@ fn slots(wanted: &[(Ipv4Addr, u32)]) -> anyhow::Result<BTreeMap<Ip, u32>> {
         );
     }
     Ok(by_key)
+}
+
+/// An address as a key.
+pub fn key_of(ip: IpAddr) -> Ip {
+    match ip {
+        IpAddr::V4(ip) => ipv4_key(ip.octets()),
+        IpAddr::V6(ip) => ip.octets(),
+    }
+}
+
+/// The address of a key.
+pub fn ip_of(key: &Ip) -> IpAddr {
+    Ipv6Addr::from(*key).to_canonical()
 }
 
 fn ignore_absent(result: Result<(), MapError>) -> Result<(), MapError> {

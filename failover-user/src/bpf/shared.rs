@@ -24,7 +24,7 @@ use super::pins::Pins;
 const SLOWEST_US: u32 = 60_000_000;
 
 /// One array, mapped.
-struct Mapping<T> {
+pub(super) struct Mapping<T> {
     at: *mut T,
     elements: u32,
     // The kernel's map lives as long as its descriptor, its pin or this mapping.
@@ -38,7 +38,7 @@ unsafe impl<T> Sync for Mapping<T> {}
 
 impl<T> Mapping<T> {
     /// Maps the pinned array `name` of so many elements.
-    fn open(pins: &Pins, name: &str, elements: u32) -> anyhow::Result<Self> {
+    pub(super) fn open(pins: &Pins, name: &str, elements: u32) -> anyhow::Result<Self> {
         let path = pins.map(name);
         let data = MapData::from_pin(&path)
             .with_context(|| format!("the map {} cannot be opened", path.display()))?;
@@ -67,7 +67,7 @@ impl<T> Mapping<T> {
         size_of::<T>() * elements as usize
     }
 
-    fn element(&self, index: u32) -> *mut T {
+    pub(super) fn element(&self, index: u32) -> *mut T {
         assert!(
             index < self.elements,
             "element {index} of an array of {}",
@@ -163,6 +163,13 @@ impl Sessions {
         // SAFETY: as in `sending`.
         let microseconds = unsafe { atomic!(AtomicU32, (*rx).required_min_rx_us).load(Relaxed) };
         u64::from(microseconds.min(SLOWEST_US)) * 1000
+    }
+
+    /// What the other end says of itself, in its latest valid reply: one of [`failover_ebpf::abi::remote`].
+    pub fn remote_state(&self, session: u16) -> u32 {
+        let rx = self.rx.element(session.into());
+        // SAFETY: as in `sending`.
+        unsafe { atomic!(AtomicU32, (*rx).remote_state).load(Relaxed) }
     }
 
     /// What was measured of a session so far.

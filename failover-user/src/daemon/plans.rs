@@ -166,6 +166,8 @@ fn entry(
         next_hop: [0; 6],
         source_mac,
         taken_at_unix_ns: 0,
+        flags: 0,
+        reserved: 0,
     };
     match address.deliver {
         Deliver::Local => here,
