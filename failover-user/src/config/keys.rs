@@ -13,6 +13,7 @@ pub(super) enum Kind {
     Address,
     Deliver,
     Reflector,
+    Check,
     Hooks,
     DefaultHooks,
     Witness,
@@ -24,10 +25,6 @@ const UNSUPPORTED: &[(Kind, &str)] = &[
     (Kind::Daemon, "metrics"),
     (Kind::Source, "key"),
     (Kind::Reflector, "key"),
-    (Kind::Reflector, "dead_man"),
-    (Kind::Reflector, "self_fence"),
-    (Kind::Reflector, "identity"),
-    (Kind::Reflector, "check"),
 ];
 
 /// Keys of `[defaults]`, which are those of `[[source]]` that several sources can share.
@@ -57,7 +54,7 @@ const HOOKS: &[&str] = &[
 ];
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::File,
         Self::Daemon,
         Self::Defaults,
@@ -66,6 +63,7 @@ impl Kind {
         Self::Address,
         Self::Deliver,
         Self::Reflector,
+        Self::Check,
         Self::Hooks,
         Self::DefaultHooks,
         Self::Witness,
@@ -82,6 +80,7 @@ impl Kind {
             Self::Address => "an entry of addresses",
             Self::Deliver => "deliver",
             Self::Reflector => "[reflector]",
+            Self::Check => "[[reflector.check]]",
             Self::Hooks => "[source.hooks]",
             Self::DefaultHooks => "[defaults.hooks]",
             Self::Witness => "[[witness]]",
@@ -98,7 +97,19 @@ impl Kind {
             Self::Path => vec!["monitor", "discriminator", "nic", "target_nic", "addresses"],
             Self::Address => vec!["ip", "target_nic", "deliver"],
             Self::Deliver => vec!["forward"],
-            Self::Reflector => vec!["nics", "initiators", "discriminator", "min_rx"],
+            Self::Reflector => vec![
+                "nics",
+                "initiators",
+                "discriminator",
+                "min_rx",
+                "dead_man",
+                "self_fence",
+                "identity",
+                "check",
+            ],
+            Self::Check => vec![
+                "tcp", "http", "command", "interval", "timeout", "fall", "rise",
+            ],
             Self::Hooks | Self::DefaultHooks => HOOKS.to_vec(),
             Self::Witness => vec!["nic", "address", "probe"],
         }
@@ -114,6 +125,7 @@ impl Kind {
             | Self::Address
             | Self::Deliver
             | Self::Reflector
+            | Self::Check
             | Self::Hooks
             | Self::DefaultHooks
             | Self::Witness => self,
