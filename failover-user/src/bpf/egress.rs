@@ -30,7 +30,8 @@ pub(super) fn classifier(ebpf: &mut Ebpf) -> anyhow::Result<&mut SchedClassifier
 
 /// Puts the fence on a NIC, in place of an earlier instance of ours if there is one.
 pub(super) fn attach(ebpf: &mut Ebpf, pins: &Pins, nic: &str) -> anyhow::Result<()> {
-    let kernel = KernelVersion::current().map_err(|error| anyhow!("the kernel's version: {error}"))?;
+    let kernel =
+        KernelVersion::current().map_err(|error| anyhow!("the kernel's version: {error}"))?;
     ensure!(
         kernel >= TCX,
         "`identity` needs Linux 6.6 or later (tcx links, for the fence): remove `identity` and `self_fence` from [reflector], or run a newer kernel",
@@ -78,9 +79,7 @@ fn adopt(ebpf: &mut Ebpf, pins: &Pins, nic: &str) -> anyhow::Result<bool> {
                 .with_context(|| format!("{} cannot be removed", path.display()))?;
             Ok(false)
         }
-        Err(error) => {
-            Err(error).with_context(|| format!("the fence on {nic} cannot be replaced"))
-        }
+        Err(error) => Err(error).with_context(|| format!("the fence on {nic} cannot be replaced")),
     }
 }
 
@@ -92,8 +91,8 @@ fn attach_new(ebpf: &mut Ebpf, pins: &Pins, nic: &str) -> anyhow::Result<()> {
     let id = program
         .attach_with_options(nic, TcAttachType::Egress, options)
         .with_context(|| format!("the fence cannot be attached to {nic}"))?;
-    let link = FdLink::try_from(program.take_link(id)?)
-        .map_err(|_| anyhow!("{nic} takes no tcx link"))?;
+    let link =
+        FdLink::try_from(program.take_link(id)?).map_err(|_| anyhow!("{nic} takes no tcx link"))?;
     link.pin(&path)
         .with_context(|| format!("the fence of {nic} cannot be pinned at {}", path.display()))?;
     Ok(())

@@ -85,9 +85,8 @@ fn parse_socket(text: &str) -> Result<SocketAddr, Complaint> {
     let shown = text.escape_debug();
     let complaint = Complaint::new(format!("\"{shown}\" is not an address and a port"));
     let to: SocketAddr = text.parse().map_err(|_| {
-        complaint.help(
-            "write it like \"127.0.0.1:80\" or \"[::1]:80\"; host names are not looked up",
-        )
+        complaint
+            .help("write it like \"127.0.0.1:80\" or \"[::1]:80\"; host names are not looked up")
     })?;
     if to.port() == 0 {
         let complaint = Complaint::new("0 is not a port");
@@ -133,7 +132,11 @@ mod tests {
     #[test]
     fn urls_are_an_address_and_a_path() {
         for (url, to, path) in [
-            ("http://127.0.0.1:8080/health?x=1", "127.0.0.1:8080", "/health?x=1"),
+            (
+                "http://127.0.0.1:8080/health?x=1",
+                "127.0.0.1:8080",
+                "/health?x=1",
+            ),
             ("http://127.0.0.1", "127.0.0.1:80", "/"),
             ("http://[::1]/a", "[::1]:80", "/a"),
             ("http://[::1]:81/", "[::1]:81", "/"),
@@ -149,7 +152,10 @@ mod tests {
         for (url, reason) in [
             ("127.0.0.1/health", "\"127.0.0.1/health\" is not a URL"),
             ("https://127.0.0.1/", "https is not spoken by this check"),
-            ("http://localhost/", "\"localhost\" is not an address and a port"),
+            (
+                "http://localhost/",
+                "\"localhost\" is not an address and a port",
+            ),
             ("http:///x", "\"\" is not an address and a port"),
             ("http://::1/x", "\"::1\" is not an address and a port"),
             ("http://127.0.0.1:0/", "0 is not a port"),

@@ -76,11 +76,7 @@ pub(super) fn read(item: &Item<'_>, out: &mut Collector) -> Option<Reflector> {
 }
 
 /// A fence needs something to be fenced.
-fn self_fence(
-    item: &Item<'_>,
-    identity: Option<&[Identity]>,
-    out: &mut Collector,
-) -> Option<bool> {
+fn self_fence(item: &Item<'_>, identity: Option<&[Identity]>, out: &mut Collector) -> Option<bool> {
     let wanted = item.truth(out)?;
     if wanted && identity.is_some_and(<[Identity]>::is_empty) {
         let complaint = Complaint::new("there is no identity to fence");

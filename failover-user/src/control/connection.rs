@@ -74,6 +74,8 @@ pub(super) async fn serve(stream: UnixStream, shared: Shared) -> Result<(), Ende
                 | Request::Decline { .. }
                 | Request::Hold { .. }
                 | Request::Resume { .. }
+                | Request::HoldSelf
+                | Request::ResumeSelf
                 | Request::Reload
                 | Request::Drill { .. }
                 | Request::Stop { .. }),

@@ -1,9 +1,12 @@
 //! What the policy says, done.
 
-use std::net::Ipv4Addr;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 
 use anyhow::anyhow;
-use failover_ebpf::abi::{Held, held};
+use failover_ebpf::abi::{Held, held, held_flag};
 use serde_json::json;
 
 use super::{Daemon, layout, plans};
@@ -18,6 +21,10 @@ use crate::{
     policy::{Action, Input, UnitId},
 };
 
+/// A source that keeps off its addresses asks for them every second: whoever has done so for the last time before this does
+/// not wait for them.
+const ASKS_LATELY: Duration = Duration::from_secs(3);
+
 impl Daemon {
     /// Performs an action. What is done at once gives its result as the next input; takeovers report later.
     pub(super) fn perform(&mut self, action: Action) -> Option<Input> {
@@ -29,6 +36,13 @@ impl Daemon {
             Action::TakeOver { unit, cause } => {
                 self.monitor.take_over(unit, cause);
                 None
+            }
+            Action::Yield { unit } => {
+                let addresses = self.let_find_free(unit).unwrap_or_else(|error| {
+                    tracing::error!(error = %format!("{error:#}"), "the source is not let find its addresses free");
+                    Vec::new()
+                });
+                Some(Input::Yielded { unit, addresses })
             }
             Action::Drain { unit } => {
                 crate::fault::point("failback:drain");
@@ -125,6 +139,34 @@ impl Daemon {
             .filter(|(_, held)| self.network.by_index(held.nic).is_some())
             .map(|(ip, _)| ip.to_string())
             .collect()
+    }
+
+    /// Lets the source find those addresses free that it asks for, and says which. Whatever else comes is still answered.
+    fn let_find_free(&mut self, unit: UnitId) -> anyhow::Result<Vec<IpAddr>> {
+        self.monitor.abandon(unit);
+        let now = clock::now();
+        let mut addresses = Vec::new();
+        for (ip, held) in self.held(unit)? {
+            let source_mac = self.source_mac(unit, ip).unwrap_or(held.source_mac);
+            let heard = self.board.get(self.layout.slot(ip));
+            let lately = now.saturating_sub(heard.probed_ns) < ASKS_LATELY.as_nanos() as u64;
+            if source_mac == [0; 6] || heard.probed_by != source_mac || !lately {
+                continue;
+            }
+            let entry = Held {
+                source_mac,
+                flags: held.flags | held_flag::YIELDING,
+                ..held
+            };
+            self.maps.addresses.set(ip, entry)?;
+            addresses.push(IpAddr::from(ip));
+        }
+        if !addresses.is_empty() {
+            let shown: Vec<_> = addresses.iter().map(IpAddr::to_string).collect();
+            let fields = json!({ "step": "yield", "addresses": shown, "at_ns": now });
+            self.record(Some(unit), "failback", fields);
+        }
+        Ok(addresses)
     }
 
     /// Tells the network that the source has its addresses back, and turns round what still comes here.

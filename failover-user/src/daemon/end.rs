@@ -63,6 +63,10 @@ impl Daemon {
         let releases = ending.as_ref().is_some_and(|ending| ending.releases);
         self.record(None, "stopping", serde_json::json!({ "release": releases }));
         if !releases {
+            // One that fails vouches for nobody.
+            if ending.is_some() {
+                self.hand_over_source_side();
+            }
             return Ok(());
         }
         let result = self.give_everything_back().await;

@@ -6,12 +6,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr},
     time::Duration,
 };
 
 use failover_ebpf::abi::{MAX_ADDRESSES, MAX_SESSIONS};
 
+use super::source_side;
 use crate::{
     config::{Address, Config, Deliver, Path, Source, Trigger, WitnessProbe},
     policy::{PathId, UnitId},
@@ -115,7 +116,11 @@ impl Layout {
             .filter(|(_, witness)| witness.probe == WitnessProbe::Arp)
             .map(|(index, witness)| (witness.address, witness_slot(config, index)));
         let held = self.slots.iter().map(|(ip, slot)| (*ip, *slot));
-        let once: BTreeMap<_, _> = held.chain(asked).collect();
+        let own = source_side::slots(config).filter_map(|(ip, slot)| match ip {
+            IpAddr::V4(ip) => Some((ip, slot)),
+            IpAddr::V6(_) => None,
+        });
+        let once: BTreeMap<_, _> = held.chain(asked).chain(own).collect();
         once.into_iter().collect()
     }
 

@@ -23,6 +23,7 @@ impl Daemon {
             Action::Transition { from, to, .. } => !(quiet(from) && quiet(to)),
             Action::Arm { .. }
             | Action::TakeOver { .. }
+            | Action::Yield { .. }
             | Action::Drain { .. }
             | Action::LetGo { .. }
             | Action::RemoveAddresses { .. }
@@ -37,7 +38,10 @@ impl Daemon {
 
     /// Has everything written that the next daemon has to know.
     pub(super) fn remember(&self) {
-        let mut memories = Memories::default();
+        let mut memories = Memories {
+            own_hold: self.side.on_hold(),
+            ..Memories::default()
+        };
         for index in layout::sources(&self.config).map(|(index, _)| index) {
             let units = layout::units_of(&self.config, index, None)
                 .into_iter()

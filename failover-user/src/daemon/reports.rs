@@ -48,6 +48,7 @@ impl Daemon {
                 pace_ns,
                 interval_ns,
             } => self.on_pace(path, pace_ns, interval_ns),
+            Report::RemoteHold { path, on } => self.on_remote_hold(path, on),
             Report::NicFailed { name, error } => {
                 self.record(None, "error", json!({ "nic": name, "error": error }));
             }
@@ -73,6 +74,16 @@ impl Daemon {
         let unit = layout::unit_of(&self.config, path);
         let fields = json!({ "monitor": monitor.to_string(), "pace_ns": pace_ns, "interval_ns": interval_ns });
         self.record(Some(unit), "pace", fields);
+    }
+
+    fn on_remote_hold(&mut self, path: PathId, on: bool) {
+        let Some(monitor) = layout::path(&self.config, path).map(|path| path.monitor) else {
+            return;
+        };
+        let unit = layout::unit_of(&self.config, path);
+        let fields = json!({ "monitor": monitor.to_string(), "on": on });
+        self.record(Some(unit), "remote-hold", fields);
+        self.feed(Input::RemoteHold { path, on });
     }
 
     pub(super) fn on_path(

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Context as _;
 use failover_ebpf::abi::{Held, Settings, held, settings};
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use super::{
     Daemon,
@@ -17,6 +17,7 @@ use super::{
     plans::Network,
     port::ReservedPort,
     reload::Reloading,
+    source_side::SourceSide,
     story::{Told, timestamp},
 };
 use crate::{
@@ -37,6 +38,7 @@ use crate::{
         table_of,
     },
     policy::{Cause, Input, Policy, UnitId},
+    reflector::checks::Checked,
 };
 
 /// What a daemon is made of beside its configuration and the data plane.
@@ -56,7 +58,7 @@ impl Daemon {
         pins: Pins,
         parts: Parts,
         memories: &Memories,
-    ) -> anyhow::Result<Self> {
+    ) -> anyhow::Result<(Self, UnboundedReceiver<Checked>)> {
         let Parts {
             forwarding,
             reloading,
@@ -74,6 +76,7 @@ impl Daemon {
         let slots = held.iter().map(|(ip, held)| (*ip, held.slot)).collect();
         let sbfd_port = ReservedPort::reserve(maps.settings()?.sbfd_source_port)?;
 
+        let (side, checks) = SourceSide::new(&pins, memories.own_hold)?;
         scheduling::lock_memory();
         let monitor = Monitor::start(&pins, layout::shortest_interval(&config), reports)?;
         let policy = Policy::new(&config.sources);
@@ -101,6 +104,7 @@ impl Daemon {
             remembered: BTreeSet::new(),
             store,
             hooks,
+            side,
             board: HeardBoard::open(&pins)?,
             unmonitored: BTreeSet::new(),
             told,
@@ -121,10 +125,11 @@ impl Daemon {
             .collect();
         daemon.write_settings()?;
         daemon.listen()?;
+        daemon.begin_source_side()?;
         daemon.manage_nics().await?;
         crate::fault::point("start:attached");
         daemon.set_off(&held, memories).await?;
-        Ok(daemon)
+        Ok((daemon, checks))
     }
 
     /// What the program has to know before it sees a frame, and whenever the reflector's addresses change.
@@ -140,6 +145,9 @@ impl Daemon {
             flags |= settings::REFLECT;
             if reflector.initiators.is_empty() {
                 flags |= settings::ANY_INITIATOR;
+            }
+            if !reflector.identity.is_empty() {
+                flags |= settings::IDENTITY;
             }
             min_rx_us = reflector.min_rx.as_micros() as u32;
             self.maps

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
-use failover_ebpf::abi::discriminator;
+use failover_ebpf::abi::{discriminator, remote};
 
 use super::{
     PathStats, Report, Request, Watch,
@@ -12,6 +12,9 @@ use crate::{
     bpf::shared::Sessions,
     policy::{PathId, PathState, UnitId},
 };
+
+/// Pace towards a reflector that is AdminDown (RFC 7880 7.3.3).
+const BACK_OFF_NS: u64 = 1_000_000_000;
 
 /// A path that is watched.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub(super) struct Session {
     misses: u32,
     /// The pace that the daemon knows of.
     told_pace_ns: u64,
+    /// The hold that the daemon knows of.
+    told_hold: bool,
     request: Request,
     judge: Judge,
     stats: Arc<PathStats>,
@@ -68,6 +73,7 @@ impl Session {
             refused: 0,
             misses: watch.misses,
             told_pace_ns: watch.interval.as_nanos() as u64,
+            told_hold: false,
             request: watch.request,
             judge: if watch.remembered {
                 Judge::remembered(watch.misses)
@@ -102,9 +108,34 @@ impl Session {
         self.judge.state()
     }
 
-    /// Time between two requests: the configured one, or what the reflector can take (RFC 7880 7.2.3: Required Min RX).
+    /// Time between two requests: the configured one, or what the reflector can take (RFC 7880 7.2.3: Required Min RX). While
+    /// it is AdminDown the initiator MUST back off to one second at least (7.3.3).
     pub(super) fn pace_ns(&self, shared: &Sessions) -> u64 {
-        self.interval_ns.max(shared.required_min_rx_ns(self.number))
+        let back_off = if self.is_on_hold(shared) {
+            BACK_OFF_NS
+        } else {
+            0
+        };
+        let required = shared.required_min_rx_ns(self.number);
+        self.interval_ns.max(required).max(back_off)
+    }
+
+    /// Whether the source has said, in its latest reply, that its administrator has put it on hold.
+    pub(super) fn is_on_hold(&self, shared: &Sessions) -> bool {
+        shared.remote_state(self.number) == remote::ADMIN_DOWN
+    }
+
+    /// What the daemon is to be told about the source's own hold, when it has changed.
+    pub(super) fn hold_changed(&mut self, shared: &Sessions) -> Option<Report> {
+        let on = self.is_on_hold(shared);
+        if on == self.told_hold {
+            return None;
+        }
+        self.told_hold = on;
+        Some(Report::RemoteHold {
+            path: self.path,
+            on,
+        })
     }
 
     /// What the daemon is to be told about the pace, when it has changed.

@@ -296,6 +296,8 @@ impl Heartbeats {
             session.stalled(now);
             self.stalls.note(late_ns);
         }
+        let hold = self.sessions[index].hold_changed(&self.shared);
+        self.report_if_any(hold);
         self.judge(index);
         let session = &mut self.sessions[index];
         session.next_request(&self.shared, clock::now());

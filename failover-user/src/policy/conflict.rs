@@ -36,6 +36,9 @@ impl Clash {
 
 impl Unit {
     pub(super) fn on_claim(&mut self, turn: &mut Turn, ip: Ipv4Addr, mac: String, by: Claimant) {
+        if by == Claimant::Source {
+            self.taken_back(turn, ip.into());
+        }
         let rule = self.rules.on_conflict;
         let Phase::Holding(holding) = &mut self.phase else {
             return;

@@ -179,6 +179,10 @@ impl<'a> Copy<'a> {
             | Action::LetGo { unit }
             | Action::RemoveAddresses { unit }
             | Action::Forget { unit } => Some(Input::StepDone { unit, error: None }),
+            Action::Yield { unit } => Some(Input::Yielded {
+                unit,
+                addresses: Vec::new(),
+            }),
             Action::Probe { .. } => Some(self.heard()),
             Action::RunHook {
                 hook: Hook::Notify, ..

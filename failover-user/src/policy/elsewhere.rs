@@ -152,7 +152,7 @@ impl Unit {
             return self.go_elsewhere(turn);
         }
         if cause == Cause::Verdict {
-            if self.hold || self.paths.verdict() != UnitVerdict::Failed {
+            if self.on_hold() || self.paths.verdict() != UnitVerdict::Failed {
                 return self.settle(turn, On::NotTaken, "nothing was taken");
             }
             let words = words::for_verdict(self);

@@ -1,11 +1,12 @@
 //! Giving the addresses back, step by step.
 //!
-//! If the source answers, and has done so for a while: drain (its MAC is announced, packets that still come here are turned round), a moment for
+//! If the source answers, and has done so for a while: if it asks for its addresses (it runs our daemon, and keeps off
+//! them), it is let find them free, and announces them. Then: drain (its MAC is announced, packets that still come here are turned round), a moment for
 //! requests that are being served, remove the addresses, wait until nobody sends here any more, forget. If it does not:
 //! mark, remove, forget. A step that fails is noted and the next one follows: half a failback is worse. Only the hook before it
 //! can keep it from happening.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use super::{
     Action, Finding, Hook, Now, State,
@@ -19,6 +20,9 @@ use crate::config::OnError;
 /// its driver; its stack may still be looking for its neighbours, whose ARP entries the dead link had flushed: a request that
 /// is lost is sent again after one second (Linux, `retrans_time_ms`).
 pub const SETTLE: Duration = Duration::from_secs(2);
+
+/// How long a source that asks for its addresses may take from finding them free to announcing them. It asks every second.
+pub const TAKE_BACK: Duration = Duration::from_secs(5);
 
 /// From the end of [`Action::Drain`] to [`Action::RemoveAddresses`]: requests that were delivered to this host's service
 /// before are answered, from the address that they were sent to, before that address goes.
@@ -41,6 +45,8 @@ pub(super) struct GivingBack {
     may_abort: bool,
     /// What went wrong so far.
     errors: Vec<String>,
+    /// Addresses that the source is to announce.
+    awaited: BTreeSet<IpAddr>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +55,10 @@ enum Step {
     Hook,
     /// The source answers, but not for long enough.
     Settling { until: Now },
+    /// [`Action::Yield`] was given.
+    Yielding,
+    /// The source finds its addresses free, and is to announce them.
+    Awaiting { until: Now },
     /// [`Action::Drain`] was given.
     Draining,
     /// [`Action::LetGo`] was given.
@@ -66,9 +76,12 @@ enum Step {
 impl GivingBack {
     pub(super) fn next_deadline(&self) -> Option<Now> {
         match self.step {
-            Step::Settling { until } | Step::Grace { until, .. } => Some(until),
+            Step::Settling { until } | Step::Awaiting { until } | Step::Grace { until, .. } => {
+                Some(until)
+            }
             Step::TurningRound { forget_at } => Some(forget_at),
             Step::Hook
+            | Step::Yielding
             | Step::Draining
             | Step::LettingGo
             | Step::Removing { .. }
@@ -95,6 +108,7 @@ impl Unit {
             elsewhere,
             may_abort: matches!(on, On::Failback | On::SourceHealthy | On::Decline),
             errors: Vec::new(),
+            awaited: BTreeSet::new(),
         });
         if !waits {
             self.first_step(turn);
@@ -137,7 +151,7 @@ impl Unit {
                 Some(since) if since.saturating_add(nanos(SETTLE)) > turn.now => Step::Settling {
                     until: since.saturating_add(nanos(SETTLE)),
                 },
-                Some(_) | None => Step::Draining,
+                Some(_) | None => Step::Yielding,
             }
         };
         self.step(turn, step);
@@ -156,6 +170,7 @@ impl Unit {
             elsewhere: None,
             may_abort: false,
             errors: Vec::new(),
+            awaited: BTreeSet::new(),
         });
         self.step(turn, Step::Draining);
     }
@@ -164,16 +179,64 @@ impl Unit {
     fn step(&mut self, turn: &mut Turn, step: Step) {
         let unit = self.id;
         match step {
+            Step::Yielding => turn.actions.push(Action::Yield { unit }),
             Step::Draining => turn.actions.push(Action::Drain { unit }),
             Step::LettingGo => turn.actions.push(Action::LetGo { unit }),
             Step::Removing { .. } => turn.actions.push(Action::RemoveAddresses { unit }),
             Step::Forgetting => turn.actions.push(Action::Forget { unit }),
-            Step::Hook | Step::Settling { .. } | Step::Grace { .. } | Step::TurningRound { .. } => {
-            }
+            Step::Hook
+            | Step::Settling { .. }
+            | Step::Awaiting { .. }
+            | Step::Grace { .. }
+            | Step::TurningRound { .. } => {}
         }
         if let Phase::GivingBack(giving_back) = &mut self.phase {
             giving_back.step = step;
         }
+    }
+
+    /// The source finds these addresses free from now on. It has to announce each; without any there is nothing to wait for.
+    pub(super) fn on_yielded(&mut self, turn: &mut Turn, addresses: Vec<IpAddr>) {
+        let Phase::GivingBack(giving_back) = &mut self.phase else {
+            return;
+        };
+        if !matches!(giving_back.step, Step::Yielding) {
+            return;
+        }
+        giving_back.awaited = addresses.into_iter().collect();
+        let step = if giving_back.awaited.is_empty() {
+            Step::Draining
+        } else {
+            Step::Awaiting {
+                until: turn.now.saturating_add(nanos(TAKE_BACK)),
+            }
+        };
+        self.step(turn, step);
+    }
+
+    /// The source announces an address that goes back to it.
+    pub(super) fn taken_back(&mut self, turn: &mut Turn, ip: IpAddr) {
+        let Phase::GivingBack(giving_back) = &mut self.phase else {
+            return;
+        };
+        let awaited = matches!(giving_back.step, Step::Awaiting { .. });
+        if awaited && giving_back.awaited.remove(&ip) && giving_back.awaited.is_empty() {
+            self.step(turn, Step::Draining);
+        }
+    }
+
+    /// The source has not announced its addresses: it is given them like one without our daemon.
+    fn not_taken_back(&mut self, turn: &mut Turn) {
+        let step = if self.paths.answer() {
+            Step::Draining
+        } else {
+            Step::LettingGo
+        };
+        self.cause = words::with_note(self.cause.clone(), words::NOT_TAKEN_BACK);
+        if let Phase::GivingBack(giving_back) = &mut self.phase {
+            giving_back.errors.push(words::NOT_TAKEN_BACK.to_owned());
+        }
+        self.step(turn, step);
     }
 
     /// A step was carried out.
@@ -205,7 +268,12 @@ impl Unit {
             }
             Step::Forgetting => ("clearing the takeover map", None),
             // Nothing was asked for, so this answers nothing.
-            Step::Hook | Step::Settling { .. } | Step::Grace { .. } | Step::TurningRound { .. } => {
+            Step::Hook
+            | Step::Settling { .. }
+            | Step::Yielding
+            | Step::Awaiting { .. }
+            | Step::Grace { .. }
+            | Step::TurningRound { .. } => {
                 return;
             }
         };
@@ -228,6 +296,7 @@ impl Unit {
             Step::Settling { until } if until <= turn.now => {
                 self.first_step(turn);
             }
+            Step::Awaiting { until } if until <= turn.now => self.not_taken_back(turn),
             Step::Grace { until, forget_at } if until <= turn.now => {
                 self.step(
                     turn,
@@ -241,6 +310,8 @@ impl Unit {
             }
             Step::Hook
             | Step::Settling { .. }
+            | Step::Yielding
+            | Step::Awaiting { .. }
             | Step::Grace { .. }
             | Step::TurningRound { .. }
             | Step::Draining
@@ -264,7 +335,7 @@ impl Unit {
         }
         self.run_hook(turn, Hook::AfterFailback);
         match elsewhere {
-            Some(finding) if !self.hold && !self.released => {
+            Some(finding) if !self.on_hold() && !self.released => {
                 self.given_back_elsewhere(turn, finding, &note);
             }
             Some(_) | None => self.settle(turn, On::GivenBack, &note),

@@ -21,6 +21,8 @@ pub(super) struct Path {
     pub(super) missed: u32,
     /// It has answered since monitoring, or the latest failback, began.
     seen: bool,
+    /// By this path the source has said that it is on hold.
+    remote_hold: bool,
     /// Since when it answers without having been down, isolated or unknown in between.
     answering_since: Option<Now>,
 }
@@ -34,6 +36,7 @@ impl Path {
             reported: PathState::Unknown,
             missed: 0,
             seen: false,
+            remote_hold: false,
             answering_since: None,
         }
     }
@@ -98,6 +101,18 @@ impl Paths {
             }
             PathState::Down | PathState::Isolated => path.answering_since = None,
         }
+    }
+
+    /// Takes note of what the source says of itself.
+    pub(super) fn report_hold(&mut self, index: usize, on: bool) {
+        if let Some(path) = self.list.iter_mut().find(|path| path.index == index) {
+            path.remote_hold = on;
+        }
+    }
+
+    /// The source is on hold, for its own administrator. It is as long as it does not say otherwise, silent or not.
+    pub(super) fn remote_hold(&self) -> bool {
+        self.list.iter().any(|path| path.remote_hold)
     }
 
     /// What the paths say about the unit.

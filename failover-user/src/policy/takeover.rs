@@ -96,7 +96,9 @@ impl Unit {
             }
             self.cause = words::with_note(self.cause.clone(), &note);
         }
-        if cause == Cause::Verdict && (self.hold || self.paths.verdict() != UnitVerdict::Failed) {
+        if cause == Cause::Verdict
+            && (self.on_hold() || self.paths.verdict() != UnitVerdict::Failed)
+        {
             return self.settle(turn, On::NotTaken, "nothing was taken");
         }
         self.command_takeover(turn, cause);
@@ -140,7 +142,7 @@ impl Unit {
 
     /// The thread, which was armed, has not reported in [`THREAD_WAIT`]. It is disarmed by now, so it will not act.
     pub(super) fn thread_did_not_act(&mut self, turn: &mut Turn) {
-        if self.hold || self.paths.verdict() != UnitVerdict::Failed {
+        if self.on_hold() || self.paths.verdict() != UnitVerdict::Failed {
             self.settle(turn, On::NotTaken, "nothing was taken");
         } else if self.released {
             self.phase = Phase::Idle;
@@ -237,7 +239,7 @@ impl Unit {
             self.paths.verdict(),
             UnitVerdict::Healthy | UnitVerdict::Suspect
         );
-        if self.hold {
+        if self.on_hold() {
             self.settle(turn, On::NotTaken, note);
         } else if answers && cause != Cause::Verdict {
             self.settle(turn, On::Answer, note);
@@ -298,6 +300,7 @@ impl Unit {
         let Phase::Holding(holding) = &mut self.phase else {
             return;
         };
+        let on_hold = self.hold || self.paths.remote_hold();
         // An administrator may also have taken over from a source that answers, for work on it, and that is not to be undone
         // because it still answers.
         let failed = self.taken.as_mut().is_none_or(|taken| {
@@ -306,7 +309,7 @@ impl Unit {
         });
         match self.rules.failback {
             Failback::Manual => holding.failback_at = None,
-            Failback::Automatic if self.hold || !failed => holding.failback_at = None,
+            Failback::Automatic if on_hold || !failed => holding.failback_at = None,
             Failback::Automatic if !self.paths.all_answer() => holding.failback_at = None,
             Failback::Automatic if holding.failback_at.is_none() && self.paths.all_up() => {
                 holding.failback_at = Some(now.saturating_add(nanos(self.rules.failback_after)));

@@ -1,6 +1,6 @@
 //! What goes into the policy and what comes out.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -303,6 +303,21 @@ pub enum Input {
         /// Why it failed, if it did.
         error: Option<String>,
     },
+    /// The source says that its own administrator has put it on hold (S-BFD AdminDown, RFC 7880 7.2.3), or that it is in
+    /// service again.
+    RemoteHold {
+        /// By which path.
+        path: PathId,
+        /// Whether it is on hold.
+        on: bool,
+    },
+    /// [`Action::Yield`] was carried out.
+    Yielded {
+        /// Which.
+        unit: UnitId,
+        /// Addresses that the source asks for, and now finds free. None: it has no daemon of ours that waits for them.
+        addresses: Vec<IpAddr>,
+    },
     /// What an earlier daemon knew. Given once, before anything else, except that [`Input::Adopted`] may come first.
     Remembered {
         /// Which.
@@ -331,6 +346,12 @@ pub enum Action {
         unit: UnitId,
         /// Why.
         cause: Cause,
+    },
+    /// Failback with the source answering: if it probes for its addresses, let it find them free, and change nothing else.
+    /// Answered by [`Input::Yielded`], and then by an [`Input::Claim`] of the source for each address.
+    Yield {
+        /// Which.
+        unit: UnitId,
     },
     /// Failback with the source answering: announce the source's MAC and turn packets round to it.
     /// Answered by [`Input::StepDone`].

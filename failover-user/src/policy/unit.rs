@@ -182,7 +182,7 @@ impl Unit {
     pub(super) fn arm(&mut self, turn: &mut Turn) {
         let armed = self.rules.on_failure == OnFailure::Automatic
             && !self.released
-            && !self.hold
+            && !self.on_hold()
             && !self.rules.has(Hook::BeforeTakeover)
             && matches!(self.state, State::Healthy | State::Suspect)
             && self.paths.verdict_of_thread() != UnitVerdict::Failed;
@@ -192,6 +192,20 @@ impl Unit {
                 unit: self.id,
                 armed,
             });
+        }
+    }
+
+    /// Nothing is done by itself: an administrator's hold, ours or the source's own.
+    pub(super) fn on_hold(&self) -> bool {
+        self.hold || self.paths.remote_hold()
+    }
+
+    /// Whose hold it is, in words.
+    pub(super) fn hold_cause(&self) -> &'static str {
+        if self.hold {
+            words::HOLD
+        } else {
+            words::REMOTE_HOLD
         }
     }
 
@@ -347,13 +361,9 @@ impl Unit {
     /// What was under way is over: on to the state that the paths call for.
     pub(super) fn settle(&mut self, turn: &mut Turn, on: On, note: &str) {
         self.phase = Phase::Idle;
-        if self.hold {
-            return self.go(
-                turn,
-                State::Held,
-                on,
-                words::with_note(words::HOLD.to_owned(), note),
-            );
+        if self.on_hold() {
+            let cause = words::with_note(self.hold_cause().to_owned(), note);
+            return self.go(turn, State::Held, on, cause);
         }
         let to = match self.paths.verdict() {
             UnitVerdict::Unknown => State::Unknown,

@@ -139,8 +139,16 @@ impl Heartbeats {
         if !known.armed || !allowed {
             return None;
         }
-        let paths = self.sessions.iter().filter(|session| session.unit == unit);
+        let mut paths = self.sessions.iter().filter(|session| session.unit == unit);
+        // The policy says so, too, and may not have been heard yet.
+        if paths
+            .clone()
+            .any(|session| session.is_on_hold(&self.shared))
+        {
+            return None;
+        }
         let last_reply_ns = paths
+            .by_ref()
             .map(|session| session.last_reply_ns(&self.shared))
             .max()
             .unwrap_or(0);

@@ -31,6 +31,7 @@ fn a_recorded_night_leads_to_the_same_actions_again() {
             "5031 taking-over->taken-over",
             "6131 announce",
             "8000 taken-over->failing-back",
+            "8000 yield",
             "8000 drain",
             "8201 remove",
             "11001 forget",

@@ -62,6 +62,10 @@ impl Watched {
                 );
                 self.takeover_pending = true;
             }
+            Action::Yield { .. } => {
+                assert_eq!(self.state, State::FailingBack);
+                assert!(self.steps.is_empty() && self.step.is_none());
+            }
             Action::Drain { .. } => self.begins("drain", &[&[]]),
             Action::LetGo { .. } => self.begins("let-go", &[&[]]),
             Action::RemoveAddresses { .. } => self.begins("remove", &[&["drain"], &["let-go"]]),

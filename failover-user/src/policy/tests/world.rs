@@ -140,6 +140,7 @@ impl World {
                 let command = *commands.choose(&mut self.rng).unwrap();
                 self.command(command);
             }
+            98 if self.rng.random_bool(0.3) => self.the_source_is_put_on_hold(),
             98 => self.the_past_arrives(),
             _ => {
                 if self.rng.random_bool(0.1) {
@@ -223,6 +224,14 @@ impl World {
         });
     }
 
+    /// The source's own administrator wants nothing done, or has done what he wanted to do.
+    fn the_source_is_put_on_hold(&mut self) {
+        let index = self.rng.random_range(0..self.paths.len());
+        let on = self.rng.random_bool(0.3);
+        let path = self.paths[index].0;
+        self.news.push_back(Input::RemoteHold { path, on });
+    }
+
     /// The thread acts wherever it is armed and the verdict stands.
     fn thread_judges(&mut self, found: Option<&Finding>) {
         for unit in &mut self.units {
@@ -289,6 +298,12 @@ impl World {
                 let held = watched.held;
                 self.news.push_back(report(unit, cause, held));
             }
+            Action::Yield { unit } => {
+                let ip = self.sources[unit.source].paths[0].addresses[0].ip;
+                let asks = self.rng.random_bool(0.5);
+                let addresses = asks.then(|| ip.into()).into_iter().collect();
+                self.news.push_back(Input::Yielded { unit, addresses });
+            }
             Action::Drain { unit } | Action::LetGo { unit } | Action::RemoveAddresses { unit } => {
                 assert!(self.unit(unit).held, "nothing to give back");
                 self.news.push_back(Input::StepDone { unit, error });
@@ -345,6 +360,8 @@ impl World {
             | Input::TakeoverBegan { .. }
             | Input::Heard { .. }
             | Input::Claim { .. }
+            | Input::RemoteHold { .. }
+            | Input::Yielded { .. }
             | Input::HookDone { .. }
             | Input::Remembered { .. }
             | Input::Adopted { .. }
@@ -378,6 +395,7 @@ impl World {
     fn watch(&mut self, action: &Action) {
         let (Action::Arm { unit, .. }
         | Action::TakeOver { unit, .. }
+        | Action::Yield { unit }
         | Action::Drain { unit }
         | Action::LetGo { unit }
         | Action::Probe { unit }
