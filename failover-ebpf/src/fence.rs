@@ -147,7 +147,10 @@ mod tests {
     fn arp_and_ipv4_speak_for_their_source() {
         let wanted = Some(of(ipv4_key(ADDRESS)));
 
-        assert_eq!(speaks(&frame(&[], 0x0806, &arp_packet(ADDRESS))[..]), wanted);
+        assert_eq!(
+            speaks(&frame(&[], 0x0806, &arp_packet(ADDRESS))[..]),
+            wanted
+        );
         assert_eq!(speaks(&frame(&[], 0x0800, &ipv4_packet())[..]), wanted);
     }
 

@@ -1,6 +1,6 @@
 //! A host that must not answer, or must not use its identity: what it still says, and what it no longer hears.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use failover_ebpf::{
     abi::{Held, health, held_flag, identity, settings},
@@ -8,6 +8,7 @@ use failover_ebpf::{
 };
 use failover_tests::{
     frames::{Bfd, Flow, SBFD_PORT, arp_announcement, arp_reply, arp_request, udp},
+    frames6::{self, Flow6, group_mac, solicitation, solicited_node, source_option},
     lab::{Mac, clock::now_ns},
 };
 
@@ -18,6 +19,7 @@ use crate::{
         CHOSEN_MAC, CLIENT, CLIENT_MAC, CLIENT_PORT, DISCRIMINATOR, FROM_CLIENT, HELD, HOST,
         OTHER_MAC, Port, SOURCE_MAC, STRANGE, local,
     },
+    scene6,
 };
 
 const DEAD_MAN_NS: u64 = 500_000_000;
@@ -122,7 +124,63 @@ fn passes(name: &'static str, frame: Vec<u8>) -> Row {
 }
 
 pub(crate) fn rows() -> Vec<Row> {
-    [heartbeats(), fence(), handshake()].concat()
+    [heartbeats(), fence(), fence6(), handshake()].concat()
+}
+
+/// The same identity by IPv6.
+fn frozen6(bench: &mut Bench) {
+    frozen(bench);
+    bench.maps.set_identity(scene6::HOST.into(), 0).unwrap();
+}
+
+fn yielding6(bench: &mut Bench) {
+    let held = local(bench.index(Port::Chosen));
+    bench.hold6(Held {
+        flags: held_flag::YIELDING,
+        ..held
+    });
+}
+
+/// A solicitation for an address, sent to its group.
+fn solicited(from_mac: Mac, from: Ipv6Addr, address: Ipv6Addr, options: &[u8]) -> Vec<u8> {
+    let group = solicited_node(address);
+    let flow = Flow6 {
+        from_mac,
+        to_mac: group_mac(group),
+        from,
+        to: group,
+        hops: 255,
+    };
+    solicitation(&flow, address, options)
+}
+
+fn fence6() -> Vec<Row> {
+    let client = source_option(CLIENT_MAC);
+    let probe = |mac| solicited(mac, Ipv6Addr::UNSPECIFIED, scene6::HELD, &[]);
+
+    vec![
+        fenced(
+            "a frozen host hears no solicitation for its identity",
+            solicited(CLIENT_MAC, scene6::CLIENT, scene6::HOST, &client),
+        )
+        .given(frozen6),
+        fenced(
+            "and no IPv6 packet",
+            frames6::udp(&scene6::FROM_CLIENT, 1000, 2000, b"hello"),
+        )
+        .given(frozen6),
+        passes(
+            "it hears those for other addresses",
+            solicited(CLIENT_MAC, scene6::CLIENT, scene6::STRANGE, &client),
+        )
+        .given(frozen6),
+        Row::drop(
+            "a source that is to take its IPv6 address back finds it free",
+            probe(SOURCE_MAC),
+            Verdict::NdYielded,
+        )
+        .given(yielding6),
+    ]
 }
 
 fn heartbeats() -> Vec<Row> {

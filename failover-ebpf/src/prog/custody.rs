@@ -17,7 +17,9 @@ pub(super) fn now() -> u64 {
 /// What the reflector answers. Without an entry, which an array map always has, it answers.
 #[inline(always)]
 pub(super) fn gate(now: u64) -> Gate {
-    maps::HEALTH.get(0).map_or(Gate::Up, |own| health::gate(own, now))
+    maps::HEALTH
+        .get(0)
+        .map_or(Gate::Up, |own| health::gate(own, now))
 }
 
 /// Which addresses must not be used now.
@@ -28,16 +30,23 @@ pub(super) fn fence() -> Fence {
         .map_or(Fence::Open, |own: &Health| health::fence(own, now()))
 }
 
-/// Whether an address is of this host's identity, and must not be used now. A host without an identity pays one look at
+/// Whether an address is of this host's identity, and must not be used now, in whatever VLAN: too much is fenced rather than
+/// too little. A host without an identity pays one look at
 /// its settings.
 #[inline(always)]
-pub(super) fn is_fenced(own: &Settings, ip: Ip) -> bool {
-    own.flags & settings::IDENTITY != 0 && withheld(fence(), ip)
+pub(super) fn is_fenced(own: &Settings, ip: &Ip) -> bool {
+    own.flags & settings::IDENTITY != 0 && withheld_now(ip) != 0
+}
+
+/// A function of its own, so that its stack is not that of every stage.
+#[inline(never)]
+fn withheld_now(ip: &Ip) -> u32 {
+    withheld(fence(), ip) as u32
 }
 
 /// The same, with a fence that is known.
 #[inline(always)]
-pub(super) fn withheld(fence: Fence, ip: Ip) -> bool {
+pub(super) fn withheld(fence: Fence, ip: &Ip) -> bool {
     if fence == Fence::Open {
         return false;
     }

@@ -23,9 +23,9 @@ pub(crate) fn refuse(ctx: &TcContext) -> Option<Verdict> {
         return None;
     }
     let speaks = fence::speaks(&Outgoing(ctx))?;
-    let withheld = custody::withheld(fence, speaks.source)
+    let withheld = custody::withheld(fence, &speaks.source)
         || speaks
             .target
-            .is_some_and(|target| custody::withheld(fence, target));
+            .is_some_and(|target| custody::withheld(fence, &target));
     withheld.then_some(Verdict::FencedOut)
 }

@@ -165,9 +165,7 @@ fn entry(
         out_mac: link.mac,
         next_hop: [0; 6],
         source_mac,
-        taken_at_unix_ns: 0,
-        flags: 0,
-        reserved: 0,
+        ..Held::default()
     };
     match address.deliver {
         Deliver::Local => here,
