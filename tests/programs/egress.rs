@@ -58,7 +58,10 @@ fn others() -> Vec<(&'static str, Vec<u8>)> {
             "another address's ARP",
             arp_request(CHOSEN_MAC, CLIENT, HOST),
         ),
-        ("an IPv6 packet", udp6(&outgoing(HOST), 1, 2, b"hello")),
+        (
+            "an IPv6 packet from what only looks like it",
+            udp6(&outgoing(HOST), 1, 2, b"hello"),
+        ),
         ("a short frame", vec![0; 14]),
     ]
 }
