@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::Daemon;
 use crate::{
     control::protocol::TakeoverStatus,
+    events::EventKind,
     policy::{Cause, State, UnitId},
 };
 
@@ -69,7 +70,7 @@ impl Daemon {
         self.told(unit).since = timestamp();
         self.record(
             Some(unit),
-            "transition",
+            EventKind::Transition,
             json!({ "from": from, "to": to, "cause": cause }),
         );
         // Whoever waits for a takeover or a failback is told that it does not happen.
@@ -84,12 +85,12 @@ impl Daemon {
     }
 
     /// Records an event, of a unit's source if one is given. `fields` is an object.
-    pub(super) fn record(&self, unit: Option<UnitId>, event: &str, mut fields: Value) {
+    pub(super) fn record(&self, unit: Option<UnitId>, kind: EventKind, mut fields: Value) {
         if let Some(path) = unit.and_then(|unit| unit.path) {
             fields["path"] = json!(path + 1);
         }
         let fields = fields.as_object().cloned().unwrap_or_default();
         let source = unit.map(|unit| self.config.sources[unit.source].name.as_str());
-        self.events.record(source, event, fields);
+        self.events.record(source, kind, fields);
     }
 }

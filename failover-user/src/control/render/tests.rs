@@ -7,7 +7,7 @@ use super::*;
 use crate::{
     control::protocol::{
         AddressStatus, Event, NicStatus, PathStatus, ReflectorStatus, RttStatus, SourceStatus,
-        Status, TakeoverStatus, WatcherStatus,
+        Status, TakeoverStatus, VERSION, WatcherStatus,
     },
     policy::{Cause, PathState, State},
 };
@@ -38,6 +38,7 @@ pub(crate) fn path(number: u8, heartbeat: PathState, state: State) -> PathStatus
             p99: 11_800,
             max: 402_000,
         },
+        rtt_histogram: vec![],
         max_gap_ns: 10_300_000,
         near_misses: 0,
         addresses: vec![address(number, state)],
@@ -85,7 +86,8 @@ pub(crate) fn host(sources: Vec<SourceStatus>) -> Status {
         carrier: true,
     };
     Status {
-        version: 1,
+        version: VERSION,
+        seq: 0,
         daemon: "0.1.0".to_owned(),
         pid: 4242,
         started: "2026-04-30T00:00:00Z".to_owned(),
