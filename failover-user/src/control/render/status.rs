@@ -37,29 +37,39 @@ fn summary(sources: &[SourceStatus]) -> String {
     if sources.is_empty() {
         return "No source is configured: this host stands in for nobody.\n".to_owned();
     }
-    const ORDER: [State; 9] = [
-        State::AwaitingApproval,
-        State::Failed,
-        State::Isolated,
-        State::TakingOver,
-        State::TakenOver,
-        State::FailingBack,
-        State::Suspect,
-        State::Unknown,
-        State::Healthy,
-    ];
-    let parts: Vec<_> = ORDER
+    let mut states: Vec<State> = sources.iter().map(|source| source.state).collect();
+    states.sort_by_key(|state| pressure(*state));
+    states.dedup();
+    let parts: Vec<_> = states
         .into_iter()
-        .filter_map(|state| {
+        .map(|state| {
             let number = sources
                 .iter()
                 .filter(|source| source.state == state)
                 .count();
             let (words, tone) = source::words(state);
-            (number > 0).then(|| format!("{number} {}", words.style(tone.style().bold())))
+            format!("{number} {}", words.style(tone.style().bold()))
         })
         .collect();
     format!("{}: {}\n", count(sources.len(), "source"), parts.join(", "))
+}
+
+/// How much a state presses, the lowest first.
+fn pressure(state: State) -> u8 {
+    match state {
+        State::AwaitingApproval => 0,
+        State::Conflict => 1,
+        State::Failed => 2,
+        State::Isolated => 3,
+        State::TakingOver => 4,
+        State::TakenOver => 5,
+        State::FailingBack => 6,
+        State::HeldElsewhere => 7,
+        State::Held => 8,
+        State::Suspect => 9,
+        State::Unknown => 10,
+        State::Healthy => 11,
+    }
 }
 
 fn nics(nics: &[NicStatus]) -> String {

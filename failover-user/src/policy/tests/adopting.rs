@@ -19,6 +19,7 @@ fn an_adopted_unit_fails_back_like_any_other() {
     let mut absent = Bench::new(1, |_| {});
     let mut answers = Bench::new(1, |_| {});
     absent.adopt(false);
+    absent.settle();
     answers.adopt(false);
     answers.path(0, Up);
     answers.settle();
