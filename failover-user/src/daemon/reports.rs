@@ -30,7 +30,11 @@ impl Daemon {
                 outcome,
             } => self.on_taken_over(unit, cause, detect_ns, outcome),
             Report::Heard { unit, finding } => {
-                self.record(Some(unit), EventKind::Heard, json!(finding));
+                // While a prompt waits it is asked again every second, perhaps for days.
+                if self.told(unit).heard.as_ref() != Some(&finding) {
+                    self.told(unit).heard = Some(finding.clone());
+                    self.record(Some(unit), EventKind::Heard, json!(finding));
+                }
                 self.tell_drills(unit, &finding);
                 self.feed(Input::Heard { unit, finding });
             }

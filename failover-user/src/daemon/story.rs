@@ -7,7 +7,7 @@ use super::Daemon;
 use crate::{
     control::protocol::TakeoverStatus,
     events::EventKind,
-    policy::{Cause, State, UnitId},
+    policy::{Cause, Finding, State, UnitId},
 };
 
 /// Now, RFC 3339, UTC, nanoseconds.
@@ -26,6 +26,8 @@ pub(super) struct Told {
     pub(super) since: String,
     /// From the last valid reply to the latest verdict on one of its paths.
     pub(super) detect_ns: u64,
+    /// What was heard of its addresses last, in this state.
+    pub(super) heard: Option<Finding>,
     /// Its latest takeover.
     pub(super) last_takeover: Option<TakeoverStatus>,
 }
@@ -35,6 +37,7 @@ impl Told {
         Self {
             since: timestamp(),
             detect_ns: 0,
+            heard: None,
             last_takeover: None,
         }
     }
@@ -67,7 +70,9 @@ impl Daemon {
 
     /// A unit has changed its state.
     pub(super) fn transition(&mut self, unit: UnitId, from: State, to: State, cause: &str) {
-        self.told(unit).since = timestamp();
+        let told = self.told(unit);
+        told.since = timestamp();
+        told.heard = None;
         self.record(
             Some(unit),
             EventKind::Transition,

@@ -15,6 +15,7 @@ use crate::{
             units::{ago, local, long, short, wrap_to},
         },
     },
+    policy::PathState,
     top::{
         feed::POLL,
         model::{Daemon, Model, Row},
@@ -58,7 +59,10 @@ pub(super) fn lines(model: &Model, look: &Look, width: usize) -> Vec<Line<'stati
     let (fails_in, tone) = countdown(row.path, row.source);
     let tone = tone.unwrap_or(Tone::Good);
     lines.push(Line::from(vec![
-        Span::raw(label("fails in")),
+        Span::raw(label(match row.path.heartbeat {
+            PathState::Up | PathState::Missing => "fails in",
+            PathState::Unknown | PathState::Down | PathState::Isolated => "heartbeat",
+        })),
         look.span(fails_in, tone),
     ]));
     let rule = source::rule(row.source);
