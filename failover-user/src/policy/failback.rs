@@ -195,6 +195,9 @@ impl Unit {
 
     /// The daemon before this one had begun: its drain may have been done in part.
     pub(super) fn resume_failback(&mut self, turn: &mut Turn) {
+        // What it remembered may be older than its failback: a source that was silent then is not to be taken over because
+        // of that silence.
+        self.paths.forget_silent();
         self.go(
             turn,
             State::FailingBack,
