@@ -101,7 +101,9 @@ fn every_failover_command_in_the_readme_is_one() {
         // Verbs that are only named stand without what they need.
         let complete = match command {
             "failover run" | "failover check" => format!("{command} -c FILE"),
-            "failover takeover" | "failover failback" => format!("{command} web1"),
+            "failover takeover" | "failover failback" | "failover drill" => {
+                format!("{command} web1")
+            }
             other => other.to_owned(),
         };
         if let Err(error) = Cli::try_parse_from(complete.split_whitespace()) {
