@@ -4,7 +4,11 @@ use jiff::{Timestamp, tz::TimeZone};
 use owo_colors::OwoColorize as _;
 use serde_json::{Map, Value};
 
-use super::{Clock, source::words, units::ago};
+use super::{
+    Clock,
+    source::{cause, words_for},
+    units::ago,
+};
 use crate::control::protocol::{Event, SourceStatus, Status};
 
 /// How things are before the events that follow: a line for each source, in the columns of [`event`].
@@ -17,15 +21,14 @@ pub fn now(status: &Status, clock: &Clock) -> String {
         );
     }
     let one = |source: &SourceStatus| {
-        let (state, tone) = words(source.state);
+        let (state, tone) = words_for(source, source.state);
         let state = state.style(tone.style().bold());
         let ago = ago(&source.since, clock)
             .map(|ago| format!(" for {ago}"))
             .unwrap_or_default();
-        let cause = if source.cause.is_empty() {
-            String::new()
-        } else {
-            format!(": {}", source.cause)
+        let cause = match cause(source) {
+            "" => String::new(),
+            cause => format!(": {cause}"),
         };
         line(clock, &source.name, &format!("{state}{ago}{cause}"))
     };

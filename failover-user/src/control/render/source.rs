@@ -31,18 +31,39 @@ pub(crate) fn words(state: State) -> (&'static str, Tone) {
     }
 }
 
+/// The state of a source, or of a path of it. One that is not watched is not waited for.
+pub(crate) fn words_for(source: &SourceStatus, state: State) -> (&'static str, Tone) {
+    if unwatched(source) {
+        ("NOT MONITORED", Tone::Warning)
+    } else {
+        words(state)
+    }
+}
+
+/// Why a source is in its state; empty if there is nothing to say.
+pub(crate) fn cause(source: &SourceStatus) -> &str {
+    if unwatched(source) {
+        "no heartbeats are sent to it"
+    } else {
+        &source.cause
+    }
+}
+
+fn unwatched(source: &SourceStatus) -> bool {
+    !source.monitored && source.state == State::Unknown
+}
+
 pub(super) fn source(source: &SourceStatus, clock: &Clock) -> String {
-    let (state, tone) = words(source.state);
+    let (state, tone) = words_for(source, source.state);
     let ago = ago(&source.since, clock)
         .map(|ago| format!(" for {ago}"))
         .unwrap_or_default();
     let style = tone.style().bold();
     let mut text = format!("{}  {}{ago}\n", source.name.bold(), state.style(style));
     let since = local(&source.since, clock);
-    let since = if source.cause.is_empty() {
-        since
-    } else {
-        format!("{since}: {}", source.cause)
+    let since = match cause(source) {
+        "" => since,
+        cause => format!("{since}: {cause}"),
     };
     text += &wrap("  since ", &since);
     for (number, path) in source

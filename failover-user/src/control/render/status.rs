@@ -5,6 +5,7 @@ use owo_colors::{OwoColorize as _, Style};
 use super::{
     Clock, source,
     table::{Cell, table},
+    tone::Tone,
     units::{ago, count, long, short, wrap},
 };
 use crate::{
@@ -37,19 +38,19 @@ fn summary(sources: &[SourceStatus]) -> String {
     if sources.is_empty() {
         return "No source is configured: this host stands in for nobody.\n".to_owned();
     }
-    let mut states: Vec<State> = sources.iter().map(|source| source.state).collect();
-    states.sort_by_key(|state| pressure(*state));
-    states.dedup();
-    let parts: Vec<_> = states
+    let mut pressing: Vec<&SourceStatus> = sources.iter().collect();
+    pressing.sort_by_key(|source| pressure(source.state));
+    let mut counted: Vec<(&str, Tone, usize)> = Vec::new();
+    for source in pressing {
+        let (words, tone) = source::words_for(source, source.state);
+        match counted.iter_mut().find(|(known, ..)| *known == words) {
+            Some((.., number)) => *number += 1,
+            None => counted.push((words, tone, 1)),
+        }
+    }
+    let parts: Vec<_> = counted
         .into_iter()
-        .map(|state| {
-            let number = sources
-                .iter()
-                .filter(|source| source.state == state)
-                .count();
-            let (words, tone) = source::words(state);
-            format!("{number} {}", words.style(tone.style().bold()))
-        })
+        .map(|(words, tone, number)| format!("{number} {}", words.style(tone.style().bold())))
         .collect();
     format!("{}: {}\n", count(sources.len(), "source"), parts.join(", "))
 }

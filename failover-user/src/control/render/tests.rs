@@ -109,6 +109,49 @@ fn shown(of: &Status) -> String {
 }
 
 #[test]
+fn a_source_that_is_not_watched_is_not_said_to_be_waited_for() {
+    let path = path(1, PathState::Unknown, State::Unknown);
+    let mut web1 = source(
+        "web1",
+        State::Unknown,
+        "waiting for the first answer",
+        vec![path],
+    );
+    web1.monitored = false;
+    let healthy = source("db1", State::Healthy, "source answers", vec![]);
+
+    let text = shown(&host(vec![web1, healthy]));
+
+    assert!(
+        text.starts_with("2 sources: 1 NOT MONITORED, 1 healthy\n"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("waiting") && text.contains("`failover resume web1`"),
+        "{text}"
+    );
+}
+
+#[test]
+fn every_state_is_counted() {
+    let states = [
+        State::Conflict,
+        State::HeldElsewhere,
+        State::Held,
+        State::Healthy,
+    ];
+    let of = |state: State| source("web1", state, "", vec![]);
+
+    let text = shown(&host(states.map(of).into()));
+
+    let first = text.lines().next().unwrap();
+    assert_eq!(
+        first,
+        "4 sources: 1 CONFLICT, 1 HELD ELSEWHERE, 1 ON HOLD, 1 healthy"
+    );
+}
+
+#[test]
 fn healthy() {
     let path = path(1, PathState::Up, State::Healthy);
 

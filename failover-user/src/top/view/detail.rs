@@ -79,10 +79,9 @@ fn why(row: &Row<'_>, look: &Look, width: usize) -> Vec<Line<'static>> {
     let ago = ago(&row.source.since, &look.clock)
         .map(|ago| format!(" ({ago})"))
         .unwrap_or_default();
-    let cause = if row.source.cause.is_empty() {
-        String::new()
-    } else {
-        format!(": {}", row.source.cause)
+    let cause = match source::cause(row.source) {
+        "" => String::new(),
+        cause => format!(": {cause}"),
     };
     wrapped("since", &format!("{since}{ago}{cause}"), width)
         .map(Line::raw)
