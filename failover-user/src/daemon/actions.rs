@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::{Daemon, layout, plans};
 use crate::{
+    events::EventKind,
     monitor::clock,
     net::{
         RULE_PRIORITY,
@@ -114,7 +115,7 @@ impl Daemon {
         if let Some(error) = &error {
             fields["error"] = json!(error);
         }
-        self.record(Some(unit), "failback", fields);
+        self.record(Some(unit), EventKind::Failback, fields);
         Some(Input::StepDone { unit, error })
     }
 
@@ -164,7 +165,7 @@ impl Daemon {
         if !addresses.is_empty() {
             let shown: Vec<_> = addresses.iter().map(IpAddr::to_string).collect();
             let fields = json!({ "step": "yield", "addresses": shown, "at_ns": now });
-            self.record(Some(unit), "failback", fields);
+            self.record(Some(unit), EventKind::Failback, fields);
         }
         Ok(addresses)
     }
@@ -242,7 +243,7 @@ impl Daemon {
         }
         self.record(
             Some(unit),
-            "defended",
+            EventKind::Defended,
             json!({ "address": ip.to_string(), "at_ns": clock::now() }),
         );
     }
@@ -269,7 +270,7 @@ impl Daemon {
         }
         self.record(
             Some(unit),
-            "source-announced",
+            EventKind::SourceAnnounced,
             json!({ "addresses": announced, "at_ns": clock::now() }),
         );
     }
@@ -334,6 +335,10 @@ impl Daemon {
             }
             announced.push(ip.to_string());
         }
-        self.record(Some(unit), "announced", json!({ "addresses": announced }));
+        self.record(
+            Some(unit),
+            EventKind::Announced,
+            json!({ "addresses": announced }),
+        );
     }
 }

@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::{
-    facts::VARIABLES,
+    Facts,
     ordinary::{become_ordinary, unspare},
 };
 
@@ -51,7 +51,7 @@ pub(super) fn command(
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    for name in VARIABLES.into_iter().chain(MANAGER) {
+    for name in Facts::names().chain(MANAGER) {
         command.env_remove(name);
     }
     command.envs(variables);

@@ -6,7 +6,10 @@ use tokio::sync::oneshot;
 
 use super::super::{Daemon, commands};
 use crate::{
-    control::protocol::{FailureKind, Reply},
+    control::{
+        event_kind::EventKind,
+        protocol::{FailureKind, Reply},
+    },
     reflector::checks::Checked,
 };
 
@@ -20,7 +23,7 @@ impl Daemon {
         if let Some(error) = &turn.error {
             fields["error"] = json!(error);
         }
-        self.record(None, "check", fields);
+        self.record(None, EventKind::Check, fields);
         self.follow_health();
         self.tell_of_gate();
     }
@@ -60,7 +63,7 @@ impl Daemon {
         }
         self.side.hold = hold;
         self.follow_health();
-        self.record(None, "own-hold", json!({ "on": hold }));
+        self.record(None, EventKind::OwnHold, json!({ "on": hold }));
         self.tell_of_gate();
         self.remember();
         let text = if hold {

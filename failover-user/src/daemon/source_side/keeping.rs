@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{super::Daemon, slots};
 use crate::{
+    control::event_kind::EventKind,
     monitor::clock,
     net::{
         announce::{arp_probe, gratuitous_arp},
@@ -25,7 +26,11 @@ impl Daemon {
             .as_ref()
             .is_some_and(|one| one.was_late());
         if late {
-            self.record(None, "stood-still", json!({ "at_ns": clock::now() }));
+            self.record(
+                None,
+                EventKind::StoodStill,
+                json!({ "at_ns": clock::now() }),
+            );
             let acts = self.side.custody.doubt();
             self.carry_out_acts(acts);
         }
@@ -83,7 +88,7 @@ impl Daemon {
                 Act::Announce(ip) => {
                     self.send_for(ip, |link| announcement(ip, link.mac));
                     let fields = json!({ "address": ip.to_string(), "at_ns": clock::now() });
-                    self.record(None, "own-announced", fields);
+                    self.record(None, EventKind::OwnAnnounced, fields);
                 }
                 Act::Write(ip, flags) => self.write_identity(ip, flags),
                 Act::Tell(ip, standing) => self.tell_of_custody(ip, standing),
@@ -135,7 +140,7 @@ impl Daemon {
                 fields["by"] = json!(super::told::show_mac(by));
             }
         }
-        self.record(None, "custody", fields);
+        self.record(None, EventKind::Custody, fields);
     }
 }
 

@@ -8,7 +8,10 @@ use serde_json::json;
 
 use super::super::Daemon;
 use crate::{
-    control::protocol::{CheckStatus, IdentityStatus},
+    control::{
+        event_kind::EventKind,
+        protocol::{CheckStatus, IdentityStatus},
+    },
     monitor::clock,
     reflector::custody::Standing,
 };
@@ -48,7 +51,7 @@ impl Daemon {
         if let Some(why) = self.why(&health, now) {
             fields["cause"] = json!(why);
         }
-        self.record(None, "reflector", fields);
+        self.record(None, EventKind::Reflector, fields);
     }
 
     /// Why the reflector does not answer with Up.
