@@ -10,7 +10,6 @@ use crate::{
         arp::Arp,
         eth::{Eth, ethertype},
         ipv4::Ipv4,
-        ipv6::is_ipv4_mapped,
     },
 };
 
@@ -80,10 +79,6 @@ fn ipv4<F: Frame + ?Sized>(frame: &F, at: usize) -> Option<Speaks> {
 fn ipv6<F: Frame + ?Sized>(frame: &F, at: usize) -> Option<Speaks> {
     let source: Ip = frame.read(at + 8)?;
     let [next, _] = frame.read(at + 6)?;
-    // An IPv6 packet must not be taken for one of IPv4, whose addresses look like this in the maps.
-    if is_ipv4_mapped(&source) {
-        return None;
-    }
     let speaks = of(source);
     if next != ICMPV6 {
         return Some(speaks);

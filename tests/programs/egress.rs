@@ -7,13 +7,15 @@ use failover_ebpf::{
     verdict::Verdict,
 };
 use failover_tests::{
-    frames::{Flow, arp_announcement, arp_reply, arp_request, udp, udp6, with_vlans},
+    frames::{Flow, arp_announcement, arp_reply, arp_request, udp, with_vlans},
+    frames6,
     lab::clock::now_ns,
 };
 
 use crate::{
     harness::{Bench, bench},
     scene::{CHOSEN_MAC, CLIENT, CLIENT_MAC, FROM_CLIENT, HOST, STRANGE},
+    scene6,
 };
 
 /// How a frame that is kept in counts.
@@ -59,8 +61,8 @@ fn others() -> Vec<(&'static str, Vec<u8>)> {
             arp_request(CHOSEN_MAC, CLIENT, HOST),
         ),
         (
-            "an IPv6 packet from what only looks like it",
-            udp6(&outgoing(HOST), 1, 2, b"hello"),
+            "an IPv6 packet",
+            frames6::udp(&scene6::FROM_CLIENT.back(), 1, 2, b"hello"),
         ),
         ("a short frame", vec![0; 14]),
     ]
