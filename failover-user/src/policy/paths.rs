@@ -136,9 +136,13 @@ impl Paths {
         self.list.iter().all(Path::answers)
     }
 
-    /// Those that have answered, by `monitor`.
+    /// Those that have answered, by `monitor`. What one does behind an outage of our own link is not known: to the next
+    /// daemon, which does not know of the outage, its silence must not be a failure.
     pub(super) fn seen(&self) -> Vec<Ipv4Addr> {
-        let seen = self.list.iter().filter(|path| path.seen);
+        let seen = self
+            .list
+            .iter()
+            .filter(|path| path.seen && path.reported != PathState::Isolated);
         seen.map(|path| path.monitor).collect()
     }
 

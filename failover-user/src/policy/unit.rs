@@ -8,7 +8,7 @@ use super::{
     failback::GivingBack,
     paths::Paths,
     table::{self, On},
-    takeover::Holding,
+    takeover::{CHECK_WAIT, Holding},
     trigger::UnitVerdict,
     words,
 };
@@ -79,6 +79,8 @@ pub(super) enum Phase {
     Checking {
         /// Why they are to be taken.
         cause: Cause,
+        /// The hook before it has run.
+        fenced: bool,
         /// When the answer is not expected any more.
         until: Now,
     },
@@ -119,6 +121,8 @@ pub(super) struct Unit {
     pub(super) released: bool,
     /// Who has the addresses, as far as it was asked.
     pub(super) finding: Finding,
+    /// When that was heard.
+    pub(super) heard_at: Option<Now>,
     /// The thread has begun a takeover by itself, and has not reported its end.
     pub(super) began: bool,
     /// Why the addresses are held, while they are.
@@ -148,6 +152,7 @@ impl Unit {
             hold: false,
             released: false,
             finding: Finding::Silent,
+            heard_at: None,
             began: false,
             taken: None,
             defended: BTreeMap::new(),
@@ -316,6 +321,11 @@ impl Unit {
 
     /// The verdict stands: act, ask, or leave it at that.
     pub(super) fn on_verdict(&mut self, turn: &mut Turn, on: On, note: &str, fresh: Fresh) {
+        // It does not ask at a verdict that is none to it: a path that was down before is down to it still.
+        let fresh = match self.heard_at {
+            Some(at) if at.saturating_add(nanos(CHECK_WAIT)) >= turn.now => fresh,
+            Some(_) | None => Fresh::No,
+        };
         let thread_acts = self.armed && self.finding.allows(self.rules.l2_alive);
         let cause = words::for_verdict(self);
         self.phase = Phase::Idle;
@@ -371,10 +381,14 @@ impl Unit {
         match &self.phase {
             Phase::Idle | Phase::Commanded(_) | Phase::BeforeTakeover(_) => {}
             Phase::AwaitingThread { until } if *until <= turn.now => self.thread_did_not_act(turn),
-            Phase::Checking { until, cause } if *until <= turn.now => {
-                let cause = *cause;
+            Phase::Checking {
+                until,
+                cause,
+                fenced,
+            } if *until <= turn.now => {
+                let (cause, fenced) = (*cause, *fenced);
                 self.finding = Finding::Silent;
-                self.checked(turn, cause);
+                self.checked(turn, cause, fenced);
             }
             Phase::AwaitingThread { .. } | Phase::Checking { .. } => {}
             Phase::Watching(_) => self.on_clock_watching(turn),
