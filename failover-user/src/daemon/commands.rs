@@ -138,7 +138,29 @@ impl Daemon {
         crate::fault::point("failback:asked");
         let begun = self.begin(name, None, Command::Failback, reply);
         if let (true, true, Ok(source)) = (begun, stop_monitoring, self.find(name)) {
-            self.stop_monitoring(source);
+            self.unmonitored.insert(source);
+            self.remember();
+        }
+    }
+
+    /// Ends the heartbeats of sources that are not to be monitored any more, once their addresses are given back: until then
+    /// they say whether the source answers, without which there is no drain. A failback that was prevented ends nothing.
+    pub(super) fn stop_where_given_back(&mut self) {
+        for source in self.unmonitored.clone() {
+            let watched = self.watched.iter().any(|path| path.source == source);
+            let states: Vec<_> = layout::units_of(&self.config, source, None)
+                .into_iter()
+                .filter_map(|unit| self.policy.state(unit))
+                .collect();
+            if !watched || states.contains(&State::FailingBack) {
+                continue;
+            }
+            if states.contains(&State::TakenOver) || states.contains(&State::Conflict) {
+                self.unmonitored.remove(&source);
+                self.remember();
+            } else {
+                self.stop_monitoring(source);
+            }
         }
     }
 

@@ -223,6 +223,7 @@ impl Daemon {
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut round = 0u64;
         while !self.may_end() {
+            self.stop_where_given_back();
             let deadline = self.deadline();
             tokio::select! {
                 biased;
