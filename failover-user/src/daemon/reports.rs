@@ -107,6 +107,10 @@ impl Daemon {
             state,
             missed,
         });
+        if state == PathState::Up && matches!(before, None | Some(PathState::Unknown)) {
+            // That it has answered is to be remembered, whether or not it changes the unit's state.
+            self.remember();
+        }
     }
 
     fn on_taken_over(&mut self, unit: UnitId, cause: Cause, detect_ns: u64, outcome: Outcome) {
@@ -138,7 +142,7 @@ impl Daemon {
             fields["error"] = json!(error);
         }
         self.record(Some(unit), "takeover", fields);
-        if cause != Cause::Adopted {
+        if cause != Cause::Adopted && outcome.held > 0 {
             self.told(unit).taken_over(detect_ns, takeover_ns, cause);
         }
         let Outcome { held, error, .. } = outcome;
