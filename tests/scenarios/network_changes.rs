@@ -104,6 +104,23 @@ fn nothing_is_taken_over_when_our_own_address_is_lost() {
 }
 
 #[test]
+fn a_prompt_that_our_own_lost_address_has_withdrawn_comes_back_with_it() {
+    let pair = Pair::new();
+    let config = automatic("10ms", 3)
+        .replace("misses", "probe = \"icmp\"\nmisses")
+        .replace("\"automatic\"", "\"ask\"");
+    let target = pair.start_target(&config);
+    pair.source_nic.pull();
+    wait_for_state(&target, "web1", "awaiting-approval");
+
+    pair.target_nics[0].remove_address("10.0.0.2");
+    wait_for_state(&target, "web1", "isolated");
+    pair.target_nics[0].add_address("10.0.0.2/24");
+
+    wait_for_state(&target, "web1", "awaiting-approval");
+}
+
+#[test]
 fn a_takeover_without_its_only_nic_fails_and_says_which() {
     let pair = Pair::new();
     let config = automatic("1ms", 3).replace("\"10.0.0.10/24\", {", "{");

@@ -7,6 +7,7 @@ use failover_ebpf::abi::held;
 use super::{Daemon, layout};
 use crate::{
     config::Deliver,
+    monitor::clock,
     net::{link_watch::LinkEvent, links::Link, neighbours::NeighbourEvent},
     policy::{Cause, State},
 };
@@ -224,13 +225,19 @@ impl Daemon {
             .map(|(id, ..)| id);
         let witness = self.witness_neighbours().contains(&key);
         let wanted = match monitored {
-            Some(id) => !self.policy.holds(layout::unit_of(&self.config, id)),
+            Some(id) => {
+                !self.policy.holds(layout::unit_of(&self.config, id))
+                    && !self.is_stand_in(id, event.ip, mac)
+            }
             None => witness || self.standbys().contains(&event.ip),
         };
         if !wanted || self.network.neighbours.get(&key) == Some(&mac) {
             return Ok(());
         }
         self.network.neighbours.insert(key, mac);
+        if let Some(id) = monitored {
+            self.turned_ns.insert(id, clock::now());
+        }
         self.refresh_plans();
         if witness {
             self.watch_witnesses();

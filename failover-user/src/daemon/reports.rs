@@ -88,6 +88,15 @@ impl Daemon {
         }
         let unit = layout::unit_of(&self.config, path);
         let before = self.paths.insert(path, state);
+        match state {
+            PathState::Down => {
+                self.down.insert(path);
+            }
+            PathState::Up | PathState::Unknown => {
+                self.down.remove(&path);
+            }
+            PathState::Missing | PathState::Isolated => {}
+        }
         if before != Some(state) {
             let monitor = self.config.sources[path.source].paths[path.path]
                 .monitor

@@ -66,6 +66,15 @@ impl Judge {
         }
     }
 
+    /// A path that is watched anew, because our own NIC or address was lost. `was_down`: the verdict stood before.
+    pub fn behind_outage(misses: u32, was_down: bool) -> Self {
+        Self {
+            state: PathState::Isolated,
+            was_down,
+            ..Self::new(misses)
+        }
+    }
+
     /// Another number of misses makes a verdict from the next miss on.
     pub fn set_misses(&mut self, misses: u32) {
         self.misses = misses;

@@ -69,10 +69,10 @@ impl Session {
             misses: watch.misses,
             told_pace_ns: watch.interval.as_nanos() as u64,
             request: watch.request,
-            judge: if watch.remembered {
-                Judge::remembered(watch.misses)
-            } else {
-                Judge::new(watch.misses)
+            judge: match watch.outage {
+                Some(was_down) => Judge::behind_outage(watch.misses, was_down),
+                None if watch.remembered => Judge::remembered(watch.misses),
+                None => Judge::new(watch.misses),
             },
             stats: watch.stats,
         }

@@ -322,6 +322,23 @@ fn a_path_that_had_answered_an_earlier_daemon_fails_without_having_answered_this
 }
 
 #[test]
+fn a_path_that_is_watched_anew_behind_an_outage_goes_on_as_if_it_had_been_watched() {
+    let after = |was_down, misses: u64| {
+        let mut judge = Judge::behind_outage(3, was_down);
+        for n in 0..misses {
+            judge.missed((10 + n) * MS, MS, &FINE);
+        }
+        judge.state()
+    };
+    let mut answered = Judge::behind_outage(3, true);
+    answered.answered();
+
+    assert_eq!((after(true, 2), after(true, 3)), (Isolated, Down));
+    assert_eq!((after(false, 2), after(false, 3)), (Isolated, Unknown));
+    assert_eq!(answered.state(), Up);
+}
+
+#[test]
 fn behind_an_outage_of_our_own_link_nothing_is_remembered() {
     let mut silent = Judge::remembered(3);
     let mut answered = Judge::remembered(3);
