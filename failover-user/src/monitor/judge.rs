@@ -1,6 +1,6 @@
 //! One path's heartbeats, judged: answered, missed, the verdict. Pure: it is told the times.
 
-use crate::policy::PathState;
+use crate::policy::{PathState, trigger::Standing};
 
 /// What the witnesses of a NIC say about it. Times are nanoseconds of the monotonic clock; 0: never.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct Judge {
     vouched_ns: u64,
     /// It had answered an earlier daemon, and has not answered this one yet.
     remembered: bool,
+    /// It has not been heard of since our own link was down.
+    hidden: bool,
 }
 
 impl Judge {
@@ -54,6 +56,7 @@ impl Judge {
             was_down: false,
             vouched_ns: 0,
             remembered: false,
+            hidden: false,
         }
     }
 
@@ -85,6 +88,14 @@ impl Judge {
         self.state
     }
 
+    /// What it says about its unit.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            state: self.state,
+            hidden: self.hidden,
+        }
+    }
+
     /// Misses in a row.
     pub fn missed_in_a_row(&self) -> u32 {
         self.missed
@@ -99,6 +110,7 @@ impl Judge {
     pub fn answered(&mut self) {
         self.alive();
         self.remembered = false;
+        self.hidden = false;
         self.state = PathState::Up;
     }
 
@@ -111,6 +123,7 @@ impl Judge {
         }
         if last_reply_ns >= sent_ns {
             self.remembered = false;
+            self.hidden = false;
             self.state = PathState::Up;
             return;
         }
@@ -161,10 +174,11 @@ impl Judge {
         if !stands || !self.is_vouched_for(testimony) || !link.has_carrier() {
             return;
         }
-        self.state = if self.was_down || testimony.is_some() {
-            PathState::Down
-        } else {
+        self.hidden = !self.was_down && testimony.is_none();
+        self.state = if self.hidden {
             PathState::Unknown
+        } else {
+            PathState::Down
         };
     }
 

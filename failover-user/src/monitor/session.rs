@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     bpf::shared::Sessions,
-    policy::{PathId, PathState, UnitId},
+    policy::{PathId, PathState, UnitId, trigger::Standing},
 };
 
 /// A path that is watched.
@@ -100,6 +100,10 @@ impl Session {
 
     pub(super) fn state(&self) -> PathState {
         self.judge.state()
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        self.judge.standing()
     }
 
     /// Time between two requests: the configured one, or what the reflector can take (RFC 7880 7.2.3: Required Min RX).

@@ -180,7 +180,11 @@ fn after_our_own_outage_a_silent_source_is_unknown_and_not_down() {
         judge.missed(n * MS, MS, &FINE);
     }
 
-    assert_eq!(judge.state(), Unknown);
+    let silent = judge.standing();
+    judge.answered();
+
+    assert_eq!((silent.state, silent.hidden), (Unknown, true));
+    assert!(!judge.standing().hidden);
 }
 
 #[test]
