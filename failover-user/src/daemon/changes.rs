@@ -205,9 +205,24 @@ impl Daemon {
             self.prepare_table(&link).await?;
         }
         if !before.usable() && link.usable() {
+            self.announce_on(&link);
             self.resolve(true).await;
         }
         Ok(())
+    }
+
+    /// A link is back, perhaps at another port: switches and neighbours may look for what is held where it was, or may never
+    /// have heard of it. If another failover host has taken it meanwhile, the probes tell it whom it has to do with.
+    fn announce_on(&mut self, link: &Link) {
+        for unit in self.policy.units().collect::<Vec<_>>() {
+            let uses = layout::addresses_of(&self.config, unit)
+                .any(|(_, address)| address.target_nic == link.name);
+            let state = self.policy.state(unit);
+            if uses && matches!(state, Some(State::TakenOver | State::Conflict)) {
+                self.announce(unit);
+                self.probe_held(unit);
+            }
+        }
     }
 
     /// The MAC of a neighbour is known, or has changed.
