@@ -122,6 +122,9 @@ impl Unit {
 
     /// A hook has ended.
     pub(super) fn on_hook_done(&mut self, turn: &mut Turn, hook: Hook, error: Option<&str>) {
+        if !self.ended(hook) {
+            return;
+        }
         match (hook, &self.phase) {
             (Hook::BeforeTakeover, Phase::BeforeTakeover(cause)) => {
                 let cause = *cause;

@@ -129,6 +129,8 @@ pub(super) struct Unit {
     pub(super) taken: Option<Taken>,
     /// When each address was announced for its defence, in whatever conflict.
     pub(super) defended: BTreeMap<Ipv4Addr, Now>,
+    /// Runs of each hook whose end has not been told. One that nobody waited for may outlast what it was run for.
+    running: BTreeMap<Hook, u32>,
     /// The state that the `notify` hook was told last.
     told: State,
 }
@@ -156,6 +158,7 @@ impl Unit {
             began: false,
             taken: None,
             defended: BTreeMap::new(),
+            running: BTreeMap::new(),
             told: State::Unknown,
         }
     }
@@ -201,9 +204,12 @@ impl Unit {
     }
 
     /// Runs a hook, if there is one. `true`: there is.
-    pub(super) fn run_hook(&self, turn: &mut Turn, hook: Hook) -> bool {
+    pub(super) fn run_hook(&mut self, turn: &mut Turn, hook: Hook) -> bool {
         let configured = self.rules.has(hook);
         if configured {
+            if hook != Hook::Notify {
+                *self.running.entry(hook).or_default() += 1;
+            }
             turn.actions.push(Action::RunHook {
                 unit: self.id,
                 hook,
@@ -212,6 +218,17 @@ impl Unit {
             });
         }
         configured
+    }
+
+    /// A run of a hook has ended. `true`: it was the last one, and so the one that may be waited for.
+    pub(super) fn ended(&mut self, hook: Hook) -> bool {
+        let left = self.running.get(&hook).copied().unwrap_or(0);
+        if left > 1 {
+            self.running.insert(hook, left - 1);
+            return false;
+        }
+        self.running.remove(&hook);
+        true
     }
 
     /// At the end of a turn: tells people of the state that was reached, if it concerns them. States that were only passed

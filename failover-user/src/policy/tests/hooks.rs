@@ -4,8 +4,8 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use super::bench::Bench;
 use crate::{
-    config::{Failback, OnError, OnFailure, Source},
-    policy::{Cause, Command, Finding, Hook, PathState::*, State},
+    config::{Failback, OnConflict, OnError, OnFailure, Source},
+    policy::{Cause, Claimant, Command, Finding, Hook, PathState::*, State},
 };
 
 fn program() -> Option<Vec<String>> {
@@ -208,6 +208,30 @@ fn a_failback_can_be_prevented_and_what_is_held_stays() {
         bench.cause(),
         "before_failback failed: exit code 1; failback aborted (on_error = \"abort\"), the addresses are still held"
     );
+}
+
+#[test]
+fn the_end_of_an_earlier_run_is_not_taken_for_that_of_the_one_that_is_waited_for() {
+    let mut bench = Bench::taken_over(1, |source| {
+        source.hooks.before_failback = program();
+        source.on_conflict = OnConflict::Release;
+    });
+    // With two hosts at one address nobody waits for the hook.
+    bench.claim(Claimant::Source);
+    bench.step_done();
+    bench.step_done();
+    bench.step_done();
+    bench.path(0, Up);
+    bench.path(0, Down);
+    bench.done(Cause::Verdict, 1);
+    let begun = bench.command(Command::Failback);
+
+    let earlier = bench.hook_done(Hook::BeforeFailback, None);
+    let this = bench.hook_done(Hook::BeforeFailback, None);
+
+    assert_eq!(begun, ["taken-over->failing-back", "hook before_failback"]);
+    assert_eq!(earlier, Bench::none());
+    assert_eq!(this, ["let-go"]);
 }
 
 #[test]
