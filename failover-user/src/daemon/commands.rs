@@ -19,6 +19,8 @@ pub(super) struct Waiting {
     command: Command,
     source: usize,
     units: BTreeSet<UnitId>,
+    /// With `failback --stop-monitoring`: send no more heartbeats once the addresses are off the NICs.
+    stop_monitoring: bool,
     /// It is still being given to its units: not to be answered yet, whatever has come back.
     being_given: bool,
     /// What has been done so far, to be told at the end.
@@ -136,32 +138,8 @@ impl Daemon {
 
     fn begin_failback(&mut self, name: &str, stop_monitoring: bool, reply: oneshot::Sender<Reply>) {
         crate::fault::point("failback:asked");
-        let begun = self.begin(name, None, Command::Failback, reply);
-        if let (true, true, Ok(source)) = (begun, stop_monitoring, self.find(name)) {
-            self.unmonitored.insert(source);
-            self.remember();
-        }
-    }
-
-    /// Ends the heartbeats of sources that are not to be monitored any more, once their addresses are given back: until then
-    /// they say whether the source answers, without which there is no drain. A failback that was prevented ends nothing.
-    pub(super) fn stop_where_given_back(&mut self) {
-        for source in self.unmonitored.clone() {
-            let watched = self.watched.iter().any(|path| path.source == source);
-            let states: Vec<_> = layout::units_of(&self.config, source, None)
-                .into_iter()
-                .filter_map(|unit| self.policy.state(unit))
-                .collect();
-            if !watched || states.contains(&State::FailingBack) {
-                continue;
-            }
-            if states.contains(&State::TakenOver) || states.contains(&State::Conflict) {
-                self.unmonitored.remove(&source);
-                self.remember();
-            } else {
-                self.stop_monitoring(source);
-            }
-        }
+        // Heartbeats go on until the source has its addresses: they tell whether it can be handed them.
+        self.begin_with(name, None, Command::Failback, stop_monitoring, reply);
     }
 
     /// `hold` and `resume` are answered when they are on the disk: what is done by itself must not come back with a restart.
@@ -254,26 +232,35 @@ impl Daemon {
         self.remember();
     }
 
-    /// Gives a command to every unit that it is for. It is done by those that take it; refused, and `false`, if none does.
     fn begin(
         &mut self,
         name: &str,
         path: Option<usize>,
         command: Command,
         reply: oneshot::Sender<Reply>,
-    ) -> bool {
+    ) {
+        self.begin_with(name, path, command, false, reply);
+    }
+
+    /// Gives a command to every unit that it is for. It is done by those that take it; refused if none does.
+    fn begin_with(
+        &mut self,
+        name: &str,
+        path: Option<usize>,
+        command: Command,
+        stop_monitoring: bool,
+        reply: oneshot::Sender<Reply>,
+    ) {
         let (source, units) = match self.addressed(name, path) {
             Ok(addressed) => addressed,
-            Err(wrong) => {
-                answer(reply, *wrong);
-                return false;
-            }
+            Err(wrong) => return answer(reply, *wrong),
         };
         // The wait is set up first: the result may come before `try_feed` returns.
         self.waiting.push(Waiting {
             command,
             source,
             units: units.clone(),
+            stop_monitoring,
             being_given: true,
             done: Done::default(),
             reply,
@@ -301,7 +288,6 @@ impl Daemon {
             }
         }
         self.all_given(command, name, refusal.filter(|_| !taken));
-        taken
     }
 
     /// The source that a command names, and the units that it is for.
@@ -417,6 +403,9 @@ impl Daemon {
         for place in (0..self.waiting.len()).rev() {
             if self.waiting[place].units.is_empty() && !self.waiting[place].being_given {
                 let waiting = self.waiting.remove(place);
+                if waiting.stop_monitoring && !waiting.done.prevented {
+                    self.stop_monitoring(waiting.source);
+                }
                 let name = &self.config.sources[waiting.source].name;
                 let text = outcome(name, &waiting);
                 answer(waiting.reply, text);

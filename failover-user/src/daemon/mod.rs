@@ -61,7 +61,7 @@ use crate::{
     },
     config::Config,
     control::server::{Call, Server},
-    events::EventLog,
+    events::{EventKind, EventLog},
     memory::Store,
     monitor::{Monitor, PathStats, Report, clock, nics::Nics},
     net::{
@@ -230,7 +230,6 @@ impl Daemon {
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut round = 0u64;
         while !self.may_end() {
-            self.stop_where_given_back();
             let deadline = self.deadline();
             tokio::select! {
                 biased;
@@ -297,7 +296,7 @@ impl Daemon {
         if let Err(error) = result {
             self.record(
                 None,
-                "error",
+                EventKind::Error,
                 serde_json::json!({ "error": format!("{error:#}") }),
             );
         }
