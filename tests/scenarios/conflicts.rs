@@ -242,9 +242,9 @@ addresses = ["10.0.0.10/24"]
     assert!(clock::wait_until(PATIENCE, || holder().is_some()));
     let other = &targets[1 - holder().expect("a holder")];
     wait_for_state(other, "web1", "held-elsewhere");
-    let heard = events(other, "heard").len();
+    let wire = Capture::on_wire(&nics[1 - holder().expect("a holder")]);
     let asked_again = clock::wait_until(PATIENCE, || {
-        events(other, "heard").len() >= heard + ROUNDS
+        wire.count(|frame| is_defence(frame)) >= ROUNDS
             || state(&other.status(), "web1") != "held-elsewhere"
     });
 
