@@ -37,6 +37,13 @@ pub enum Class {
     Reply,
     /// An ICMP echo reply as long as ours are, perhaps for one of our sessions.
     EchoReply,
+    /// A TCP segment to the port that our requests come from, perhaps for one of our sessions.
+    Segment {
+        /// Source.
+        src: [u8; 4],
+        /// Destination.
+        dst: [u8; 4],
+    },
     /// ARP for IPv4 over Ethernet, or something that claims to be.
     Arp,
     /// Any other IPv4 packet, between these addresses.
@@ -94,6 +101,17 @@ fn ipv4<F: Frame + ?Sized>(frame: &F, own: &Settings) -> Result<Class, Verdict> 
                 packet
             }
         }
+        protocol::TCP if own.tcp_source_port != 0 => match frame.read::<4>(L3 + header_len) {
+            Some([_, _, d0, d1])
+                if u16::from_be_bytes([d0, d1]) as u32 == own.tcp_source_port =>
+            {
+                Ok(Class::Segment {
+                    src: ip.src(),
+                    dst: ip.dst(),
+                })
+            }
+            _ => packet,
+        },
         protocol::ICMP
             if header_len == Ipv4::LEN && ip.total_len() as usize == Ipv4::LEN + Echo::LEN =>
         {
@@ -120,6 +138,8 @@ mod tests {
         flags: settings::CONFIGURED | settings::REFLECT,
         sbfd_source_port: 49_200,
         min_rx_us: 50,
+        tcp_source_port: 0,
+        tcp_cookie: 0,
         reserved: 0,
     };
 

@@ -11,11 +11,13 @@ extern crate std;
 
 pub mod abi;
 pub mod arp;
+pub mod arp_reply;
 pub mod checksum;
 pub mod classify;
 pub mod heartbeat;
 pub mod measure;
 pub mod reflect;
 pub mod steer;
+pub mod tcp;
 pub mod verdict;
 pub mod wire;

@@ -1,7 +1,7 @@
 //! The initiator: a reply, checked against its session and turned into a sample (RFC 7880 7.3).
 
 use crate::{
-    abi::{BUCKETS, RING, Session, SessionRx, SessionTx, answered_mark, ipv4_key, session},
+    abi::{BUCKETS, RING, Session, SessionRx, SessionTx, answered_mark, ipv4_key, refused_mark, session},
     heartbeat::{Control, EchoFrame},
     verdict::Verdict,
     wire::bfd::state,
@@ -150,6 +150,13 @@ pub fn record(rx: &mut SessionRx, sample: &Sample, now: u64) {
     rx.answered[slot(sample.sequence)] = answered_mark(sample.sequence);
 }
 
+/// Takes note that a request was refused: the host is there, and has nobody who answers.
+#[inline(always)]
+pub fn refuse(rx: &mut SessionRx, sequence: u16, now: u64) {
+    rx.refused += 1;
+    rx.refused_mark = refused_mark(sequence, now);
+}
+
 /// Exponent of the histogram's first octave: everything below 256 ns is in bucket 0.
 const FIRST_OCTAVE: u32 = 8;
 /// Buckets an octave, as a power of two: a bucket is at most an eighth wide.
@@ -177,6 +184,7 @@ pub const fn bucket_floor(index: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::abi::is_refused;
 
     /// What replies state.
     const MIN_RX_US: u32 = 50;
@@ -202,6 +210,8 @@ mod tests {
             max_gap_ns: 0,
             last_sequence: 0,
             required_min_rx_us: 0,
+            refused: 0,
+            refused_mark: 0,
             answered: [0; RING],
             histogram: [0; BUCKETS],
         };
@@ -318,6 +328,28 @@ mod tests {
 
         assert!(sample(&own, &tx, &rx, 65_535, MIN_RX_US, 11_100).is_ok());
         assert!(sample(&own, &tx, &rx, 0, MIN_RX_US, 11_100).is_ok());
+    }
+
+    #[test]
+    fn a_refusal_is_one_of_the_request_that_was_refused() {
+        let (_, _, mut rx) = session();
+        const SENT: u64 = 7_000_000_000;
+
+        let before = is_refused(rx.refused_mark, 0, SENT);
+        refuse(&mut rx, 9, SENT + 100_000);
+
+        assert!(!before);
+        assert_eq!(rx.refused, 1);
+        assert!(is_refused(rx.refused_mark, 9, SENT));
+        assert!(!is_refused(rx.refused_mark, 8, SENT));
+        assert!(!is_refused(rx.refused_mark, 9, SENT + 1_000_000));
+    }
+
+    #[test]
+    fn a_refusal_within_the_resolution_of_its_mark_counts() {
+        const SENT: u64 = 7_000_000_000;
+
+        assert!(is_refused(refused_mark(u16::MAX, SENT + 1), u16::MAX, SENT));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod rare;
 mod reflector;
 mod resolution;
 mod steering;
+mod tcp;
 
 use aya_ebpf::programs::XdpContext;
 use failover_ebpf::{
@@ -32,6 +33,7 @@ pub(crate) fn process(ctx: &XdpContext) -> Verdict {
         Ok(Class::Request { src, dst }) => request(ctx, own, src, dst),
         Ok(Class::Reply) => initiator::measure(ctx),
         Ok(Class::EchoReply) => initiator::measure_echo(ctx),
+        Ok(Class::Segment { src, dst }) => segment(ctx, own, src, dst),
         Ok(Class::Arp) => resolution::answer(ctx),
         Ok(Class::Packet { src, dst }) => steering::steer(ctx, own, src, dst),
         Err(verdict) => verdict,
@@ -50,6 +52,16 @@ fn request(ctx: &XdpContext, own: &Settings, src: [u8; 4], dst: [u8; 4]) -> Verd
         return Verdict::RequestNotOurs;
     }
     verdict
+}
+
+/// A segment that answers no request of ours goes the way of every packet: the address may be one that is held, on which
+/// anybody may have the port.
+#[inline(always)]
+fn segment(ctx: &XdpContext, own: &Settings, src: [u8; 4], dst: [u8; 4]) -> Verdict {
+    match tcp::answer(ctx, own) {
+        Verdict::PassUnrelated => steering::steer(ctx, own, src, dst),
+        verdict => verdict,
+    }
 }
 
 /// The verdict of a stage, whether it ended early or not.

@@ -1,6 +1,6 @@
 //! The only access to packet memory.
 
-use aya_ebpf::{EbpfContext as _, helpers::generated::bpf_xdp_get_buff_len, programs::XdpContext};
+use aya_ebpf::{EbpfContext as _, helpers::generated::{bpf_xdp_adjust_tail, bpf_xdp_get_buff_len}, programs::XdpContext};
 use failover_ebpf::wire::{Frame, Header};
 
 /// Headers never reach farther: Ethernet, an IPv4 header with all its options, UDP and BFD.
@@ -48,6 +48,16 @@ impl<'a> Packet<'a> {
         // SAFETY: `at` is inside the frame and even; any octets are a `T`; the borrow of `self` keeps this the only
         // reference.
         Some(unsafe { &mut *at })
+    }
+
+    /// Cuts off what is behind so many octets. A driver that cannot sends the rest as well, which no header counts.
+    #[inline(always)]
+    pub(super) fn shrink(&mut self, length: usize) {
+        let excess = self.len() as i64 - length as i64;
+        if excess > 0 {
+            // SAFETY: the context is the one that the kernel gave to the program; no pointer into the frame is kept.
+            unsafe { bpf_xdp_adjust_tail(self.ctx.as_ptr().cast(), -excess as i32) };
+        }
     }
 
     /// A pointer to a `T` that lies inside the frame.

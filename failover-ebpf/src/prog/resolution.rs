@@ -9,7 +9,7 @@ use failover_ebpf::{
     wire::{arp::Arp, eth::Mac},
 };
 
-use super::{maps, nics, packet::Packet, rare, settle};
+use super::{initiator, maps, nics, packet::Packet, rare, settle};
 
 /// Answers for held addresses; everything else passes.
 #[inline(never)]
@@ -24,6 +24,10 @@ fn try_answer(packet: &mut Packet<'_>) -> Result<Verdict, Verdict> {
     if !frame.arp.is_ipv4_over_ethernet() {
         return Err(Verdict::PassNotIp);
     }
+    let unrelated = match initiator::measure_arp(&frame.arp) {
+        Ok(measured) => return Ok(measured),
+        Err(unrelated) => unrelated,
+    };
     listen(&frame.arp);
     // One question after the other: the verifier does not let two pointers be asked at once whether they are there.
     if let Some(sender) = held(frame.arp.spa())
@@ -33,7 +37,7 @@ fn try_answer(packet: &mut Packet<'_>) -> Result<Verdict, Verdict> {
         tell(ctx, &frame.arp, ingress);
         return Err(Verdict::PassConflict);
     }
-    let target = held(frame.arp.tpa()).ok_or(Verdict::PassUnrelated)?;
+    let target = held(frame.arp.tpa()).ok_or(unrelated)?;
     arp::answer(frame, target, ingress, own_mac(ingress)?)
 }
 

@@ -7,6 +7,8 @@ use crate::checksum;
 pub mod protocol {
     /// ICMP.
     pub const ICMP: u8 = 1;
+    /// TCP.
+    pub const TCP: u8 = 6;
     /// UDP.
     pub const UDP: u8 = 17;
 }
@@ -71,11 +73,36 @@ impl Ipv4 {
         checksum::valid(checksum::sum(0, &self.0))
     }
 
+    /// Sum of both addresses.
+    #[inline(always)]
+    pub fn addresses_sum(&self) -> u32 {
+        checksum::sum(checksum::sum(0, &self.src()), &self.dst())
+    }
+
+    /// The header of a packet of ours with `payload` octets that goes back to where this one came from: network control
+    /// traffic (RFC 4594 3.1) that is never fragmented, so that it needs no identification (RFC 6864 4.1).
+    #[inline(always)]
+    pub fn reply(&self, payload: u16) -> Self {
+        const CS6: u8 = 48 << 2;
+        const DONT_FRAGMENT: u8 = 0x40;
+        let mut reply = Self([0; Self::LEN]);
+        reply.0[0] = 4 << 4 | (Self::LEN / 4) as u8;
+        reply.0[1] = CS6;
+        put!(reply.0, 2, (Self::LEN as u16 + payload).to_be_bytes());
+        reply.0[6] = DONT_FRAGMENT;
+        reply.0[8] = 255;
+        reply.0[9] = self.protocol();
+        put!(reply.0, 12, self.dst());
+        put!(reply.0, 16, self.src());
+        let checksum = !checksum::fold(checksum::sum(0, &reply.0));
+        put!(reply.0, 10, checksum.to_be_bytes());
+        reply
+    }
+
     /// Sum of the pseudo-header that UDP's checksum covers (RFC 768).
     #[inline(always)]
     pub fn pseudo_header_sum(&self, length: u16) -> u32 {
-        let sum = checksum::sum(0, &self.src());
-        checksum::sum(sum, &self.dst()) + self.protocol() as u32 + length as u32
+        self.addresses_sum() + self.protocol() as u32 + length as u32
     }
 
     /// Sets the time to live; the checksum follows (RFC 1624).

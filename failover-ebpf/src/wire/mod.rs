@@ -9,6 +9,7 @@ pub mod bfd;
 pub mod eth;
 pub mod icmp;
 pub mod ipv4;
+pub mod tcp;
 pub mod udp;
 
 /// Something that can lie at an even offset of a frame.

@@ -38,6 +38,7 @@ pub struct Maps {
     counters: PerCpuArray<MapData, u64>,
     listened: HashMap<MapData, Ip, u32>,
     heard: Array<MapData, Heard>,
+    arp_sessions: HashMap<MapData, Ip, u32>,
 }
 
 impl Maps {
@@ -58,6 +59,7 @@ impl Maps {
             counters: open(pins, map::COUNTERS)?,
             listened: open(pins, map::LISTENED)?,
             heard: open(pins, map::HEARD)?,
+            arp_sessions: open(pins, map::ARP_SESSIONS)?,
         })
     }
 
@@ -143,6 +145,27 @@ impl Maps {
         self.sessions
             .get(&(number as u32), 0)
             .with_context(|| format!("reading session {number}"))
+    }
+
+    /// Says which hosts are watched by ARP, and by which session.
+    pub fn set_arp_sessions(&mut self, wanted: &[(Ipv4Addr, u16)]) -> anyhow::Result<()> {
+        let wanted: BTreeMap<Ip, u32> = wanted
+            .iter()
+            .map(|(ip, number)| (ipv4_key(ip.octets()), u32::from(*number)))
+            .collect();
+        let known = self.arp_sessions.keys().collect::<Result<Vec<Ip>, _>>();
+        // Those that go make room for those that come.
+        for ip in known.context("listing who is watched by ARP")? {
+            if !wanted.contains_key(&ip) {
+                ignore_absent(self.arp_sessions.remove(&ip)).context("watching by ARP no more")?;
+            }
+        }
+        for (ip, number) in wanted {
+            self.arp_sessions
+                .insert(ip, number, 0)
+                .context("watching by ARP")?;
+        }
+        Ok(())
     }
 
     /// Who asks our reflector.

@@ -1,5 +1,7 @@
 //! `failover check -c FILE`: is this configuration right, and what will it do?
 
+mod probe;
+
 use std::{fmt, io::Write as _, net::Ipv4Addr, path::Path, process::ExitCode, time::Duration};
 
 use crate::{
@@ -125,19 +127,17 @@ impl fmt::Display for Summary<'_> {
 }
 
 fn describe_source(f: &mut fmt::Formatter<'_>, source: &Source) -> fmt::Result {
-    let probe = match source.probe {
-        Probe::Sbfd => "S-BFD",
-        Probe::Icmp => "ICMP echo",
-    };
+    let title = probe::title(source.probe);
     let (interval, misses) = (source.interval, source.misses);
     let plural = if misses == 1 { "miss" } else { "misses" };
     writeln!(f, "source {}", source.name)?;
     writeln!(
         f,
-        "  {probe} every {}, {misses} {plural}: a failure is noticed {} after it happens",
+        "  {title} every {}, {misses} {plural}: a failure is noticed {} after it happens",
         duration::show(interval),
         detection(interval, misses)
     )?;
+    probe::describe(f, source)?;
     let when = match (source.trigger, source.paths.len()) {
         (Trigger::Any | Trigger::All, 1) => "the path has failed",
         (Trigger::Any, _) => "any path has failed",

@@ -36,8 +36,10 @@ pub(super) fn read(
         Some((ip, item.place))
     });
     let explicit = section.get("discriminator").and_then(|item| {
-        if probe == Probe::Icmp {
-            let complaint = Complaint::new("a source with probe = \"icmp\" has no discriminator");
+        if probe != Probe::Sbfd {
+            let complaint = Complaint::new(format!(
+                "a source with probe = \"{probe}\" has no discriminator"
+            ));
             out.complain(&item.place, complaint.help("remove it"));
             return None;
         }

@@ -1,6 +1,6 @@
 //! Checked configuration. Keys, defaults and ranges are documented here, where they are defined.
 
-use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
+use std::{fmt, net::Ipv4Addr, path::PathBuf, time::Duration};
 
 use crate::policy::Hook;
 
@@ -99,6 +99,22 @@ pub enum Probe {
     Sbfd,
     /// `icmp`: ICMP echo, for a source without our software.
     Icmp,
+    /// `arp`: ARP requests, for a source without our software.
+    Arp,
+    /// `tcp:PORT`: connections to this port that are never opened, for a source without our software.
+    Tcp(u16),
+}
+
+impl fmt::Display for Probe {
+    /// As the configuration has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sbfd => f.write_str("sbfd"),
+            Self::Icmp => f.write_str("icmp"),
+            Self::Arp => f.write_str("arp"),
+            Self::Tcp(port) => write!(f, "tcp:{port}"),
+        }
+    }
 }
 
 /// `on_failure`: what a verdict leads to.

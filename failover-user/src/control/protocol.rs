@@ -229,6 +229,9 @@ pub struct PathStatus {
     pub late: u64,
     /// Requests without a reply in time.
     pub missed: u64,
+    /// Requests that the source refused: nobody listens at the port of a `tcp:PORT` probe. They are missed as well.
+    #[serde(default)]
+    pub refused: u64,
     /// Unanswered requests in a row, now.
     pub consecutive_missed: u32,
     /// Round-trip times, nanoseconds; 0 while nothing was measured.

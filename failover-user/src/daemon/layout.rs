@@ -13,7 +13,7 @@ use std::{
 use failover_ebpf::abi::{MAX_ADDRESSES, MAX_SESSIONS};
 
 use crate::{
-    config::{Address, Config, Deliver, Path, Source, Trigger, WitnessProbe},
+    config::{Address, Config, Deliver, Path, Probe, Source, Trigger, WitnessProbe},
     policy::{PathId, UnitId},
 };
 
@@ -119,6 +119,14 @@ impl Layout {
         once.into_iter().collect()
     }
 
+    /// Hosts that are watched by ARP, and their session numbers.
+    pub(super) fn arp_sessions(&self, config: &Config) -> Vec<(Ipv4Addr, u16)> {
+        paths(config)
+            .filter(|(_, source, _)| source.probe == Probe::Arp)
+            .map(|(id, _, path)| (path.monitor, self.session(id)))
+            .collect()
+    }
+
     /// An address's slot in the traffic counters, and among the addresses that are listened for.
     pub(super) fn slot(&self, ip: Ipv4Addr) -> u32 {
         self.slots.get(&ip).copied().unwrap_or_default()
@@ -129,6 +137,11 @@ impl Layout {
 pub(super) fn sources(config: &Config) -> impl Iterator<Item = (usize, &Source)> {
     let sources = config.sources.iter().enumerate();
     sources.filter(|(_, source)| !source.paths.is_empty())
+}
+
+/// Whether a source is watched by TCP.
+pub(super) fn asks_by_tcp(config: &Config) -> bool {
+    sources(config).any(|(_, source)| matches!(source.probe, Probe::Tcp(_)))
 }
 
 /// The shortest interval between heartbeats, for which the heartbeat thread is scheduled.

@@ -22,6 +22,7 @@ mod reports;
 mod start;
 mod status;
 mod story;
+mod tcp_source;
 mod watching;
 mod witnesses;
 
@@ -49,6 +50,7 @@ use self::{
     port::ReservedPort,
     reload::{Asker, Loaded, Reloading},
     story::Told,
+    tcp_source::TcpSource,
 };
 use crate::{
     bpf::{
@@ -105,6 +107,7 @@ struct Daemon {
     /// NICs that forward, because a standby server is behind them.
     forwarding: Forwarding,
     sbfd_port: ReservedPort,
+    tcp_source: TcpSource,
     /// What our ICMP echo requests are known by.
     cookie: u64,
     stats: BTreeMap<PathId, Arc<PathStats>>,

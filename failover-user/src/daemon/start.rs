@@ -18,6 +18,7 @@ use super::{
     port::ReservedPort,
     reload::Reloading,
     story::{Told, timestamp},
+    tcp_source::TcpSource,
 };
 use crate::{
     bpf::{
@@ -72,7 +73,9 @@ impl Daemon {
         let maps = Maps::open(&pins)?;
         let held = maps.addresses.all()?;
         let slots = held.iter().map(|(ip, held)| (*ip, held.slot)).collect();
-        let sbfd_port = ReservedPort::reserve(maps.settings()?.sbfd_source_port)?;
+        let earlier = maps.settings()?;
+        let sbfd_port = ReservedPort::reserve(earlier.sbfd_source_port)?;
+        let tcp_source = TcpSource::reserve(&earlier)?;
 
         scheduling::lock_memory();
         let monitor = Monitor::start(&pins, layout::shortest_interval(&config), reports)?;
@@ -94,6 +97,7 @@ impl Daemon {
             unmanageable: BTreeMap::new(),
             forwarding,
             sbfd_port,
+            tcp_source,
             cookie: random()?,
             stats: BTreeMap::new(),
             paths: BTreeMap::new(),
@@ -155,6 +159,12 @@ impl Daemon {
             flags,
             sbfd_source_port,
             min_rx_us,
+            tcp_source_port: if layout::asks_by_tcp(&self.config) {
+                self.tcp_source.port().into()
+            } else {
+                0
+            },
+            tcp_cookie: self.tcp_source.cookie().into(),
             reserved: 0,
         })
     }
@@ -326,7 +336,8 @@ impl Daemon {
     }
 }
 
-fn random() -> anyhow::Result<u64> {
+/// A number that nobody else knows.
+pub(super) fn random() -> anyhow::Result<u64> {
     let mut bytes = [0; 8];
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
         .context("no random number")?;

@@ -136,6 +136,7 @@ impl Daemon {
             received: measured.received,
             late: measured.late,
             missed,
+            refused: measured.refused,
             consecutive_missed: in_a_row,
             rtt_ns: RttStatus {
                 min: measured.rtt_min_ns,

@@ -113,8 +113,11 @@ impl Daemon {
         );
     }
 
-    /// Has the program listen for every address that may be taken, and for the witnesses.
+    /// Has the program listen for every address that may be taken, for the witnesses, and for the sources that are watched by
+    /// ARP.
     pub(super) fn listen(&mut self) -> anyhow::Result<()> {
+        self.maps
+            .set_arp_sessions(&self.layout.arp_sessions(&self.config))?;
         self.maps.listen(&self.layout.listened(&self.config))
     }
 }

@@ -44,6 +44,10 @@ pub enum Request {
     Sbfd(frames::SbfdRequest),
     /// ICMP echo.
     Icmp(frames::EchoRequest),
+    /// ARP.
+    Arp(Bytes),
+    /// A TCP connection.
+    Tcp(frames::TcpRequest),
 }
 
 /// How a witness is asked.

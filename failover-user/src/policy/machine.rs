@@ -49,9 +49,10 @@ impl Policy {
                 path,
                 state,
                 missed,
+                refused,
             } => {
                 if let Some(unit) = self.unit_of(path).and_then(|id| self.units.get_mut(&id)) {
-                    unit.on_path(&mut turn, path.path, state, missed);
+                    unit.on_path(&mut turn, path.path, state, Misses { missed, refused });
                 }
             }
             Input::TakeoverDone {

@@ -8,6 +8,14 @@ use super::{
 };
 use crate::config::{self, Trigger};
 
+/// Unanswered requests in a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Misses {
+    pub(super) missed: u32,
+    /// Those among them that the source refused.
+    pub(super) refused: u32,
+}
+
 /// One path of a unit.
 #[derive(Clone, Debug)]
 pub(super) struct Path {
@@ -18,7 +26,7 @@ pub(super) struct Path {
     /// As the heartbeat thread reported it last.
     reported: PathState,
     /// Unanswered requests in a row.
-    pub(super) missed: u32,
+    pub(super) misses: Misses,
     /// It has answered since monitoring, or the latest failback, began.
     seen: bool,
     /// Since when it answers without having been down, isolated or unknown in between.
@@ -32,7 +40,7 @@ impl Path {
             monitor: path.monitor,
             nic: path.nic.clone(),
             reported: PathState::Unknown,
-            missed: 0,
+            misses: Misses::default(),
             seen: false,
             answering_since: None,
         }
@@ -80,12 +88,12 @@ impl Paths {
     }
 
     /// Takes note of a report. Paths that are not of this unit are ignored.
-    pub(super) fn report(&mut self, index: usize, state: PathState, missed: u32, now: Now) {
+    pub(super) fn report(&mut self, index: usize, state: PathState, misses: Misses, now: Now) {
         let Some(path) = self.list.iter_mut().find(|path| path.index == index) else {
             return;
         };
         path.reported = state;
-        path.missed = missed;
+        path.misses = misses;
         match state {
             PathState::Up => {
                 path.seen = true;

@@ -237,6 +237,9 @@ pub enum Input {
         state: PathState,
         /// Unanswered requests in a row.
         missed: u32,
+        /// Those among them that the source refused: it is there, its service is not.
+        #[serde(default)]
+        refused: u32,
     },
     /// The heartbeat thread took a unit over by itself when the verdict stood, or carried out [`Action::TakeOver`].
     TakeoverDone {

@@ -237,8 +237,8 @@ impl Unit {
     }
 
     /// The heartbeat thread reports a path.
-    pub(super) fn on_path(&mut self, turn: &mut Turn, index: usize, state: PathState, missed: u32) {
-        self.paths.report(index, state, missed, turn.now);
+    pub(super) fn on_path(&mut self, turn: &mut Turn, index: usize, state: PathState, misses: Misses) {
+        self.paths.report(index, state, misses, turn.now);
         match self.state {
             State::Unknown
             | State::Healthy

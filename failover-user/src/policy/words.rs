@@ -2,7 +2,7 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use super::{Cause, Claimant, Finding, Hook, PathState, State, paths::Path, unit::Unit};
+use super::{Cause, Claimant, Finding, Hook, PathState, State, paths::{Misses, Path}, unit::Unit};
 use crate::config::L2Alive;
 
 pub(super) const WAITING: &str = "waiting for the first answer";
@@ -27,14 +27,29 @@ pub(super) const FAILBACK: &str = "failback by the administrator";
 
 /// Why the verdict stands.
 pub(super) fn for_verdict(unit: &Unit) -> String {
-    let missed = format!("{0} of {0} heartbeats missed", unit.rules.misses);
     let down: Vec<_> = of(unit, PathState::Down).collect();
+    let refused = refused(down.iter().map(|path| path.misses));
+    let missed = format!("{0} of {0} heartbeats missed{refused}", unit.rules.misses);
     if unit.paths.list.len() == 1 || down.is_empty() {
         missed
     } else if down.len() == unit.paths.list.len() {
         format!("{missed} on every path")
     } else {
         format!("{missed} on {}", monitors(&down))
+    }
+}
+
+/// What the source itself said to requests that are missed.
+fn refused(paths: impl Iterator<Item = Misses>) -> String {
+    let sum = paths.fold(Misses::default(), |sum, path| Misses {
+        missed: sum.missed.saturating_add(path.missed),
+        refused: sum.refused.saturating_add(path.refused),
+    });
+    match sum {
+        Misses { refused: 0, .. } => String::new(),
+        Misses { missed, refused } if missed <= refused => " (connection refused)".to_owned(),
+        Misses { refused: 1, .. } => " (connection refused once)".to_owned(),
+        Misses { refused, .. } => format!(" (connection refused {refused} times)"),
     }
 }
 
@@ -46,17 +61,18 @@ pub(super) fn for_paths(unit: &Unit, from: State) -> String {
     if !down.is_empty() {
         parts.push(format!("no answer from {}", monitors(&down)));
     }
-    if let Some(path) = of(unit, PathState::Missing).max_by_key(|path| path.missed) {
+    if let Some(path) = of(unit, PathState::Missing).max_by_key(|path| path.misses.missed) {
         let on = if several {
             format!(" on {}", path.monitor)
         } else {
             String::new()
         };
         parts.push(format!(
-            "{missed} of {misses} heartbeats missed{on}, fails in {left} of {misses} misses",
-            missed = path.missed,
+            "{missed} of {misses} heartbeats missed{refused}{on}, fails in {left} of {misses} misses",
+            missed = path.misses.missed,
+            refused = refused([path.misses].into_iter()),
             misses = unit.rules.misses,
-            left = unit.rules.misses.saturating_sub(path.missed),
+            left = unit.rules.misses.saturating_sub(path.misses.missed),
         ));
     }
     if parts.is_empty() && of(unit, PathState::Up).next().is_some() {

@@ -31,6 +31,7 @@ pub(crate) fn path(number: u8, heartbeat: PathState, state: State) -> PathStatus
         received: 123_450,
         late: 1,
         missed: 6,
+        refused: 0,
         consecutive_missed: 0,
         rtt_ns: RttStatus {
             min: 1_500,

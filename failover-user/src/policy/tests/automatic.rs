@@ -42,6 +42,7 @@ fn the_count_of_misses_is_visible_while_suspect() {
         path: PathId { source: 0, path: 0 },
         state: Missing,
         missed: 2,
+        refused: 0,
     });
 
     assert_eq!(words, Bench::none());

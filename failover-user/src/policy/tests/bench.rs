@@ -178,6 +178,7 @@ impl Bench {
             path: PathId { source: 0, path },
             state,
             missed,
+            refused: 0,
         })
     }
 

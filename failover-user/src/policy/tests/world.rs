@@ -175,6 +175,7 @@ impl World {
             path,
             state,
             missed,
+            refused: 0,
         };
         // The thread probes from the first miss on, and says what it found before it says that a path is down.
         let found = (state == Down).then(|| finding(&mut self.rng));
