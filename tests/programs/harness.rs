@@ -10,7 +10,7 @@ use aya::{
 };
 use failover_ebpf::{
     abi::{
-        self, Heard, Held, Rare, SessionRx, SessionTx, Settings, Watcher, WatcherState, map,
+        self, Heard, Held, Rare, Session, SessionRx, SessionTx, Settings, Watcher, WatcherState, map,
         program,
     },
     verdict::{Action, Verdict},
@@ -155,14 +155,18 @@ impl Bench {
         for (address, _) in self.maps.addresses.all().unwrap() {
             self.maps.addresses.remove(address).unwrap();
         }
-        for number in [scene::SBFD, scene::ICMP, scene::UNSET] {
+        for (number, session) in [
+            (scene::SBFD, scene::sbfd_session()),
+            (scene::ICMP, scene::icmp_session()),
+            (scene::UNSET, Session::default()),
+            (scene::ARP, scene::arp_session()),
+            (scene::TCP, scene::tcp_session()),
+        ] {
             self.sessions.clear(number);
+            self.maps.set_session(number, session).unwrap();
         }
         self.maps
-            .set_session(scene::SBFD, scene::sbfd_session())
-            .unwrap();
-        self.maps
-            .set_session(scene::ICMP, scene::icmp_session())
+            .set_arp_sessions(&[(scene::SOURCE, scene::ARP)])
             .unwrap();
         self.maps.clear_traffic(scene::SLOT).unwrap();
         self.maps.listen(&[]).unwrap();

@@ -10,6 +10,7 @@
 
 mod adoption;
 mod arp;
+mod arp_replies;
 mod attaching;
 mod claims;
 mod drain;
@@ -29,6 +30,7 @@ mod row;
 mod scene;
 mod size;
 mod steering;
+mod tcp;
 mod truncation;
 
 use std::collections::BTreeSet;
@@ -44,6 +46,8 @@ fn tables() -> Vec<row::Row> {
         rate::rows(),
         initiator::rows(),
         arp::rows(),
+        arp_replies::rows(),
+        tcp::rows(),
         steering::rows(),
         return_traffic::rows(),
         drain::rows(),

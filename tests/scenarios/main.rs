@@ -14,6 +14,7 @@ mod lab_works;
 mod lifecycle;
 mod network_changes;
 mod pair;
+mod probes;
 mod readme;
 mod refusals;
 mod reload;

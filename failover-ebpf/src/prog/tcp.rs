@@ -3,7 +3,7 @@
 use aya_ebpf::programs::XdpContext;
 use failover_ebpf::{
     abi::{Settings, ipv4_key},
-    classify::L3,
+    classify::{L3, L4},
     measure::NoSample,
     tcp::{self, Answer, PADDING, PaddedReset, Reset},
     verdict::Verdict,
@@ -40,7 +40,7 @@ fn try_answer(packet: &mut Packet<'_>, settings: &Settings) -> Result<Verdict, V
     if length < Tcp::LEN || segment.header_len() != length {
         return Err(Verdict::TcpTruncated);
     }
-    let sum = tcp::header_sum(packet, at, length).ok_or(Verdict::TcpTruncated)?;
+    let sum = tcp::header_sum(packet, L4, length).ok_or(Verdict::TcpTruncated)?;
     let pseudo_header = tcp::pseudo_header(ip.addresses_sum(), length);
     if !ip.checksum_valid() || !tcp::intact(&segment, sum, pseudo_header) {
         return Err(Verdict::TcpBadChecksum);

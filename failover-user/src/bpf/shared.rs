@@ -289,6 +289,7 @@ mod tests {
         Measured {
             received: rtts.len() as u64,
             late: 0,
+            refused: 0,
             rtt_min_ns: rtts.iter().copied().min().unwrap_or(0),
             rtt_max_ns: rtts.iter().copied().max().unwrap_or(0),
             max_gap_ns: 0,

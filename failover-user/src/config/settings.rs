@@ -4,7 +4,6 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
     hooks::HookSettings,
-    item::Item,
     keys::Kind,
     probe,
     reader::{Collector, Section},

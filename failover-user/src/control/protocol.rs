@@ -196,6 +196,9 @@ pub struct SourceStatus {
     pub asks: bool,
     /// `automatic` or `ask`.
     pub on_failure: String,
+    /// What a heartbeat is, as the configuration has it: `sbfd`, `icmp`, `arp` or `tcp:PORT`.
+    #[serde(default)]
+    pub probe: String,
     /// Interval between heartbeats.
     pub interval_ns: u64,
     /// Misses in a row that make a verdict.

@@ -102,6 +102,7 @@ impl Daemon {
                 OnFailure::Automatic => "automatic".to_owned(),
                 OnFailure::Ask => "ask".to_owned(),
             },
+            probe: source.probe.to_string(),
             interval_ns: source.interval.as_nanos() as u64,
             misses: source.misses,
             paths: paths.collect::<anyhow::Result<_>>()?,

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use failover_ebpf::abi::{Session, session};
+use failover_ebpf::abi::{Session, initial_sequence, session};
 
 use super::{Daemon, layout};
 use crate::{
@@ -10,10 +10,11 @@ use crate::{
     config::Probe,
     monitor::{
         Request, Watch, clock,
-        frames::{EchoRequest, Endpoints, InitiatorState, SbfdRequest, SbfdSession},
+        frames::{
+            EchoRequest, Endpoints, InitiatorState, SbfdRequest, SbfdSession, TcpRequest,
+        },
     },
     net::{
-        announce::request,
         neighbours::{self, NeighbourEvent},
     },
     policy::{PathId, PathState},
@@ -94,6 +95,16 @@ impl Daemon {
                 let request = EchoRequest::new(&endpoints, number, cookie.to_be_bytes());
                 (session::ICMP, Request::Icmp(request))
             }
+            Probe::Arp => (session::ARP, Request::Arp(endpoints.question())),
+            Probe::Tcp(port) => {
+                let request = TcpRequest::new(
+                    &endpoints,
+                    self.tcp_source.port(),
+                    port,
+                    initial_sequence(self.tcp_source.cookie(), number, 0),
+                );
+                (session::TCP, Request::Tcp(request))
+            }
         };
         let session = Session {
             kind,
@@ -102,6 +113,12 @@ impl Daemon {
             local: key(endpoints.source),
             timeout_ns: interval.as_nanos() as u64,
             cookie: if probe == Probe::Icmp { cookie } else { 0 },
+            remote_port: match probe {
+                Probe::Tcp(port) => port.into(),
+                Probe::Sbfd | Probe::Icmp | Probe::Arp => 0,
+            },
+            remote_mac: endpoints.destination_mac,
+            reserved: [0; 6],
         };
         self.begin_session(number, session)?;
         let stats = self.stats(id);
@@ -125,26 +142,24 @@ impl Daemon {
     /// Our NIC or our address is gone: the source cannot answer, and its silence says nothing about it.
     fn lose_sight(&mut self, id: PathId) {
         if self.watched.contains(&id) {
-            self.on_path(id, PathState::Isolated, 0, clock::now(), 0);
+            self.on_path(id, PathState::Isolated, (0, 0), clock::now(), 0);
             self.watched.remove(&id);
             self.monitor.unwatch(id);
         }
     }
 
     /// A source that comes back may have forgotten our MAC, and asks for it in the name of an address that we hold: such a
-    /// question our kernel does not answer, and the source could never answer an echo request. It is told.
+    /// question our kernel does not answer, and the source could never answer what it has no route for. It is told.
     pub(super) fn keep_probing(&mut self) {
         let mut frames = Vec::new();
         for (id, source, _) in layout::paths(&self.config) {
             let held = self.policy.holds(layout::unit_of(&self.config, id));
             if held
-                && source.probe == Probe::Icmp
+                && answered_by_the_stack(source.probe)
                 && self.watched.contains(&id)
                 && let Some((nic, endpoints)) = self.endpoints(id)
             {
-                let asker = (endpoints.source_mac, endpoints.source);
-                let asked = (endpoints.destination_mac, endpoints.destination);
-                frames.push((nic, request(asker, asked)));
+                frames.push((nic, endpoints.question()));
             }
         }
         for (nic, frame) in frames {
@@ -181,5 +196,13 @@ impl Daemon {
             self.sessions.clear(number);
         }
         self.maps.set_session(number, session)
+    }
+}
+
+/// Whether the source needs to know our MAC for its answer: a reflector and ARP answer by that of the request.
+fn answered_by_the_stack(probe: Probe) -> bool {
+    match probe {
+        Probe::Icmp | Probe::Tcp(_) => true,
+        Probe::Sbfd | Probe::Arp => false,
     }
 }

@@ -6,14 +6,20 @@
 mod echo;
 mod frame;
 mod sbfd;
+mod tcp;
 #[cfg(test)]
 mod tests;
 
 use std::net::IpAddr;
 
+use bytes::Bytes;
+
+use crate::net::announce::request;
+
 pub use self::{
     echo::EchoRequest,
     sbfd::{InitiatorState, SBFD_PORT, SbfdRequest, SbfdSession},
+    tcp::TcpRequest,
 };
 
 /// Who sends to whom.
@@ -27,4 +33,14 @@ pub struct Endpoints {
     pub source: IpAddr,
     /// The host that is watched.
     pub destination: IpAddr,
+}
+
+impl Endpoints {
+    /// The request of ARP, or of neighbour discovery, straight to the host that is watched. It has no place for a sequence.
+    pub fn question(&self) -> Bytes {
+        request(
+            (self.source_mac, self.source),
+            (self.destination_mac, self.destination),
+        )
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Action, Input, Memory, Now, PathId, PathState, Refused, State, UnitId,
+    paths::Misses,
     unit::{Turn, Unit},
 };
 use crate::config::{Source, Trigger};
@@ -208,7 +209,7 @@ impl Policy {
             PathState::Unknown | PathState::Up | PathState::Missing => true,
             PathState::Down | PathState::Isolated => false,
         });
-        let open = open.map(|path| (path.index, path.missed));
+        let open = open.map(|path| (path.index, path.misses.missed));
         Some((unit.rules.misses, open.collect()))
     }
 

@@ -6,7 +6,7 @@ use super::{
     Action, Cause, Finding, Hook, Now, PathState, State, Taken, UnitId,
     elsewhere::Watching,
     failback::GivingBack,
-    paths::Paths,
+    paths::{Misses, Paths},
     table::{self, On},
     takeover::Holding,
     trigger::UnitVerdict,

@@ -88,8 +88,9 @@ pub(crate) fn to_do(source: &SourceStatus) -> Option<String> {
     match source.state {
         State::Healthy | State::Suspect | State::TakingOver | State::FailingBack => None,
         State::Unknown => Some(format!(
-            "{name} has never answered, and cannot be judged before it does: check that it is on, that its reflector \
-             runs, and that {} can be reached",
+            "{name} has never answered, and cannot be judged before it does: check that it is on, that {}, and that {} can \
+             be reached",
+            answers_by(&source.probe),
             join(source.paths.iter().map(|path| path.monitor.as_str()))
         )),
         State::AwaitingApproval => Some(format!(
@@ -125,6 +126,18 @@ pub(crate) fn to_do(source: &SourceStatus) -> Option<String> {
     }
 }
 
+/// What has to be so for a source to answer.
+fn answers_by(probe: &str) -> String {
+    match probe {
+        "icmp" => "it answers ICMP echo".to_owned(),
+        "arp" => "it answers ARP".to_owned(),
+        other => match other.strip_prefix("tcp:") {
+            Some(port) => format!("something listens at its port {port}"),
+            None => "its reflector runs".to_owned(),
+        },
+    }
+}
+
 /// Names without repetition, in their order.
 fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let mut unique: Vec<&str> = Vec::new();
@@ -150,8 +163,12 @@ pub(crate) fn rule(source: &SourceStatus) -> String {
         "ask" => "asks for approval",
         other => other,
     };
+    let probe = match source.probe.as_str() {
+        "" | "sbfd" => String::new(),
+        other => format!(" ({other}, no software on the source)"),
+    };
     format!(
-        "heartbeat every {}; after {misses} this host {then}",
+        "heartbeat{probe} every {}; after {misses} this host {then}",
         short(source.interval_ns)
     )
 }

@@ -72,6 +72,7 @@ pub(crate) fn source(
         hold: false,
         asks: state == State::AwaitingApproval,
         on_failure: "ask".to_owned(),
+        probe: "sbfd".to_owned(),
         interval_ns: 10_000_000,
         misses: 3,
         paths,
@@ -333,4 +334,29 @@ fn no_event_can_send_control_characters_to_a_terminal() {
     let text = strip_str(&event(&hostile, &TimeZone::UTC)).to_string();
 
     assert!(!text.chars().any(char::is_control), "{text:?}");
+}
+
+#[test]
+fn a_source_without_our_software_is_told_by_its_probe() {
+    let silent = |probe: &str| {
+        let unknown = path(1, PathState::Unknown, State::Unknown);
+        let mut source = source("web1", State::Unknown, "", vec![unknown]);
+        source.probe = probe.to_owned();
+        shown(&host(vec![source])).split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+
+    for (probe, to_do, rule) in [
+        ("sbfd", "that its reflector runs, and", "heartbeat every 10 ms"),
+        ("icmp", "that it answers ICMP echo, and", "heartbeat (icmp, no software on the source) every"),
+        ("arp", "that it answers ARP, and", "heartbeat (arp, no software on the source) every"),
+        (
+            "tcp:443",
+            "that something listens at its port 443, and",
+            "heartbeat (tcp:443, no software on the source) every",
+        ),
+    ] {
+        let text = silent(probe);
+
+        assert!(text.contains(to_do) && text.contains(rule), "{text}");
+    }
 }

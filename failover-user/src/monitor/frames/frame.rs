@@ -17,6 +17,7 @@ const HOPS: u8 = 255;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
     Icmp,
+    Tcp,
     Udp,
 }
 
@@ -55,6 +56,7 @@ impl Frame {
         const DONT_FRAGMENT: u8 = 0x40;
         let number: u8 = match protocol {
             Protocol::Icmp => 1,
+            Protocol::Tcp => 6,
             Protocol::Udp => 17,
         };
         let mut frame = Self::ethernet(endpoints, [0x08, 0x00], IPV4_HEADER, length);
@@ -82,6 +84,7 @@ impl Frame {
     ) -> Self {
         let number: u8 = match protocol {
             Protocol::Icmp => 58,
+            Protocol::Tcp => 6,
             Protocol::Udp => 17,
         };
         let mut frame = Self::ethernet(endpoints, [0x86, 0xdd], IPV6_HEADER, length);

@@ -1,3 +1,5 @@
+mod tcp;
+
 use super::*;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
