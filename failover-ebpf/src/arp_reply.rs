@@ -8,7 +8,7 @@
 //! and asked alone. Whoever claims an address tells others of it, or answers an ARP Probe, whose target is nobody.
 
 use crate::{
-    abi::{Session, ipv4_key, session},
+    abi::{Session, Tags, ipv4_key, session},
     wire::arp::{Arp, operation},
 };
 
@@ -21,10 +21,11 @@ pub enum Reply {
     OtherMac,
 }
 
-/// Whether an ARP packet is a reply to this session.
+/// Whether an ARP packet that came in by the VLANs `tags` is a reply to this session.
 #[inline(always)]
-pub fn of(arp: &Arp, own: &Session) -> Option<Reply> {
+pub fn of(arp: &Arp, tags: Tags, own: &Session) -> Option<Reply> {
     if own.kind != session::ARP
+        || own.tags != tags
         || arp.operation() != operation::REPLY
         || ipv4_key(arp.spa()) != own.remote
         || ipv4_key(arp.tpa()) != own.local
@@ -69,14 +70,14 @@ mod tests {
     fn the_sources_reply_to_us_is_its_answer() {
         let reply = arp(operation::REPLY, MAC, SOURCE, HOST);
 
-        assert_eq!(of(&reply, &own()), Some(Reply::Source));
+        assert_eq!(of(&reply, [0; 2], &own()), Some(Reply::Source));
     }
 
     #[test]
     fn another_mac_answers_for_somebody_else() {
         let reply = arp(operation::REPLY, [9; 6], SOURCE, HOST);
 
-        assert_eq!(of(&reply, &own()), Some(Reply::OtherMac));
+        assert_eq!(of(&reply, [0; 2], &own()), Some(Reply::OtherMac));
     }
 
     #[test]
@@ -88,7 +89,7 @@ mod tests {
             arp(operation::REPLY, MAC, HOST, HOST),
             arp(3, MAC, SOURCE, HOST),
         ] {
-            assert_eq!(of(&packet, &own()), None);
+            assert_eq!(of(&packet, [0; 2], &own()), None);
         }
     }
 
@@ -97,7 +98,14 @@ mod tests {
         let reply = arp(operation::REPLY, MAC, SOURCE, HOST);
 
         for kind in [session::UNSET, session::SBFD, session::ICMP, session::TCP] {
-            assert_eq!(of(&reply, &Session { kind, ..own() }), None);
+            assert_eq!(of(&reply, [0; 2], &Session { kind, ..own() }), None);
         }
+    }
+
+    #[test]
+    fn in_another_vlan_the_same_address_is_another_hosts() {
+        let reply = arp(operation::REPLY, MAC, SOURCE, HOST);
+
+        assert_eq!(of(&reply, [5, 0], &own()), None);
     }
 }

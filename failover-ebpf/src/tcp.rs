@@ -4,14 +4,18 @@
 //!
 //! The initial sequence number names session and request; whatever acknowledges it is about them.
 
+use core::borrow::Borrow as _;
+
 use crate::{
-    abi::{Ip, Session, session, split_initial_sequence},
+    abi::{Session, Tags, same, session, split_initial_sequence},
     checksum,
     wire::{
         Frame, Header,
         eth::Eth,
+        ip::IpHeader,
         ipv4::Ipv4,
-        tcp::{MAX_HEADER, Tcp, flag},
+        ipv6::Ipv6,
+        tcp::{MAX_HEADER, PROTOCOL, Tcp, flag},
     },
 };
 
@@ -51,13 +55,14 @@ pub const fn acknowledged(segment: &Tcp, cookie: u32) -> Option<(u16, u16)> {
     Some(split_initial_sequence(cookie as u16, initial))
 }
 
-/// Whether a segment from `src` to `dst` belongs to the session whose number it acknowledges.
+/// Whether a segment that came in by the VLANs `tags` belongs to the session whose number it acknowledges.
 #[inline(always)]
-pub fn is_ours(segment: &Tcp, src: Ip, dst: Ip, own: &Session) -> bool {
+pub fn is_ours<I: IpHeader>(segment: &Segment<I>, tags: Tags, own: &Session) -> bool {
     own.kind == session::TCP
-        && own.remote_port == segment.src() as u32
-        && own.remote == src
-        && own.local == dst
+        && own.remote_port == segment.tcp.src() as u32
+        && tags == own.tags
+        && same(segment.ip.source().borrow(), &own.remote)
+        && same(segment.ip.destination().borrow(), &own.local)
 }
 
 /// One's complement sum of a header of `length` octets at `at`, options included; `None` where it is cut off or longer than
@@ -87,66 +92,64 @@ pub const fn intact(segment: &Tcp, header: u32, pseudo_header: u32) -> bool {
     checksum::valid(header + pseudo_header) || segment.checksum() == checksum::fold(pseudo_header)
 }
 
-/// The segment that resets what the sender of `segment` believes to have. `addresses` is the sum of both addresses.
+/// Sum of the pseudo-header of a segment of `length` octets, of IPv4 (RFC 9293 3.1) and IPv6 (RFC 8200 8.1) alike.
 #[inline(always)]
-pub fn reset(segment: &Tcp, addresses: u32) -> Tcp {
-    let mut reset = segment.reset();
-    let sum = checksum::sum(pseudo_header(addresses, Tcp::LEN), &reset.0);
-    reset.set_checksum(!checksum::fold(sum));
-    reset
+pub const fn pseudo_header(addresses: u32, length: usize) -> u32 {
+    addresses + PROTOCOL as u32 + length as u32
 }
 
-/// The shortest frame on a real wire, octets, without its checksum.
-const SHORTEST: usize = 60;
-/// Octets behind a reset that make it so long.
-pub const PADDING: usize = SHORTEST - size_of::<Reset>();
-
-/// A reset as it goes back.
+/// A segment without data as far as its options.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reset {
-    /// Ethernet header.
-    pub eth: Eth,
+pub struct Segment<I> {
     /// IP header.
-    pub ip: Ipv4,
+    pub ip: I,
     /// TCP header.
     pub tcp: Tcp,
 }
 
-/// The same in the shortest frame that a real wire carries.
+/// The same with what may have to stay behind it; see [`SHORTEST`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PaddedReset {
+pub struct Padded<I> {
     /// Headers.
-    pub reset: Reset,
-    /// Zeros.
+    pub segment: Segment<I>,
+    /// What is left of options.
     pub padding: [u8; PADDING],
 }
 
 // SAFETY: headers in a row, each of them octets with alignment 2 and an even length: no padding of the compiler's.
-unsafe impl Header for Reset {}
+unsafe impl<I: IpHeader> Header for Segment<I> {}
 // SAFETY: as above.
-unsafe impl Header for PaddedReset {}
+unsafe impl<I: IpHeader> Header for Padded<I> {}
 
-const _: () = assert!(size_of::<Reset>() == Eth::LEN + Ipv4::LEN + Tcp::LEN);
-const _: () = assert!(size_of::<PaddedReset>() == SHORTEST);
+const _: () = assert!(size_of::<Segment<Ipv4>>() == Ipv4::LEN + Tcp::LEN);
+const _: () = assert!(size_of::<Segment<Ipv6>>() == Ipv6::LEN + Tcp::LEN);
+const _: () = assert!(size_of::<Padded<Ipv4>>() == size_of::<Segment<Ipv4>>() + PADDING);
 
-impl Reset {
-    /// Becomes the answer to a segment, whose Ethernet header is still in its place.
+/// The shortest frame on a real wire, octets, without its checksum.
+pub const SHORTEST: usize = 60;
+/// The shortest reset lacks so many.
+pub const PADDING: usize = SHORTEST - (Eth::LEN + Ipv4::LEN + Tcp::LEN);
+
+impl<I: IpHeader> Segment<I> {
+    /// Length of the segment with its options, if the headers are all that the packet has: no answer to a request without
+    /// data carries any.
     #[inline(always)]
-    pub fn answer(&mut self, ip: &Ipv4, segment: &Tcp) {
-        let (dst, src) = (self.eth.src(), self.eth.dst());
-        self.eth.readdress(dst, src);
-        self.ip = ip.reply(Tcp::LEN as u16);
-        self.tcp = reset(segment, ip.addresses_sum());
+    pub fn length(&self) -> Option<usize> {
+        let length = self.tcp.header_len();
+        (length >= Tcp::LEN && self.ip.packet_len() as usize == I::LEN + length).then_some(length)
     }
-}
 
-/// Sum of the pseudo-header of a segment of `length` octets, of IPv4 (RFC 9293 3.1) and IPv6 (RFC 8200 8.1) alike.
-#[inline(always)]
-pub const fn pseudo_header(addresses: u32, length: usize) -> u32 {
-    const PROTOCOL: u32 = 6;
-    addresses + PROTOCOL + length as u32
+    /// Becomes the reset that answers this segment.
+    #[inline(always)]
+    pub fn reset(&mut self) {
+        self.ip.answer(PROTOCOL, Tcp::LEN as u16);
+        self.tcp = self.tcp.reset();
+        let pseudo_header = pseudo_header(self.ip.addresses_sum(), Tcp::LEN);
+        let sum = checksum::sum(pseudo_header, &self.tcp.0);
+        self.tcp.set_checksum(!checksum::fold(sum));
+    }
 }
 
 #[cfg(test)]
@@ -160,6 +163,24 @@ mod tests {
     /// Sum of 10.0.0.10 and 10.0.0.2.
     const ADDRESSES: u32 = 0x0a00 + 0x000a + 0x0a00 + 0x0002;
     const ACCEPTED: u8 = flag::SYN | flag::ACK;
+
+    const SOURCE: [u8; 4] = [10, 0, 0, 10];
+    const HOST: [u8; 4] = [10, 0, 0, 2];
+
+    /// From the source to us.
+    fn over_ipv4(flags: u8) -> Segment<Ipv4> {
+        let mut ip = [0; Ipv4::LEN];
+        ip[0] = 0x45;
+        ip[2..4].copy_from_slice(&40_u16.to_be_bytes());
+        ip[8] = 64;
+        ip[9] = PROTOCOL;
+        ip[12..16].copy_from_slice(&SOURCE);
+        ip[16..].copy_from_slice(&HOST);
+        Segment {
+            ip: Ipv4(ip),
+            tcp: segment(flags),
+        }
+    }
 
     /// From port 443 to port 50000, an answer to the request, with these control bits.
     fn segment(flags: u8) -> Tcp {
@@ -218,29 +239,57 @@ mod tests {
 
     #[test]
     fn only_what_comes_from_the_asked_port_of_the_asked_host_is_ours() {
-        let (remote, local) = (ipv4_key([10, 0, 0, 10]), ipv4_key([10, 0, 0, 2]));
+        let answer = over_ipv4(ACCEPTED);
         let own = Session {
             kind: session::TCP,
-            remote,
-            local,
+            remote: ipv4_key(SOURCE),
+            local: ipv4_key(HOST),
             remote_port: 443,
             ..Session::default()
         };
-        let answer = segment(ACCEPTED);
-        let other = Session {
-            kind: session::ICMP,
-            ..own
-        };
-        let other_port = Session {
-            remote_port: 444,
-            ..own
+        let others = [
+            Session {
+                kind: session::ICMP,
+                ..own
+            },
+            Session {
+                remote_port: 444,
+                ..own
+            },
+            Session {
+                remote: ipv4_key(HOST),
+                ..own
+            },
+            Session {
+                local: ipv4_key(SOURCE),
+                ..own
+            },
+            Session {
+                tags: [5, 0],
+                ..own
+            },
+        ];
+
+        assert!(is_ours(&answer, [0; 2], &own));
+        for other in others {
+            assert!(!is_ours(&answer, [0; 2], &other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_segment_is_as_long_as_its_header_and_no_longer() {
+        let with = |data_offset: u8, total_len: u16| {
+            let mut segment = over_ipv4(ACCEPTED);
+            segment.tcp.0[12] = data_offset << 4;
+            segment.ip.0[2..4].copy_from_slice(&total_len.to_be_bytes());
+            segment.length()
         };
 
-        assert!(is_ours(&answer, remote, local, &own));
-        assert!(!is_ours(&answer, local, remote, &own));
-        assert!(!is_ours(&answer, remote, remote, &own));
-        assert!(!is_ours(&answer, remote, local, &other));
-        assert!(!is_ours(&answer, remote, local, &other_port));
+        assert_eq!(with(5, 40), Some(20));
+        assert_eq!(with(15, 80), Some(60));
+        for (data_offset, total_len) in [(5, 41), (6, 40), (4, 36), (0, 20), (5, 20)] {
+            assert_eq!(with(data_offset, total_len), None);
+        }
     }
 
     #[test]
@@ -281,9 +330,9 @@ mod tests {
 
     #[test]
     fn a_reset_is_what_rfc_9293_says() {
-        let answer = segment(ACCEPTED);
+        let mut segment = over_ipv4(ACCEPTED);
 
-        let reset = reset(&answer, ADDRESSES);
+        segment.reset();
 
         // 3.10.7.3: <SEQ=SEG.ACK><CTL=RST>; 3.5.2: the acknowledgment is not used.
         #[rustfmt::skip]
@@ -292,11 +341,33 @@ mod tests {
             0xa4, 0xc2, 0x00, 0x00, // 0xa4c1ffff, our initial sequence number, and one
             0, 0, 0, 0,
             0x50, 0x04, 0, 0, // five words, RST, no window
-            0x00, 0x00, 0, 0,
         ];
-        assert_eq!(reset.0[..16], wanted[..16]);
-        assert_eq!(reset.0[18..], wanted[18..]);
-        let sum = checksum::sum(pseudo_header(ADDRESSES, Tcp::LEN), &reset.0);
+        assert_eq!(segment.tcp.0[..16], wanted);
+        assert_eq!(segment.tcp.0[18..], [0, 0]);
+        let sum = checksum::sum(pseudo_header(ADDRESSES, Tcp::LEN), &segment.tcp.0);
+        assert!(checksum::valid(sum));
+        assert!(segment.ip.intact());
+        assert_eq!((segment.ip.src(), segment.ip.dst()), (HOST, SOURCE));
+        assert_eq!((segment.ip.total_len(), segment.ip.ttl()), (40, 255));
+    }
+
+    #[test]
+    fn over_ipv6_a_reset_has_the_other_pseudo_header() {
+        let mut segment = Segment {
+            ip: Ipv6 {
+                head: [0x60, 1, 2, 3, 0, 28, PROTOCOL, 64],
+                src: [0xfd; 16],
+                dst: [0x1f; 16],
+            },
+            tcp: segment(ACCEPTED),
+        };
+
+        segment.reset();
+
+        assert_eq!(segment.ip.head, [0x6c, 0, 0, 0, 0, 20, PROTOCOL, 255]);
+        assert_eq!((segment.ip.src, segment.ip.dst), ([0x1f; 16], [0xfd; 16]));
+        let addresses = 8 * (0xfdfd + 0x1f1f);
+        let sum = checksum::sum(addresses + 6 + 20, &segment.tcp.0);
         assert!(checksum::valid(sum));
     }
 }

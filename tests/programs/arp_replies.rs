@@ -2,7 +2,7 @@
 
 use etherparse::ArpOperation;
 use failover_ebpf::{
-    abi::{Heard, answered_mark},
+    abi::{Heard, Session, answered_mark},
     measure::slot,
     verdict::Verdict,
 };
@@ -17,7 +17,7 @@ use crate::{
     initiator::SEQUENCE,
     row::{Row, check},
     scene::{
-        ARP, CHOSEN_MAC, CLIENT, HOST, OTHER_MAC, Port, SOURCE, SOURCE_MAC, STRANGE, local,
+        ARP, CHOSEN_MAC, CLIENT, HOST, OTHER_MAC, Port, SOURCE, SOURCE_MAC, STRANGE, arp_session, local,
         sbfd_session,
     },
 };
@@ -113,6 +113,15 @@ pub(crate) fn rows() -> Vec<Row> {
         unrelated("a source that is watched by ARP no more", reply()).given(|bench| {
             sent(bench);
             bench.maps.set_arp_sessions(&[]).unwrap();
+        }),
+        unrelated("a source in another VLAN", reply()).given(|bench| {
+            let session = Session {
+                tags: [5, 0],
+                ..arp_session()
+            };
+
+            sent(bench);
+            bench.maps.set_session(ARP, session).unwrap();
         }),
         other_mac(
             "another host answers in the source's name",

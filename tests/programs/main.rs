@@ -13,10 +13,12 @@ mod arp;
 mod arp_replies;
 mod attaching;
 mod claims;
+mod cost;
 mod drain;
 mod harness;
 mod heard;
 mod initiator;
+mod initiator6;
 mod listening;
 mod measuring;
 mod noise;
@@ -24,13 +26,16 @@ mod on_the_wire;
 mod passing;
 mod rate;
 mod reflector;
+mod reflector6;
 mod refusals;
 mod return_traffic;
 mod row;
 mod scene;
+mod scene6;
 mod size;
 mod steering;
 mod tcp;
+mod tcp6;
 mod truncation;
 
 use std::collections::BTreeSet;
@@ -42,12 +47,15 @@ fn tables() -> Vec<row::Row> {
     [
         passing::rows(),
         reflector::rows(),
+        reflector6::rows(),
         refusals::rows(),
         rate::rows(),
         initiator::rows(),
+        initiator6::rows(),
         arp::rows(),
         arp_replies::rows(),
         tcp::rows(),
+        tcp6::rows(),
         steering::rows(),
         return_traffic::rows(),
         drain::rows(),

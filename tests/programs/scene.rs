@@ -85,9 +85,9 @@ pub(crate) const ICMP: u16 = 2;
 /// A session that is not in use.
 pub(crate) const UNSET: u16 = 3;
 /// A session of ARP.
-pub(crate) const ARP: u16 = 4;
+pub(crate) const ARP: u16 = 6;
 /// A session of TCP.
-pub(crate) const TCP: u16 = 5;
+pub(crate) const TCP: u16 = 7;
 /// The port that it asks,
 pub(crate) const TCP_PORT: u16 = 443;
 /// and the one that it asks from.
@@ -157,7 +157,6 @@ pub(crate) fn sbfd_session() -> Session {
         remote: ipv4_key(SOURCE.octets()),
         local: ipv4_key(HOST.octets()),
         timeout_ns: TIMEOUT_NS,
-        cookie: 0,
         ..Session::default()
     }
 }
@@ -203,6 +202,7 @@ pub(crate) fn local(chosen: u32) -> Held {
         next_hop: [0; 6],
         source_mac: SOURCE_MAC.0,
         taken_at_unix_ns: 1,
+        ..Held::default()
     }
 }
 

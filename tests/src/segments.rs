@@ -1,10 +1,11 @@
 //! TCP segments, built with `etherparse` and by hand, independently of the code under test.
 
 use etherparse::{
-    IpHeaders, IpNumber, Ipv4Header, PacketBuilder, TcpHeader, TcpOptionElement, TcpOptions,
+    IpHeaders, IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header, PacketBuilder, TcpHeader,
+    TcpOptionElement, TcpOptions,
 };
 
-use crate::frames::Flow;
+use crate::{frames::Flow, frames6::Flow6, lab::Mac};
 
 /// A segment without data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,43 +45,53 @@ impl Segment {
 
     /// The frame with data.
     pub fn frame_with(&self, flow: &Flow, data: &[u8]) -> Vec<u8> {
-        let ip = Ipv4Header::new(
-            0,
-            flow.ttl,
-            IpNumber::TCP,
-            flow.from.octets(),
-            flow.to.octets(),
-        )
-        .expect("an empty packet");
+        let (from, to) = (flow.from.octets(), flow.to.octets());
+        let ip = Ipv4Header::new(0, flow.ttl, IpNumber::TCP, from, to).expect("an empty packet");
+        let ip = IpHeaders::Ipv4(ip, Default::default());
 
-        self.framed(flow, ip, data)
+        self.framed((flow.from_mac, flow.to_mac), ip, data)
     }
 
-    /// The reset that answers this segment (RFC 9293 3.10.7.3), with as many zeros behind it as Ethernet demands if the
-    /// segment's frame was so long. IP header: network control traffic, not to be fragmented, a time to live of 255.
-    pub fn reset(&self, flow: &Flow, frame: &[u8]) -> Vec<u8> {
+    /// The frame over IPv6.
+    pub fn frame6(&self, flow: &Flow6) -> Vec<u8> {
+        let ip = ipv6(flow, 0);
+
+        self.framed((flow.from_mac, flow.to_mac), ip, &[])
+    }
+
+    /// The reset that answers this segment (RFC 9293 3.10.7.3). IP header: network control traffic, not to be fragmented, a
+    /// time to live of 255.
+    pub fn reset(&self, flow: &Flow) -> Vec<u8> {
         let back = flow.back();
-        let reset = Segment {
+        let (from, to) = (back.from.octets(), back.to.octets());
+        let mut ip = Ipv4Header::new(0, 255, IpNumber::TCP, from, to).expect("an empty packet");
+        ip.dscp = 48.try_into().expect("a code point");
+        ip.dont_fragment = true;
+        let ip = IpHeaders::Ipv4(ip, Default::default());
+
+        self.answer().framed((back.from_mac, back.to_mac), ip, &[])
+    }
+
+    /// The same over IPv6.
+    pub fn reset6(&self, flow: &Flow6) -> Vec<u8> {
+        let back = flow.back();
+        let ip = ipv6(&back, 48 << 2);
+
+        self.answer().framed((back.from_mac, back.to_mac), ip, &[])
+    }
+
+    fn answer(&self) -> Self {
+        Self {
             from: self.to,
             to: self.from,
             sequence: self.acknowledgment,
             acknowledgment: 0,
             flags: Self::RST,
             options: Vec::new(),
-        };
-        let mut ip = Ipv4Header::new(0, 255, IpNumber::TCP, back.from.octets(), back.to.octets())
-            .expect("an empty packet");
-        ip.dscp = 48.try_into().expect("a code point");
-        ip.dont_fragment = true;
-        let mut whole = reset.framed(&back, ip, &[]);
-        if frame.len() >= 60 {
-            whole.resize(60, 0);
         }
-
-        whole
     }
 
-    fn framed(&self, flow: &Flow, ip: Ipv4Header, data: &[u8]) -> Vec<u8> {
+    fn framed(&self, (from, to): (Mac, Mac), ip: IpHeaders, data: &[u8]) -> Vec<u8> {
         let is = |flag| self.flags & flag != 0;
         let mut tcp = TcpHeader::new(self.from, self.to, self.sequence, 0);
 
@@ -94,8 +105,8 @@ impl Segment {
         tcp.window_size = if tcp.rst { 0 } else { 64_240 };
         tcp.options = TcpOptions::try_from_elements(&self.options).expect("options that fit");
 
-        let builder = PacketBuilder::ethernet2(flow.from_mac.0, flow.to_mac.0)
-            .ip(IpHeaders::Ipv4(ip, Default::default()))
+        let builder = PacketBuilder::ethernet2(from.0, to.0)
+            .ip(ip)
             .tcp_header(tcp);
         let mut frame = Vec::with_capacity(builder.size(data.len()));
 
@@ -103,4 +114,18 @@ impl Segment {
 
         frame
     }
+}
+
+fn ipv6(flow: &Flow6, traffic_class: u8) -> IpHeaders {
+    let header = Ipv6Header {
+        traffic_class,
+        flow_label: Ipv6FlowLabel::ZERO,
+        payload_length: 0,
+        next_header: IpNumber::TCP,
+        hop_limit: flow.hops,
+        source: flow.from.octets(),
+        destination: flow.to.octets(),
+    };
+
+    IpHeaders::Ipv6(header, Default::default())
 }

@@ -2,50 +2,45 @@
 
 use aya_ebpf::programs::XdpContext;
 use failover_ebpf::{
-    abi::{Settings, ipv4_key},
-    classify::{L3, L4},
+    abi::Settings,
+    link::Link,
     measure::NoSample,
-    tcp::{self, Answer, PADDING, PaddedReset, Reset},
+    tcp::{self, Answer, PADDING, Padded, SHORTEST, Segment},
     verdict::Verdict,
-    wire::{Frame as _, ipv4::Ipv4, tcp::Tcp},
+    wire::{
+        ip::{IpHeader, Shape},
+        tcp::PROTOCOL,
+    },
 };
 
 use super::{initiator, maps, nics, packet::Packet, settle};
 
 /// A segment to the port of our requests; `PassUnrelated` where it belongs to no session.
 #[inline(never)]
-pub(super) fn answer(ctx: &XdpContext, settings: &Settings) -> Verdict {
-    settle(try_answer(&mut Packet::new(ctx), settings))
+pub(super) fn answer<I: IpHeader>(ctx: &XdpContext, settings: &Settings, link: Link) -> Verdict {
+    settle(try_answer::<I>(&mut Packet::of(ctx, link), settings, link))
 }
 
 #[inline(always)]
-fn try_answer(packet: &mut Packet<'_>, settings: &Settings) -> Result<Verdict, Verdict> {
-    let ip = Ipv4(packet.read(L3).ok_or(Verdict::PassTruncated)?);
-    let at = L3 + ip.header_len();
-    let segment = Tcp(packet.read(at).ok_or(Verdict::PassUnrelated)?);
+fn try_answer<I: IpHeader>(
+    packet: &mut Packet<'_>,
+    settings: &Settings,
+    link: Link,
+) -> Result<Verdict, Verdict> {
+    let segment: &Segment<I> = packet.network().ok_or(Verdict::PassUnrelated)?;
+    // Behind options or extension headers, or in a fragment, there is no answer of ours: the kernel resets it.
+    if segment.ip.shape(PROTOCOL) != Shape::Plain {
+        return Err(Verdict::PassUnrelated);
+    }
     let (number, sequence) =
-        tcp::acknowledged(&segment, settings.tcp_cookie).ok_or(Verdict::PassUnrelated)?;
+        tcp::acknowledged(&segment.tcp, settings.tcp_cookie).ok_or(Verdict::PassUnrelated)?;
     let own = maps::SESSIONS
         .get(number as u32)
         .ok_or(Verdict::PassUnrelated)?;
-    if !tcp::is_ours(&segment, ipv4_key(ip.src()), ipv4_key(ip.dst()), own) {
+    if !tcp::is_ours(segment, link.tags, own) {
         return Err(Verdict::PassUnrelated);
     }
-    nics::addressed(packet)?;
-    if ip.header_len() != Ipv4::LEN {
-        return Err(Verdict::TcpIpOptions);
-    }
-    // No answer to a request without data carries any, so the header is all that the checksum covers.
-    let length = ip.total_len() as usize - Ipv4::LEN;
-    if length < Tcp::LEN || segment.header_len() != length {
-        return Err(Verdict::TcpTruncated);
-    }
-    let sum = tcp::header_sum(packet, L4, length).ok_or(Verdict::TcpTruncated)?;
-    let pseudo_header = tcp::pseudo_header(ip.addresses_sum(), length);
-    if !ip.checksum_valid() || !tcp::intact(&segment, sum, pseudo_header) {
-        return Err(Verdict::TcpBadChecksum);
-    }
-    let verdict = match Answer::of(&segment) {
+    let verdict = match check::<I>(packet)? {
         Answer::Refused => {
             return match initiator::record_refusal(own, number, sequence) {
                 Ok(()) => Ok(Verdict::TcpRefused),
@@ -59,20 +54,43 @@ fn try_answer(packet: &mut Packet<'_>, settings: &Settings) -> Result<Verdict, V
         },
         Answer::Stray => Verdict::TcpStray,
     };
-    let reset: &mut Reset = packet.headers().ok_or(Verdict::TcpTruncated)?;
-    reset.answer(&ip, &segment);
-    trim(packet);
+    reset::<I>(packet)?;
     Ok(verdict)
 }
 
-/// Cuts off what is left of the segment behind its reset. A frame that came by a real wire stays as long as Ethernet
-/// demands, for not every driver pads what it sends.
+/// What a segment for one of our sessions says, if it can be believed.
 #[inline(always)]
-fn trim(packet: &mut Packet<'_>) {
-    if let Some(reset) = packet.headers::<PaddedReset>() {
-        reset.padding = [0; PADDING];
-        packet.shrink(size_of::<PaddedReset>());
-    } else {
-        packet.shrink(size_of::<Reset>());
+fn check<I: IpHeader>(packet: &mut Packet<'_>) -> Result<Answer, Verdict> {
+    nics::addressed(packet)?;
+    let segment: &Segment<I> = packet.network().ok_or(Verdict::TcpTruncated)?;
+    let length = segment.length().ok_or(Verdict::TcpTruncated)?;
+    let sum = tcp::header_sum(packet, packet.l3() + I::LEN, length).ok_or(Verdict::TcpTruncated)?;
+    let pseudo_header = tcp::pseudo_header(segment.ip.addresses_sum(), length);
+    if !segment.ip.intact() || !tcp::intact(&segment.tcp, sum, pseudo_header) {
+        return Err(Verdict::TcpBadChecksum);
     }
+    Ok(Answer::of(&segment.tcp))
+}
+
+/// Turns a segment into its reset, and cuts off what is left of it. A frame that came by a real wire stays as long as
+/// Ethernet demands, for not every driver pads what it sends.
+#[inline(always)]
+fn reset<I: IpHeader>(packet: &mut Packet<'_>) -> Result<(), Verdict> {
+    let (eth, segment) = packet
+        .headers::<Segment<I>>()
+        .ok_or(Verdict::TcpTruncated)?;
+    let (dst, src) = (eth.src(), eth.dst());
+    eth.readdress(dst, src);
+    segment.reset();
+    if let Some((_, padded)) = packet.headers::<Padded<I>>() {
+        padded.padding = [0; PADDING];
+    }
+    let end = packet.l3() + size_of::<Segment<I>>();
+    let length = if packet.len() >= SHORTEST as u64 && end < SHORTEST {
+        SHORTEST
+    } else {
+        end
+    };
+    packet.shrink(length);
+    Ok(())
 }

@@ -1,7 +1,11 @@
-//! IPv4 (RFC 791), without options.
+//! IPv4 (RFC 791).
 
-use super::{be16, header, octets, put};
-use crate::checksum;
+use super::{
+    be16, header,
+    ip::{CS6, IpHeader, Shape},
+    octets, put,
+};
+use crate::{abi, checksum};
 
 /// Protocol numbers.
 pub mod protocol {
@@ -43,6 +47,12 @@ impl Ipv4 {
         be16!(self.0, 6) & 0x3fff != 0
     }
 
+    /// Whether it is a fragment that does not begin with the transport header.
+    #[inline(always)]
+    pub const fn is_later_fragment(&self) -> bool {
+        be16!(self.0, 6) & 0x1fff != 0
+    }
+
     /// Time to live.
     #[inline(always)]
     pub const fn ttl(&self) -> u8 {
@@ -66,63 +76,96 @@ impl Ipv4 {
     pub const fn dst(&self) -> [u8; 4] {
         octets!(self.0, 16, 4)
     }
+}
 
-    /// Whether the checksum of a header without options is right.
+impl IpHeader for Ipv4 {
+    const LEN: usize = Self::LEN;
+    const UDP_CHECKSUM_OPTIONAL: bool = true;
+
+    type Address<'a> = abi::Ip;
+
     #[inline(always)]
-    pub fn checksum_valid(&self) -> bool {
-        checksum::valid(checksum::sum(0, &self.0))
+    fn source(&self) -> abi::Ip {
+        abi::ipv4_key(self.src())
     }
 
-    /// Sum of both addresses.
     #[inline(always)]
-    pub fn addresses_sum(&self) -> u32 {
-        checksum::sum(checksum::sum(0, &self.src()), &self.dst())
+    fn destination(&self) -> abi::Ip {
+        abi::ipv4_key(self.dst())
     }
 
-    /// The header of a packet of ours with `payload` octets that goes back to where this one came from: network control
-    /// traffic (RFC 4594 3.1) that is never fragmented, so that it needs no identification (RFC 6864 4.1).
     #[inline(always)]
-    pub fn reply(&self, payload: u16) -> Self {
-        const CS6: u8 = 48 << 2;
-        const DONT_FRAGMENT: u8 = 0x40;
-        let mut reply = Self([0; Self::LEN]);
-        reply.0[0] = 4 << 4 | (Self::LEN / 4) as u8;
-        reply.0[1] = CS6;
-        put!(reply.0, 2, (Self::LEN as u16 + payload).to_be_bytes());
-        reply.0[6] = DONT_FRAGMENT;
-        reply.0[8] = 255;
-        reply.0[9] = self.protocol();
-        put!(reply.0, 12, self.dst());
-        put!(reply.0, 16, self.src());
-        let checksum = !checksum::fold(checksum::sum(0, &reply.0));
-        put!(reply.0, 10, checksum.to_be_bytes());
-        reply
+    fn packet_len(&self) -> u32 {
+        self.total_len() as u32
     }
 
-    /// Sum of the pseudo-header that UDP's checksum covers (RFC 768).
     #[inline(always)]
-    pub fn pseudo_header_sum(&self, length: u16) -> u32 {
-        self.addresses_sum() + self.protocol() as u32 + length as u32
+    fn hops(&self) -> u8 {
+        self.ttl()
     }
 
-    /// Sets the time to live; the checksum follows (RFC 1624).
     #[inline(always)]
-    pub const fn set_ttl(&mut self, ttl: u8) {
+    fn set_hops(&mut self, hops: u8) {
         let old = be16!(self.0, 8);
-        let new = u16::from_be_bytes([ttl, self.0[9]]);
+        let new = u16::from_be_bytes([hops, self.0[9]]);
         put!(
             self.0,
             10,
             checksum::update(be16!(self.0, 10), old, new).to_be_bytes()
         );
-        self.0[8] = ttl;
+        self.0[8] = hops;
     }
 
-    /// Sends the packet back; the checksum stays right.
     #[inline(always)]
-    pub const fn turn_round(&mut self) {
+    fn shape(&self, _protocol: u8) -> Shape {
+        if self.is_fragment() {
+            Shape::Fragment
+        } else if self.header_len() != Self::LEN {
+            Shape::Options
+        } else {
+            Shape::Plain
+        }
+    }
+
+    #[inline(always)]
+    fn intact(&self) -> bool {
+        checksum::valid(checksum::sum(0, &self.0))
+    }
+
+    #[inline(always)]
+    fn udp_pseudo_header(&self, length: u16) -> u32 {
+        let sum = checksum::sum(0, &self.src());
+        checksum::sum(sum, &self.dst()) + protocol::UDP as u32 + length as u32
+    }
+
+    #[inline(always)]
+    fn echo_pseudo_header(&self, _length: u16) -> u32 {
+        0
+    }
+
+    #[inline(always)]
+    fn turn_round(&mut self) {
         let (src, dst) = (self.src(), self.dst());
         put!(self.0, 12, dst);
         put!(self.0, 16, src);
+    }
+
+    #[inline(always)]
+    fn addresses_sum(&self) -> u32 {
+        checksum::sum(checksum::sum(0, &self.src()), &self.dst())
+    }
+
+    /// An identification is of no use to what is never fragmented (RFC 6864 4.1).
+    #[inline(always)]
+    fn answer(&mut self, protocol: u8, payload: u16) {
+        const DONT_FRAGMENT: u8 = 0x40;
+        self.turn_round();
+        self.0[0] = 4 << 4 | (Self::LEN / 4) as u8;
+        self.0[1] = CS6;
+        put!(self.0, 2, (Self::LEN as u16 + payload).to_be_bytes());
+        put!(self.0, 4, [0, 0, DONT_FRAGMENT, 0]);
+        put!(self.0, 8, [255, protocol, 0, 0]);
+        let checksum = !checksum::fold(checksum::sum(0, &self.0));
+        put!(self.0, 10, checksum.to_be_bytes());
     }
 }

@@ -19,10 +19,16 @@ header! {
     Tcp, 20
 }
 
+/// Its protocol number.
+pub const PROTOCOL: u8 = 6;
+
 /// The longest header, octets: the data offset has four bits.
 pub const MAX_HEADER: usize = 60;
 
 impl Tcp {
+    /// Where the destination port is.
+    pub const DESTINATION: usize = 2;
+
     /// Source port.
     #[inline(always)]
     pub const fn src(&self) -> u16 {

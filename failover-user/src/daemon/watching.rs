@@ -118,7 +118,7 @@ impl Daemon {
                 Probe::Sbfd | Probe::Icmp | Probe::Arp => 0,
             },
             remote_mac: endpoints.destination_mac,
-            reserved: [0; 6],
+            ..Session::default()
         };
         self.begin_session(number, session)?;
         let stats = self.stats(id);
