@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::Ipv4Addr,
+    net::IpAddr,
 };
 
 use anyhow::{Context as _, ensure};
@@ -11,15 +11,15 @@ use aya::maps::{
     Array, DevMapHash, HashMap, Map, MapData, MapError, PerCpuArray, xdp::XdpMapError,
 };
 use failover_ebpf::{
-    abi::{
-        self, Heard, Held, Ip, Nic, Session, Settings, Traffic, Watcher, WatcherState, ipv4_key,
-        map,
-    },
+    abi::{self, Heard, Held, Ip, Nic, Session, Settings, Traffic, Watcher, WatcherState, map},
     verdict::Verdict,
     wire::eth::Mac,
 };
 
-use super::pins::Pins;
+use super::{
+    keys::{ip, key},
+    pins::Pins,
+};
 
 /// Handles of all maps, except those that are mapped into memory.
 pub struct Maps {
@@ -121,11 +121,10 @@ impl Maps {
     pub fn set_reflector(
         &mut self,
         discriminators: &[u32],
-        own: &[Ipv4Addr],
-        initiators: &[Ipv4Addr],
+        own: &[IpAddr],
+        initiators: &[IpAddr],
     ) -> anyhow::Result<()> {
-        let keys =
-            |ips: &[Ipv4Addr]| -> Vec<Ip> { ips.iter().map(|ip| ipv4_key(ip.octets())).collect() };
+        let keys = |ips: &[IpAddr]| -> Vec<Ip> { ips.iter().copied().map(key).collect() };
         replace(&mut self.discriminators, discriminators).context("writing discriminators")?;
         replace(&mut self.own, &keys(own)).context("writing the reflector's addresses")?;
         replace(&mut self.initiators, &keys(initiators)).context("writing initiators")
@@ -187,7 +186,7 @@ impl Maps {
     ///
     /// A slot is given to two addresses, an address has two slots, a slot is out of range (nothing is changed then); or a
     /// map cannot be read or written.
-    pub fn listen(&mut self, wanted: &[(Ipv4Addr, u32)]) -> anyhow::Result<()> {
+    pub fn listen(&mut self, wanted: &[(IpAddr, u32)]) -> anyhow::Result<()> {
         let wanted_slots = slots(wanted)?;
         let current = self
             .listened
@@ -246,18 +245,18 @@ impl Addresses {
     }
 
     /// Holds an address, or changes how it is held, at once for every packet.
-    pub fn set(&mut self, ip: Ipv4Addr, held: Held) -> Result<(), MapError> {
-        self.0.insert(ipv4_key(ip.octets()), held, 0)
+    pub fn set(&mut self, ip: IpAddr, held: Held) -> Result<(), MapError> {
+        self.0.insert(key(ip), held, 0)
     }
 
     /// Lets an address go.
-    pub fn remove(&mut self, ip: Ipv4Addr) -> Result<(), MapError> {
-        ignore_absent(self.0.remove(&ipv4_key(ip.octets())))
+    pub fn remove(&mut self, ip: IpAddr) -> Result<(), MapError> {
+        ignore_absent(self.0.remove(&key(ip)))
     }
 
     /// How an address is held, if it is.
-    pub fn get(&self, ip: Ipv4Addr) -> Result<Option<Held>, MapError> {
-        match self.0.get(&ipv4_key(ip.octets()), 0) {
+    pub fn get(&self, ip: IpAddr) -> Result<Option<Held>, MapError> {
+        match self.0.get(&key(ip), 0) {
             Ok(held) => Ok(Some(held)),
             Err(MapError::KeyNotFound) => Ok(None),
             Err(error) => Err(error),
@@ -265,11 +264,11 @@ impl Addresses {
     }
 
     /// All held addresses, in order.
-    pub fn all(&self) -> anyhow::Result<Vec<(Ipv4Addr, Held)>> {
+    pub fn all(&self) -> anyhow::Result<Vec<(IpAddr, Held)>> {
         let mut all = Vec::new();
         for entry in self.0.iter() {
             let (key, held): (Ip, Held) = entry.context("reading the takeover map")?;
-            all.push((Ipv4Addr::new(key[12], key[13], key[14], key[15]), held));
+            all.push((ip(&key), held));
         }
         all.sort_by_key(|(ip, _)| *ip);
         Ok(all)
@@ -321,7 +320,7 @@ fn replace<K: aya::Pod + PartialEq>(
 }
 
 /// Slots by key, each used once.
-fn slots(wanted: &[(Ipv4Addr, u32)]) -> anyhow::Result<BTreeMap<Ip, u32>> {
+fn slots(wanted: &[(IpAddr, u32)]) -> anyhow::Result<BTreeMap<Ip, u32>> {
     let mut by_key = BTreeMap::new();
     let mut used = BTreeSet::new();
     for (ip, slot) in wanted {
@@ -330,7 +329,7 @@ fn slots(wanted: &[(Ipv4Addr, u32)]) -> anyhow::Result<BTreeMap<Ip, u32>> {
             "slot {slot}, for {ip}, is used twice or out of range"
         );
         ensure!(
-            by_key.insert(ipv4_key(ip.octets()), *slot).is_none(),
+            by_key.insert(key(*ip), *slot).is_none(),
             "{ip} has two slots"
         );
     }

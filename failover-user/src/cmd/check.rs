@@ -1,12 +1,12 @@
 //! `failover check -c FILE`: is this configuration right, and what will it do?
 
-use std::{fmt, io::Write as _, net::Ipv4Addr, path::Path, process::ExitCode, time::Duration};
+use std::{fmt, io::Write as _, net::IpAddr, path::Path, process::ExitCode, time::Duration};
 
 use crate::{
     config::{
         self, Config, Deliver, Failback, Hooks, HostFacts, L2Alive, LoadError, OnConflict, OnError,
         OnFailure, Probe, Reflector, Source, Style, Trigger, Witness, WitnessProbe, XdpMode,
-        duration,
+        default_discriminator, duration,
     },
     net::{self, links::Link},
 };
@@ -53,7 +53,7 @@ pub fn facts() -> anyhow::Result<HostFacts> {
 }
 
 /// The same, of NICs that are known already.
-pub fn host_facts(links: &[Link], held: impl IntoIterator<Item = Ipv4Addr>) -> HostFacts {
+pub fn host_facts(links: &[Link], held: impl IntoIterator<Item = IpAddr>) -> HostFacts {
     let links = links
         .iter()
         .map(|link| (link.name.clone(), link.loopback, link.addresses.clone()));
@@ -178,7 +178,9 @@ fn describe_source(f: &mut fmt::Formatter<'_>, source: &Source) -> fmt::Result {
             path.monitor,
             path.nic
         )?;
-        if source.probe == Probe::Sbfd && path.discriminator != path.monitor.to_bits() {
+        if source.probe == Probe::Sbfd
+            && Some(path.discriminator) != default_discriminator(path.monitor)
+        {
             write!(f, ", discriminator {}", path.discriminator)?;
         }
         writeln!(f)?;
@@ -224,6 +226,7 @@ fn describe_witness(f: &mut fmt::Formatter<'_>, witness: &Witness) -> fmt::Resul
     let probe = match witness.probe {
         WitnessProbe::Icmp => "ICMP echo",
         WitnessProbe::Arp => "ARP",
+        WitnessProbe::Nd => "neighbour solicitation",
     };
     let (nic, address) = (&witness.nic, witness.address);
     writeln!(f, "witness of {nic}: {address}, by {probe}")

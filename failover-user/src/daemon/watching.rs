@@ -1,6 +1,6 @@
 //! From a path and its neighbour's MAC to heartbeats.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use failover_ebpf::abi::{Session, session};
 
@@ -57,7 +57,7 @@ impl Daemon {
     }
 
     /// Asks the kernel for a MAC address, and takes what it has already: it may have told of it before it told of the NIC.
-    async fn ask(&mut self, ifindex: u32, ip: Ipv4Addr) -> anyhow::Result<()> {
+    async fn ask(&mut self, ifindex: u32, ip: IpAddr) -> anyhow::Result<()> {
         neighbours::resolve(&self.netlink, ifindex, ip).await?;
         let mac = neighbours::lookup(&self.netlink, ifindex, ip).await?;
         self.on_neighbour(&NeighbourEvent { ifindex, ip, mac })
@@ -161,8 +161,8 @@ impl Daemon {
         let endpoints = Endpoints {
             source_mac: link.mac,
             destination_mac: self.network.mac(&path.nic, path.monitor)?,
-            source: self.network.own_address(&path.nic, path.monitor)?.into(),
-            destination: path.monitor.into(),
+            source: self.network.own_address(&path.nic, path.monitor)?,
+            destination: path.monitor,
         };
         Some((link.index, endpoints))
     }

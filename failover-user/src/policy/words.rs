@@ -1,6 +1,6 @@
 //! Causes and refusals, for a person at three in the morning.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use super::{Cause, Claimant, Finding, Hook, PathState, State, paths::Path, unit::Unit};
 use crate::config::L2Alive;
@@ -123,7 +123,7 @@ pub(super) fn alive_on_l2(verdict: &str, finding: &Finding, rule: L2Alive) -> St
 }
 
 /// Who claims what.
-pub(super) fn claimed(ip: Ipv4Addr, mac: &str, by: Claimant, asks: bool) -> String {
+pub(super) fn claimed(ip: IpAddr, mac: &str, by: Claimant, asks: bool) -> String {
     let who = match by {
         Claimant::Source => "the source",
         Claimant::Peer { .. } => "another failover host",
