@@ -147,7 +147,7 @@ impl Bench {
                 .unwrap();
         }
         self.maps
-            .set_reflector(&[scene::DISCRIMINATOR], &scene::OWN, &[])
+            .set_reflector(&[scene::DISCRIMINATOR], &scene::OWN.map(Into::into), &[])
             .unwrap();
         for (watcher, _) in self.maps.watchers().unwrap() {
             self.watchers.remove(&watcher).unwrap();

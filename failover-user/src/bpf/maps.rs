@@ -245,18 +245,18 @@ impl Addresses {
     }
 
     /// Holds an address, or changes how it is held, at once for every packet.
-    pub fn set(&mut self, ip: IpAddr, held: Held) -> Result<(), MapError> {
-        self.0.insert(key(ip), held, 0)
+    pub fn set(&mut self, ip: impl Into<IpAddr>, held: Held) -> Result<(), MapError> {
+        self.0.insert(key(ip.into()), held, 0)
     }
 
     /// Lets an address go.
-    pub fn remove(&mut self, ip: IpAddr) -> Result<(), MapError> {
-        ignore_absent(self.0.remove(&key(ip)))
+    pub fn remove(&mut self, ip: impl Into<IpAddr>) -> Result<(), MapError> {
+        ignore_absent(self.0.remove(&key(ip.into())))
     }
 
     /// How an address is held, if it is.
-    pub fn get(&self, ip: IpAddr) -> Result<Option<Held>, MapError> {
-        match self.0.get(&key(ip), 0) {
+    pub fn get(&self, ip: impl Into<IpAddr>) -> Result<Option<Held>, MapError> {
+        match self.0.get(&key(ip.into()), 0) {
             Ok(held) => Ok(Some(held)),
             Err(MapError::KeyNotFound) => Ok(None),
             Err(error) => Err(error),

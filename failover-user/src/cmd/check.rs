@@ -1,6 +1,9 @@
 //! `failover check -c FILE`: is this configuration right, and what will it do?
 
-use std::{fmt, io::Write as _, net::IpAddr, path::Path, process::ExitCode, time::Duration};
+use std::{
+    collections::BTreeSet, fmt, io::Write as _, net::IpAddr, path::Path, process::ExitCode,
+    time::Duration,
+};
 
 use crate::{
     config::{
@@ -9,6 +12,7 @@ use crate::{
         default_discriminator, duration,
     },
     net::{self, links::Link},
+    policy::asked_by,
 };
 
 /// What `check` has to say.
@@ -154,7 +158,10 @@ fn describe_source(f: &mut fmt::Formatter<'_>, source: &Source) -> fmt::Result {
         L2Alive::Refuse => "do not take over",
         L2Alive::Ignore => "take over all the same",
     };
-    writeln!(f, "  if it answers ARP nevertheless: {l2_alive}")?;
+    let addresses = source.paths.iter().flat_map(|path| &path.addresses);
+    let asked: BTreeSet<_> = addresses.map(|address| asked_by(address.ip)).collect();
+    let asked = asked.into_iter().collect::<Vec<_>>().join(" or ");
+    writeln!(f, "  if it answers {asked} nevertheless: {l2_alive}")?;
     let on_conflict = match source.on_conflict {
         OnConflict::Defend => "defend it",
         OnConflict::Release => "give the addresses up",

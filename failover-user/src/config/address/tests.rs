@@ -139,10 +139,7 @@ fn every_other_ipv6_address_is_refused_with_a_reason() {
             "::ffff:10.0.0.10/120",
             "::ffff:10.0.0.10 is an IPv4 address in IPv6 form",
         ),
-        (
-            "::10.0.0.10/120",
-            "::a00:a is in ::/8, which is reserved",
-        ),
+        ("::10.0.0.10/120", "::a00:a is in ::/8, which is reserved"),
         ("fd00::g/64", "\"fd00::g\" is not an IP address"),
     ] {
         let complaint = parse_in_subnet(text).expect_err(text);

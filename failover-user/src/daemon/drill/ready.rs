@@ -6,7 +6,7 @@ use crate::{
     config::{Address, Config, Deliver},
     control::drill::DrillAddress,
     daemon::{layout, plans::Network},
-    policy::UnitId,
+    policy::{UnitId, asked_by},
 };
 
 /// What is known of this host's NICs.
@@ -50,7 +50,10 @@ impl Nics<'_> {
                     problems.push(format!("NIC {}, towards {standby}, has no link", out.name));
                 }
                 Some(out) if self.network.mac(&out.name, standby).is_none() => {
-                    problems.push(format!("{standby} has not answered ARP yet"));
+                    problems.push(format!(
+                        "{standby} has not answered {} yet",
+                        asked_by(standby)
+                    ));
                 }
                 Some(_) => {}
             }
