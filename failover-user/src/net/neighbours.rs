@@ -216,7 +216,8 @@ fn parse(message: &NeighbourMessage) -> Option<NeighbourEvent> {
     );
     Some(NeighbourEvent {
         ifindex: message.header.ifindex,
-        ip: ip?,
+        // A group is nobody.
+        ip: ip.filter(|ip| !ip.is_multicast())?,
         mac: mac.filter(|_| valid),
     })
 }
