@@ -91,6 +91,7 @@ impl Daemon {
                 local: key(endpoints.source),
                 timeout_ns: TIMEOUT_NS,
                 cookie,
+                ..Session::default()
             },
         )?;
         Ok(WitnessRequest::Icmp {
