@@ -160,7 +160,7 @@ impl Bench {
                 .unwrap();
         }
         self.maps
-            .set_reflector(&[scene::DISCRIMINATOR], &scene::OWN, &[])
+            .set_reflector(&[scene::DISCRIMINATOR], &scene::OWN.map(Into::into), &[])
             .unwrap();
         self.own.insert(scene6::HOST.octets(), 1, 0).unwrap();
         for (watcher, _) in self.maps.watchers().unwrap() {
@@ -183,7 +183,7 @@ impl Bench {
             self.maps.set_session(number, session).unwrap();
         }
         self.maps
-            .set_arp_sessions(&[(scene::SOURCE, scene::ARP)])
+            .set_arp_sessions(&[(scene::SOURCE.into(), scene::ARP)])
             .unwrap();
         self.maps.clear_traffic(scene::SLOT).unwrap();
         self.maps.listen(&[]).unwrap();

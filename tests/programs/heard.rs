@@ -37,7 +37,7 @@ enum Noted {
 fn listening(bench: &mut Bench) {
     bench
         .maps
-        .listen(&[(STRANGE, SLOT), (HELD, SLOT + 1)])
+        .listen(&[(STRANGE.into(), SLOT), (HELD.into(), SLOT + 1)])
         .unwrap();
 }
 
@@ -290,7 +290,7 @@ fn listening_changes_nothing_else() {
 
         bench
             .maps
-            .listen(&all.map(|ip| (ip, u32::from(ip) % 64)))
+            .listen(&all.map(|ip| (ip.into(), u32::from(ip) % 64)))
             .unwrap();
     });
 }

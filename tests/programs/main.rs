@@ -14,6 +14,7 @@ mod arp_replies;
 mod attaching;
 mod claims;
 mod cost;
+mod discovery;
 mod drain;
 mod harness;
 mod heard;
@@ -34,6 +35,8 @@ mod scene;
 mod scene6;
 mod size;
 mod steering;
+mod steering6;
+mod tagged;
 mod tcp;
 mod tcp6;
 mod truncation;
@@ -56,11 +59,26 @@ fn tables() -> Vec<row::Row> {
         arp_replies::rows(),
         tcp::rows(),
         tcp6::rows(),
+        discovery::rows(),
         steering::rows(),
         return_traffic::rows(),
         drain::rows(),
+        steering6::rows(),
+        steering6::returned(),
+        tagged::rows(),
     ]
     .concat()
+}
+
+/// Rows that there are at least, those in VLANs not counted.
+const LEAST: usize = 400;
+
+#[test]
+fn the_tables_are_as_long_as_they_should_be() {
+    let (rows, in_vlans) = (tables().len(), tagged::derived([5, 0]).len());
+
+    eprintln!("{rows} rows, and {in_vlans} of them with one tag and with two");
+    assert!(rows >= LEAST, "{rows} rows");
 }
 
 #[test]

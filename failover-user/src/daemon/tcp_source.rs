@@ -1,26 +1,20 @@
 //! Where our TCP requests come from.
 
-use std::{
-    net::{Ipv4Addr, SocketAddrV4},
-    os::fd::OwnedFd,
-};
+use std::{io, os::fd::OwnedFd};
 
 use anyhow::Context as _;
 use failover_ebpf::abi::Settings;
-use rustix::{
-    io::Errno,
-    net::{AddressFamily, SocketFlags, SocketType, bind, socket_with},
-};
+use rustix::net::SocketType;
 
-use super::start::random;
+use super::{port::sockets, start::random};
 
 /// A port that belongs to nobody else on this host, and the cookie that sequence numbers carry.
 ///
-/// The socket is bound and does not listen: connections of this host never get the port, and the kernel answers what the
+/// The sockets are bound and do not listen: connections of this host never get the port, and the kernel answers what the
 /// program leaves to it by a reset, as for any port without a listener.
 #[derive(Debug)]
 pub(super) struct TcpSource {
-    _socket: OwnedFd,
+    _sockets: Vec<OwnedFd>,
     port: u16,
     cookie: u16,
 }
@@ -44,15 +38,15 @@ impl TcpSource {
         let length = RANGE.end() - RANGE.start() + 1;
         let others = (0..length).map(|n| RANGE.start() + (start % length + n) % length);
         for port in known.into_iter().chain(others) {
-            match bound(port) {
-                Ok(socket) => {
+            match sockets(port, SocketType::STREAM) {
+                Ok(sockets) => {
                     return Ok(Self {
-                        _socket: socket,
+                        _sockets: sockets,
                         port,
                         cookie,
                     });
                 }
-                Err(Errno::ADDRINUSE) => {}
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
                 Err(error) => return Err(error).context("no source port for TCP"),
             }
         }
@@ -68,21 +62,10 @@ impl TcpSource {
     }
 }
 
-/// A socket that has the port on every address of this host.
-fn bound(port: u16) -> Result<OwnedFd, Errno> {
-    let socket = socket_with(
-        AddressFamily::INET,
-        SocketType::STREAM,
-        SocketFlags::CLOEXEC,
-        None,
-    )?;
-    bind(&socket, &SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port))?;
-    Ok(socket)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 
     #[test]
     fn a_restart_goes_on_with_port_and_cookie() {
@@ -116,17 +99,19 @@ mod tests {
     }
 
     #[test]
-    fn nobody_can_connect_to_the_port_or_from_it() {
+    fn nobody_can_connect_to_the_port_or_listen_there_in_either_version() {
         let source = TcpSource::reserve(&Settings::default()).unwrap();
-        let at = SocketAddrV4::new(Ipv4Addr::LOCALHOST, source.port());
 
-        let connected = std::net::TcpStream::connect(at);
-        let listening = std::net::TcpListener::bind(at);
+        for ip in [
+            IpAddr::from(Ipv4Addr::LOCALHOST),
+            IpAddr::from(Ipv6Addr::LOCALHOST),
+        ] {
+            let at = SocketAddr::new(ip, source.port());
+            let (connected, listening) = (TcpStream::connect(at), TcpListener::bind(at));
 
-        assert_eq!(
-            connected.unwrap_err().kind(),
-            std::io::ErrorKind::ConnectionRefused
-        );
-        assert_eq!(listening.unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+            let refused = io::ErrorKind::ConnectionRefused;
+            assert_eq!(connected.unwrap_err().kind(), refused);
+            assert_eq!(listening.unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        }
     }
 }
