@@ -163,7 +163,7 @@ fn a_reply_to_a_heartbeat_is_no_claim_and_one_to_a_probe_is() {
     const SLOT: u32 = 3;
 
     bench(|bench| {
-        bench.maps.listen(&[(SOURCE, SLOT)]).unwrap();
+        bench.maps.listen(&[(SOURCE.into(), SLOT)]).unwrap();
         held(bench);
 
         bench.run(Port::Chosen, &reply());

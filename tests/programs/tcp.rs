@@ -448,7 +448,7 @@ fn what_is_not_believed_is_not_measured() {
     bench(|bench| {
         for row in rows {
             bench.reset();
-            (row.setup)(bench);
+            row.prepare(bench);
             let before = bench.measured(TCP);
 
             bench.run(row.ingress, &row.frame);

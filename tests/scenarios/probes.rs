@@ -6,7 +6,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
 };
 
-use failover_tests::lab::{Daemon, Host, clock};
+use failover_tests::lab::{Daemon, Host, Lab, clock};
 use serde_json::Value;
 
 use crate::pair::{
@@ -259,4 +259,59 @@ fn after_a_restart_the_server_is_asked_by_the_same_client() {
     let status = target.status();
     assert_eq!(status["counters"]["tcp_stray"], Value::Null, "{status:#}");
     assert_eq!(path(&status)["refused"], 0, "{status:#}");
+}
+
+/// A source with IPv6 addresses and no software of ours is pulled and put back.
+fn fails_and_comes_back_over_ipv6(probe: &str) {
+    const SOURCE: &str = "fd00:0:0:1::10";
+    let lab = Lab::new();
+    let switch = lab.switch("sw");
+    let (source, host) = (lab.host("source"), lab.host("target"));
+    for host in [&source, &host] {
+        host.namespace().ipv6(true);
+    }
+    let source_nic = lab.plug(&source, "ens1", &switch, &format!("{SOURCE}/64"));
+    let target_nic = lab.plug(&host, "ens1", &switch, "fd00:0:0:1::2/64");
+    let _server = source
+        .run(|| TcpListener::bind(format!("[{SOURCE}]:8080")))
+        .expect("a server");
+    let config = format!(
+        r#"
+[[source]]
+name = "web1"
+probe = "{probe}"
+interval = "10ms"
+on_failure = "automatic"
+[[source.path]]
+monitor = "{SOURCE}"
+target_nic = "ens1"
+addresses = ["{SOURCE}/64"]
+"#
+    );
+    let target = Daemon::start(&lab, &host, &config);
+    wait_for_state(&target, "web1", "healthy");
+    wait_for_answers(&target, 50);
+
+    source_nic.pull();
+    wait_for_state(&target, "web1", "taken-over");
+    let taken = target_nic.has_address(SOURCE);
+    source_nic.replug();
+    target.wait_for(PATIENCE, "heartbeats", |status| {
+        path(status)["heartbeat"] == "up"
+    });
+    run(&target, &["failback", "web1", "--yes"], 0);
+    wait_for_state(&target, "web1", "healthy");
+
+    assert!(taken);
+    assert!(!target_nic.has_address(SOURCE));
+}
+
+#[test]
+fn over_ipv6_a_source_without_our_software_fails_and_comes_back_by_icmp() {
+    fails_and_comes_back_over_ipv6("icmp");
+}
+
+#[test]
+fn over_ipv6_a_source_without_our_software_fails_and_comes_back_by_tcp() {
+    fails_and_comes_back_over_ipv6("tcp:8080");
 }

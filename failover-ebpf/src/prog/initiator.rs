@@ -77,7 +77,7 @@ fn try_measure_echo<I: IpHeader>(packet: &mut Packet<'_>, link: Link) -> Result<
 }
 
 /// An ARP packet that answers one of our sessions; otherwise what it counts as if it is nothing else either.
-#[inline(always)]
+#[inline(never)]
 pub(super) fn measure_arp(arp: &Arp, tags: Tags) -> Result<Verdict, Verdict> {
     if arp.operation() != operation::REPLY {
         return Err(Verdict::PassUnrelated);

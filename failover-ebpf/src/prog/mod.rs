@@ -88,29 +88,28 @@ fn ipv6(ctx: &XdpContext, own: &Settings, link: Link) -> Result<Verdict, Verdict
 /// does a segment that answers no request of ours: on an address that is held, anybody may have the port.
 #[inline(always)]
 fn stage<I: Destined>(ctx: &XdpContext, own: &Settings, link: Link, kind: Kind) -> Verdict {
-    if kind == Kind::Segment {
-        match tcp::answer::<I>(ctx, own, link) {
-            Verdict::PassUnrelated => {}
+    let unrelated = match kind {
+        Kind::Reply => return initiator::measure::<I>(ctx, link),
+        Kind::EchoReply => return initiator::measure_echo::<I>(ctx, link),
+        Kind::Discovery => return discovery::answer(ctx, link),
+        Kind::Segment => match tcp::answer::<I>(ctx, own, link) {
+            Verdict::PassUnrelated => Verdict::PassUnrelated,
             verdict => return verdict,
-        }
-    }
+        },
+        Kind::Request if reflector::listens(ctx) => Verdict::RequestNotOurs,
+        Kind::Request | Kind::Packet => Verdict::PassUnrelated,
+    };
     // Read again: the verifier trusts no pointer that was there before a stage that may cut the frame.
     let packet = Packet::of(ctx, link);
     let Some(ip) = packet.network::<I>() else {
         return Verdict::PassTruncated;
     };
-    let listening = kind == Kind::Request && reflector::listens(ctx);
-    match kind {
-        Kind::Request if listening && reflector::is_own(ip.destination().borrow()) => {
-            reflector::answer::<I>(ctx, own, link)
-        }
-        Kind::Reply => initiator::measure::<I>(ctx, link),
-        Kind::EchoReply => initiator::measure_echo::<I>(ctx, link),
-        Kind::Discovery => discovery::answer(ctx, link),
-        Kind::Request | Kind::Segment | Kind::Packet => match steering::steer(ctx, own, link, ip) {
-            Verdict::PassUnrelated if listening => Verdict::RequestNotOurs,
-            verdict => verdict,
-        },
+    if unrelated == Verdict::RequestNotOurs && reflector::is_own(ip.destination().borrow()) {
+        return reflector::answer::<I>(ctx, own, link);
+    }
+    match steering::steer(ctx, own, link, ip) {
+        Verdict::PassUnrelated => unrelated,
+        verdict => verdict,
     }
 }
 

@@ -40,7 +40,7 @@ fn try_answer<I: IpHeader>(
     if !tcp::is_ours(segment, link.tags, own) {
         return Err(Verdict::PassUnrelated);
     }
-    let verdict = match check::<I>(packet)? {
+    let verdict = match check::<I>(packet.ctx(), link)? {
         Answer::Refused => {
             return match initiator::record_refusal(own, number, sequence) {
                 Ok(()) => Ok(Verdict::TcpRefused),
@@ -54,13 +54,15 @@ fn try_answer<I: IpHeader>(
         },
         Answer::Stray => Verdict::TcpStray,
     };
-    reset::<I>(packet)?;
+    reset::<I>(packet.ctx(), link)?;
     Ok(verdict)
 }
 
-/// What a segment for one of our sessions says, if it can be believed.
-#[inline(always)]
-fn check<I: IpHeader>(packet: &mut Packet<'_>) -> Result<Answer, Verdict> {
+/// What a segment for one of our sessions says, if it can be believed. A function of its own, so that its stack is not needed
+/// for what comes after.
+#[inline(never)]
+fn check<I: IpHeader>(ctx: &XdpContext, link: Link) -> Result<Answer, Verdict> {
+    let packet = &mut Packet::of(ctx, link);
     nics::addressed(packet)?;
     let segment: &Segment<I> = packet.network().ok_or(Verdict::TcpTruncated)?;
     let length = segment.length().ok_or(Verdict::TcpTruncated)?;
@@ -73,9 +75,10 @@ fn check<I: IpHeader>(packet: &mut Packet<'_>) -> Result<Answer, Verdict> {
 }
 
 /// Turns a segment into its reset, and cuts off what is left of it. A frame that came by a real wire stays as long as
-/// Ethernet demands, for not every driver pads what it sends.
-#[inline(always)]
-fn reset<I: IpHeader>(packet: &mut Packet<'_>) -> Result<(), Verdict> {
+/// Ethernet demands, for not every driver pads what it sends. A function of its own for the same reason.
+#[inline(never)]
+fn reset<I: IpHeader>(ctx: &XdpContext, link: Link) -> Result<(), Verdict> {
+    let packet = &mut Packet::of(ctx, link);
     let (eth, segment) = packet
         .headers::<Segment<I>>()
         .ok_or(Verdict::TcpTruncated)?;
