@@ -18,6 +18,7 @@ mod discovery;
 mod drain;
 mod harness;
 mod heard;
+mod heard6;
 mod initiator;
 mod initiator6;
 mod listening;

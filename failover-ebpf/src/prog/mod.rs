@@ -92,13 +92,13 @@ fn stage<I: Destined>(ctx: &XdpContext, own: &Settings, link: Link, kind: Kind) 
         Kind::Reply => return initiator::measure::<I>(ctx, link),
         Kind::EchoReply => return initiator::measure_echo::<I>(ctx, link),
         Kind::Discovery => return discovery::answer(ctx, link),
-        Kind::Segment => match tcp::answer::<I>(ctx, own, link) {
-            Verdict::PassUnrelated => Verdict::PassUnrelated,
-            verdict => return verdict,
-        },
+        Kind::Segment => tcp::answer::<I>(ctx, own, link),
         Kind::Request if reflector::listens(ctx) => Verdict::RequestNotOurs,
         Kind::Request | Kind::Packet => Verdict::PassUnrelated,
     };
+    if kind == Kind::Segment && unrelated != Verdict::PassUnrelated {
+        return unrelated;
+    }
     // Read again: the verifier trusts no pointer that was there before a stage that may cut the frame.
     let packet = Packet::of(ctx, link);
     let Some(ip) = packet.network::<I>() else {
@@ -107,9 +107,11 @@ fn stage<I: Destined>(ctx: &XdpContext, own: &Settings, link: Link, kind: Kind) 
     if unrelated == Verdict::RequestNotOurs && reflector::is_own(ip.destination().borrow()) {
         return reflector::answer::<I>(ctx, own, link);
     }
-    match steering::steer(ctx, own, link, ip) {
-        Verdict::PassUnrelated => unrelated,
-        verdict => verdict,
+    let verdict = steering::steer(ctx, own, link, ip);
+    if verdict == Verdict::PassUnrelated {
+        unrelated
+    } else {
+        verdict
     }
 }
 
