@@ -3,7 +3,10 @@
 use core::borrow::Borrow as _;
 
 use crate::{
-    abi::{BUCKETS, RING, Session, SessionRx, SessionTx, Tags, answered_mark, refused_mark, same, session},
+    abi::{
+        BUCKETS, RING, Session, SessionRx, SessionTx, Tags, answered_mark, refused_mark, same,
+        session,
+    },
     heartbeat::{Control, EchoPacket},
     verdict::Verdict,
     wire::{bfd::state, ip::IpHeader},

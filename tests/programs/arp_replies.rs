@@ -17,8 +17,8 @@ use crate::{
     initiator::SEQUENCE,
     row::{Row, check},
     scene::{
-        ARP, CHOSEN_MAC, CLIENT, HOST, OTHER_MAC, Port, SOURCE, SOURCE_MAC, STRANGE, arp_session, local,
-        sbfd_session,
+        ARP, CHOSEN_MAC, CLIENT, HOST, OTHER_MAC, Port, SOURCE, SOURCE_MAC, STRANGE, arp_session,
+        local, sbfd_session,
     },
 };
 
@@ -151,7 +151,10 @@ fn a_reply_answers_the_latest_request() {
         bench.run(Port::Chosen, &reply());
 
         let rx = bench.measured(ARP);
-        assert_eq!((rx.received, rx.last_sequence), (1, u32::from(SEQUENCE + 1)));
+        assert_eq!(
+            (rx.received, rx.last_sequence),
+            (1, u32::from(SEQUENCE + 1))
+        );
         assert_eq!(rx.answered[slot(SEQUENCE + 1)], answered_mark(SEQUENCE + 1));
         assert_eq!(rx.rtt_min_ns, rx.last_ns - sent_ns);
         assert!(!bench.sessions.answered(ARP, SEQUENCE));

@@ -12,8 +12,8 @@ use aya::{
 };
 use failover_ebpf::{
     abi::{
-        self, Heard, Held, Ip, Listened, Rare, Session, SessionRx, SessionTx, Settings,
-        Tags, Watcher, WatcherState, map, program,
+        self, Heard, Held, Ip, Listened, Rare, Session, SessionRx, SessionTx, Settings, Tags,
+        Watcher, WatcherState, map, program,
     },
     verdict::{Action, Verdict},
 };

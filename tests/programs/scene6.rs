@@ -6,7 +6,8 @@ use failover_ebpf::abi::Session;
 use failover_tests::frames6::Flow6;
 
 use crate::scene::{
-    self, CHOSEN_MAC, CLIENT_MAC, REMOTE_DISCRIMINATOR, SOURCE_MAC, icmp_session, sbfd_session, tcp_session,
+    self, CHOSEN_MAC, CLIENT_MAC, REMOTE_DISCRIMINATOR, SOURCE_MAC, icmp_session, sbfd_session,
+    tcp_session,
 };
 
 /// An address of the network that all of them are in.

@@ -127,9 +127,8 @@ pub(crate) fn rows() -> Vec<Row> {
 fn accepting() -> Vec<Row> {
     let plain = answer(SYN_ACK, SEQUENCE);
     let measured = |name, segment: &Segment| reset(name, segment, Verdict::TcpMeasured);
-    let measured_of = |name, segment: &Segment, frame| {
-        reset_of(name, segment, frame, Verdict::TcpMeasured)
-    };
+    let measured_of =
+        |name, segment: &Segment, frame| reset_of(name, segment, frame, Verdict::TcpMeasured);
 
     vec![
         measured("a SYN-ACK without options", &plain),
@@ -202,7 +201,10 @@ fn too_late() -> Vec<Row> {
             sent(bench);
             bench.sent(TCP, SEQUENCE + RING as u16);
         }),
-        stray("an acknowledgment of a segment out of the window", Segment::ACK),
+        stray(
+            "an acknowledgment of a segment out of the window",
+            Segment::ACK,
+        ),
         stray("the end of a connection", Segment::ACK | Segment::FIN),
         stray("a push of nothing", Segment::ACK | Segment::PSH),
     ]
@@ -422,10 +424,7 @@ fn a_refusal_is_no_answer_and_is_known_as_what_it_is() {
         let sent_ns = now_ns();
         bench.sessions.sending(TCP, SEQUENCE, sent_ns);
 
-        bench.run(
-            Port::Chosen,
-            &answer(RST_ACK, SEQUENCE).frame(&FROM_SOURCE),
-        );
+        bench.run(Port::Chosen, &answer(RST_ACK, SEQUENCE).frame(&FROM_SOURCE));
 
         let rx = bench.measured(TCP);
         assert!(bench.sessions.refused(TCP, SEQUENCE, sent_ns));

@@ -48,7 +48,12 @@ fn tagged(frame: &[u8], tags: &[(u16, u16)]) -> Vec<u8> {
         .iter()
         .flat_map(|(kind, control)| [kind.to_be_bytes(), control.to_be_bytes()].concat());
 
-    frame[..12].iter().copied().chain(tags).chain(frame[12..].iter().copied()).collect()
+    frame[..12]
+        .iter()
+        .copied()
+        .chain(tags)
+        .chain(frame[12..].iter().copied())
+        .collect()
 }
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -110,8 +115,7 @@ fn in_a_vlan() -> Vec<Row> {
     let bare = answer_for(TCP, SYN_ACK, SEQUENCE);
 
     vec![
-        measured("a SYN-ACK in a VLAN", &accepted(TCP), ONE)
-            .given(|bench| in_vlans(bench, [5, 0])),
+        measured("a SYN-ACK in a VLAN", &accepted(TCP), ONE).given(|bench| in_vlans(bench, [5, 0])),
         measured("a SYN-ACK without options in a VLAN", &bare, ONE)
             .given(|bench| in_vlans(bench, [5, 0])),
         measured("a SYN-ACK in a VLAN in a VLAN", &accepted(TCP), TWO)

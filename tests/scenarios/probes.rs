@@ -9,9 +9,7 @@ use std::{
 use failover_tests::lab::{Daemon, Host, Lab, clock};
 use serde_json::Value;
 
-use crate::pair::{
-    PATIENCE, Pair, automatic, events, run, source, wait_for_event, wait_for_state,
-};
+use crate::pair::{PATIENCE, Pair, automatic, events, run, source, wait_for_event, wait_for_state};
 
 /// The server's address on the source.
 const SERVER: &str = "10.0.0.10:8080";
@@ -95,7 +93,10 @@ fn fails_and_comes_back(probe: &str, counter: &str) {
     wait_for_state(&target, "web1", "healthy");
 
     let status = target.status();
-    assert!(status["counters"][counter].as_u64() >= Some(100), "{status:#}");
+    assert!(
+        status["counters"][counter].as_u64() >= Some(100),
+        "{status:#}"
+    );
     let rtt = &path(&status)["rtt_ns"];
     assert!(rtt["min"].as_u64() > Some(0), "{rtt}");
     for nic in &pair.target_nics {
@@ -221,7 +222,9 @@ fn a_service_that_is_down_on_a_host_that_is_up_is_asked_about() {
 
     let wanted = "3 of 3 heartbeats missed (connection refused), but the source still answers ARP for 10.0.0.1";
     assert!(
-        cause.as_str().is_some_and(|cause| cause.starts_with(wanted)),
+        cause
+            .as_str()
+            .is_some_and(|cause| cause.starts_with(wanted)),
         "{cause}"
     );
     assert!(shown.contains("connection refused"), "{shown}");

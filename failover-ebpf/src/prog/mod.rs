@@ -44,9 +44,8 @@ pub(crate) fn process(ctx: &XdpContext) -> Verdict {
     {
         match classify::ipv4(ip, &packet, packet.l3(), own) {
             Ok(Kind::Packet) => return steering::steer(ctx, own, link, ip),
-            Ok(
-                Kind::Request | Kind::Reply | Kind::EchoReply | Kind::Segment | Kind::Discovery,
-            ) => {}
+            Ok(Kind::Request | Kind::Reply | Kind::EchoReply | Kind::Segment | Kind::Discovery) => {
+            }
             Err(verdict) => return verdict,
         }
     }

@@ -1,6 +1,10 @@
 //! The only access to packet memory.
 
-use aya_ebpf::{EbpfContext as _, helpers::generated::{bpf_xdp_adjust_tail, bpf_xdp_get_buff_len}, programs::XdpContext};
+use aya_ebpf::{
+    EbpfContext as _,
+    helpers::generated::{bpf_xdp_adjust_tail, bpf_xdp_get_buff_len},
+    programs::XdpContext,
+};
 use failover_ebpf::{
     link::Link,
     wire::{Frame, Header, eth::Eth},

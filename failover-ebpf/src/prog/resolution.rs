@@ -1,7 +1,9 @@
 //! ARP about held addresses, and about those that are listened for.
 
 use aya_ebpf::programs::XdpContext;
-use failover_ebpf::{abi::ipv4_key, arp, link::Link, resolve::Said, verdict::Verdict, wire::arp::Arp};
+use failover_ebpf::{
+    abi::ipv4_key, arp, link::Link, resolve::Said, verdict::Verdict, wire::arp::Arp,
+};
 
 use super::{hearing, held, initiator, nics, packet::Packet, settle};
 

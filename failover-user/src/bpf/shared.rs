@@ -13,7 +13,10 @@ use std::{
 use anyhow::Context as _;
 use aya::maps::MapData;
 use failover_ebpf::{
-    abi::{BUCKETS, Heard, MAX_LISTENED, MAX_SESSIONS, SessionRx, SessionTx, answered_mark, is_refused, map},
+    abi::{
+        BUCKETS, Heard, MAX_LISTENED, MAX_SESSIONS, SessionRx, SessionTx, answered_mark,
+        is_refused, map,
+    },
     measure,
 };
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};

@@ -97,8 +97,7 @@ impl Daemon {
             let monitor = self.config.sources[path.source].paths[path.path]
                 .monitor
                 .to_string();
-            let fields =
-                json!({ "monitor": monitor, "state": state, "missed": missed, "refused": refused, "at_ns": at_ns });
+            let fields = json!({ "monitor": monitor, "state": state, "missed": missed, "refused": refused, "at_ns": at_ns });
             self.record(Some(unit), "path", fields);
             if state == PathState::Down {
                 let detect_ns = at_ns.saturating_sub(last_reply_ns);

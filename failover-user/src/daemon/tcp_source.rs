@@ -50,7 +50,11 @@ impl TcpSource {
                 Err(error) => return Err(error).context("no source port for TCP"),
             }
         }
-        anyhow::bail!("every TCP port from {} to {} is taken", RANGE.start(), RANGE.end())
+        anyhow::bail!(
+            "every TCP port from {} to {} is taken",
+            RANGE.start(),
+            RANGE.end()
+        )
     }
 
     pub(super) fn port(&self) -> u16 {
@@ -82,7 +86,10 @@ mod tests {
 
         assert!(RANGE.contains(&port));
         // A cookie of 0 says nothing, and a new one is drawn.
-        assert_eq!((second.port(), second.cookie() == cookie || cookie == 0), (port, true));
+        assert_eq!(
+            (second.port(), second.cookie() == cookie || cookie == 0),
+            (port, true)
+        );
     }
 
     #[test]

@@ -10,12 +10,10 @@ use crate::{
     config::Probe,
     monitor::{
         Request, Watch, clock,
-        frames::{
-            EchoRequest, Endpoints, InitiatorState, SbfdRequest, SbfdSession, TcpRequest,
-        },
+        frames::{EchoRequest, Endpoints, InitiatorState, SbfdRequest, SbfdSession, TcpRequest},
     },
     net::{
-        announce::{question},
+        announce::question,
         neighbours::{self, NeighbourEvent},
     },
     policy::{PathId, PathState},

@@ -159,7 +159,10 @@ impl Session {
             self.stats.missed.fetch_add(1, Relaxed);
             self.judge
                 .missed(sent_ns, shared.last_reply(self.number), link);
-            self.count_refusal(before.1, shared.refused(self.number, self.sequence, sent_ns));
+            self.count_refusal(
+                before.1,
+                shared.refused(self.number, self.sequence, sent_ns),
+            );
             first_miss = self.judge.missed_in_a_row() == 1 && self.state() != PathState::Unknown;
         }
         Judged {

@@ -237,7 +237,13 @@ impl Unit {
     }
 
     /// The heartbeat thread reports a path.
-    pub(super) fn on_path(&mut self, turn: &mut Turn, index: usize, state: PathState, misses: Misses) {
+    pub(super) fn on_path(
+        &mut self,
+        turn: &mut Turn,
+        index: usize,
+        state: PathState,
+        misses: Misses,
+    ) {
         self.paths.report(index, state, misses, turn.now);
         match self.state {
             State::Unknown

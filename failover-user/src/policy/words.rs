@@ -2,7 +2,11 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use super::{Cause, Claimant, Finding, Hook, PathState, State, paths::{Misses, Path}, unit::Unit};
+use super::{
+    Cause, Claimant, Finding, Hook, PathState, State,
+    paths::{Misses, Path},
+    unit::Unit,
+};
 use crate::config::L2Alive;
 
 pub(super) const WAITING: &str = "waiting for the first answer";

@@ -342,13 +342,28 @@ fn a_source_without_our_software_is_told_by_its_probe() {
         let unknown = path(1, PathState::Unknown, State::Unknown);
         let mut source = source("web1", State::Unknown, "", vec![unknown]);
         source.probe = probe.to_owned();
-        shown(&host(vec![source])).split_whitespace().collect::<Vec<_>>().join(" ")
+        shown(&host(vec![source]))
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
     };
 
     for (probe, to_do, rule) in [
-        ("sbfd", "that its reflector runs, and", "heartbeat every 10 ms"),
-        ("icmp", "that it answers ICMP echo, and", "heartbeat (icmp, no software on the source) every"),
-        ("arp", "that it answers ARP, and", "heartbeat (arp, no software on the source) every"),
+        (
+            "sbfd",
+            "that its reflector runs, and",
+            "heartbeat every 10 ms",
+        ),
+        (
+            "icmp",
+            "that it answers ICMP echo, and",
+            "heartbeat (icmp, no software on the source) every",
+        ),
+        (
+            "arp",
+            "that it answers ARP, and",
+            "heartbeat (arp, no software on the source) every",
+        ),
         (
             "tcp:443",
             "that something listens at its port 443, and",

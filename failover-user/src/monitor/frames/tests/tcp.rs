@@ -9,7 +9,11 @@ const SOURCE_PORT: u16 = 50_000;
 
 /// The frame of a SYN, checksums included, as somebody else's code makes it.
 fn expected(endpoints: &Endpoints, sequence: u32) -> Vec<u8> {
-    let mss = if endpoints.source.is_ipv6() { 1440 } else { 1460 };
+    let mss = if endpoints.source.is_ipv6() {
+        1440
+    } else {
+        1460
+    };
     let options = [
         TcpOptionElement::MaximumSegmentSize(mss),
         TcpOptionElement::SelectiveAcknowledgementPermitted,
@@ -56,7 +60,10 @@ fn a_patched_tcp_request_always_has_the_right_checksum_and_names_its_sequence() 
         let first = initial_sequence(cookie, session, 0);
         let mut request = TcpRequest::new(&endpoints, SOURCE_PORT, PORT, first);
 
-        for sequence in [0, 1, u16::MAX, 0].into_iter().chain((0..1000).map(|_| rng.random())) {
+        for sequence in [0, 1, u16::MAX, 0]
+            .into_iter()
+            .chain((0..1000).map(|_| rng.random()))
+        {
             request.patch(sequence);
 
             let packet = SlicedPacket::from_ethernet(request.frame()).unwrap();
