@@ -70,6 +70,13 @@ pub(crate) fn short_question() -> Vec<u8> {
     solicitation(&asking(CLIENT_MAC, CLIENT), HELD, &[])
 }
 
+/// The same with a nonce in front of it.
+pub(crate) fn long_question() -> Vec<u8> {
+    let options = [&NONCE[..], &source_option(CLIENT_MAC)].concat();
+
+    solicitation(&asking(CLIENT_MAC, CLIENT), HELD, &options)
+}
+
 /// The chosen NIC has it.
 fn answer_to(to_mac: Mac, to: Ipv6Addr) -> Vec<u8> {
     let flow = Flow6 {
@@ -173,12 +180,12 @@ fn answers() -> Vec<Row> {
         answered("ND: a question on the chosen NIC", question(), answer()),
         answered(
             "ND: a question without the sender's MAC: the frame has it, and the answer is longer",
-            asked(&[]),
+            short_question(),
             answer(),
         ),
         answered(
             "ND: a question with a nonce in front: the answer is shorter",
-            asked(&[&NONCE[..], &source_option(CLIENT_MAC)].concat()),
+            long_question(),
             answer(),
         ),
         answered(

@@ -17,6 +17,7 @@ mod discovery;
 mod drain;
 mod harness;
 mod heard;
+mod heard6;
 mod initiator;
 mod initiator6;
 mod listening;

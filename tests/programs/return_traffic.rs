@@ -2,6 +2,7 @@
 
 use failover_ebpf::{abi::settings, verdict::Verdict};
 use failover_tests::{
+    edits::with_ip_options,
     frames::{Flow, udp},
     lab::Mac,
 };
@@ -94,6 +95,14 @@ pub(crate) fn rows() -> Vec<Row> {
             datagram(&ANSWER),
             Verdict::Returned,
             datagram(&ROUTED),
+        )
+        .on(Port::Out)
+        .given(router),
+        Row::redirect(
+            "by the route to its neighbour, with IP options",
+            with_ip_options(&datagram(&ANSWER), 2),
+            Verdict::Returned,
+            with_ip_options(&datagram(&ROUTED), 2),
         )
         .on(Port::Out)
         .given(router),

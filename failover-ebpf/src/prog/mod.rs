@@ -92,10 +92,14 @@ fn stage<I: Destined>(ctx: &XdpContext, own: &Settings, link: Link, kind: Kind, 
         Kind::Reply => initiator::measure::<I>(ctx, link),
         Kind::EchoReply => initiator::measure_echo::<I>(ctx, link),
         Kind::Discovery => discovery::answer(ctx, link),
-        Kind::Request | Kind::Packet => match steering::steer(ctx, own, link, ip) {
-            Verdict::PassUnrelated if listening => Verdict::RequestNotOurs,
-            verdict => verdict,
-        },
+        Kind::Request | Kind::Packet => {
+            let verdict = steering::steer(ctx, own, link, ip);
+            if listening && verdict == Verdict::PassUnrelated {
+                Verdict::RequestNotOurs
+            } else {
+                verdict
+            }
+        }
     }
 }
 
