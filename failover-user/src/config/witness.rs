@@ -15,6 +15,7 @@ use super::{
     reader::{Collector, Section},
     types::{Witness, WitnessProbe},
 };
+use crate::policy::asked_by;
 
 /// As many as the kernel side listens for besides all addresses that can be held.
 pub(super) const MAX_WITNESSES: usize = (abi::MAX_LISTENED - abi::MAX_ADDRESSES) as usize;
@@ -33,6 +34,8 @@ pub(super) struct Vouching {
     pub(super) ip: IpAddr,
     /// The NIC, if it could be read.
     pub(super) nic: Option<Named>,
+    /// How it is asked, if that could be read.
+    pub(super) probe: Option<WitnessProbe>,
 }
 
 /// Reads the `number`th witness, counted from 1; `None` if something in it is wrong.
@@ -50,6 +53,11 @@ pub(super) fn read(item: &Item<'_>, number: usize, out: &mut Collector) -> Optio
             let at = item.place;
             Some(Named { at, name })
         });
+    let probe = match section.get("probe") {
+        Some(item) => item.choice(PROBE, out),
+        None => Some(WitnessProbe::Icmp),
+    };
+    let probe_at = section.get("probe").map(|item| item.place);
     let address = section
         .require("address", "address = \"10.0.0.1\"", out)
         .and_then(|item| {
@@ -58,21 +66,15 @@ pub(super) fn read(item: &Item<'_>, number: usize, out: &mut Collector) -> Optio
                 at: item.place,
                 ip,
                 nic: nic.clone(),
+                probe,
             });
+            if let (Some(probe), Some(at)) = (probe, &probe_at)
+                && let Some(complaint) = of_other_family(probe, ip)
+            {
+                out.complain(at, complaint);
+            }
             Some(ip)
         });
-    let probe = match section.get("probe") {
-        Some(item) => item.choice(PROBE, out).and_then(|probe| {
-            match address.and_then(|ip| of_other_family(probe, ip)) {
-                Some(complaint) => {
-                    out.complain(&item.place, complaint);
-                    None
-                }
-                None => Some(probe),
-            }
-        }),
-        None => Some(WitnessProbe::Icmp),
-    };
     Some(Witness {
         nic: nic?.name,
         address: address?,
@@ -98,6 +100,7 @@ fn of_other_family(probe: WitnessProbe, ip: IpAddr) -> Option<Complaint> {
 /// What can be said without knowing the host. In a file that is `broken` a path may only have been lost.
 pub(super) fn compare(named: &Inventory, broken: bool) -> Vec<Found> {
     let mut found = duplicate(named);
+    found.extend(indistinct(named));
     found.extend(of_a_source(named));
     if !broken {
         found.extend(useless(named));
@@ -114,6 +117,40 @@ fn duplicate(named: &Inventory) -> Vec<Found> {
     duplicates(witnesses, |(ip, nic), _| {
         Complaint::new(format!("{ip} is a witness of {nic} already")).help("remove one of the two")
     })
+}
+
+/// An answer of ARP or neighbour discovery is known by its address alone, so one host that is a witness of two NICs would vouch for both by one of them.
+fn indistinct(named: &Inventory) -> Vec<Found> {
+    let mut found = Vec::new();
+    for (number, witness) in named.vouching.iter().enumerate() {
+        let Some(nic) = &witness.nic else {
+            continue;
+        };
+        let first = named.vouching[..number].iter().find_map(|other| {
+            let others = other
+                .nic
+                .as_ref()
+                .filter(|others| others.name != nic.name)?;
+            let mut probes = [witness.probe, other.probe].into_iter().flatten();
+            let resolved = probes.any(|probe| match probe {
+                WitnessProbe::Arp | WitnessProbe::Nd => true,
+                WitnessProbe::Icmp => false,
+            });
+            (other.ip == witness.ip && resolved).then_some((other, others))
+        });
+        if let Some((other, others)) = first {
+            let complaint = Complaint::new(format!(
+                "{} is a witness of {} already, and by {} it would vouch for {} as well",
+                witness.ip,
+                others.name,
+                asked_by(witness.ip),
+                nic.name
+            ));
+            let help = "ask both with `probe = \"icmp\"`, or name another host here";
+            found.push(complaint.help(help).at(&witness.at).after(&other.at));
+        }
+    }
+    found
 }
 
 fn of_a_source(named: &Inventory) -> Vec<Found> {

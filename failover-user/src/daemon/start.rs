@@ -29,7 +29,7 @@ use crate::{
         shared::{HeardBoard, Sessions},
     },
     config::{Config, Deliver, default_discriminator},
-    events::EventLog,
+    events::{EventKind, EventLog},
     memory::{Memories, Store},
     monitor::{Monitor, Report, nics::Nics, scheduling},
     net::{
@@ -204,7 +204,7 @@ impl Daemon {
         }
         self.record(
             None,
-            "started",
+            EventKind::Started,
             serde_json::json!({
                 "version": env!("CARGO_PKG_VERSION"),
                 "pid": std::process::id(),
@@ -320,7 +320,7 @@ impl Daemon {
                 .map(|(index, _)| *index);
             for index in here.chain([entry.nic]).collect::<BTreeSet<_>>() {
                 if Some(index) != wanted || !deliver_here {
-                    batch = batch.remove_address(index, *ip);
+                    batch = batch.unhold(index, *ip);
                 }
             }
             for (index, proxied) in proxies.iter().filter(|(_, proxied)| proxied == ip) {
