@@ -56,8 +56,12 @@ pub mod map {
     /// `RingBuf` of [`super::Claim`]: held addresses that another host claims. Writer: the program.
     pub const CLAIMS: &str = "CLAIMS";
 
+    /// `HashMap<Ip, u32 session>`: hosts that are watched by ARP, whose replies say nothing of a session. Writer: user
+    /// space.
+    pub const ARP_SESSIONS: &str = "ARP_SESSIONS";
+
     /// All maps that are pinned.
-    pub const PINNED: [&str; 18] = [
+    pub const PINNED: [&str; 19] = [
         SETTINGS,
         NICS,
         MACS,
@@ -76,6 +80,7 @@ pub mod map {
         LISTENED,
         HEARD,
         CLAIMS,
+        ARP_SESSIONS,
     ];
 }
 
@@ -158,6 +163,11 @@ pub struct Settings {
     pub sbfd_source_port: u32,
     /// Required Min RX Interval that the reflector states, microseconds (RFC 7880 7.2.3).
     pub min_rx_us: u32,
+    /// TCP port that our requests to open a connection come from, where nobody listens; 0: none.
+    pub tcp_source_port: u32,
+    /// 16 bits that nobody else knows, by which the initial sequence number of such a request names its session
+    /// ([`initial_sequence`]).
+    pub tcp_cookie: u32,
     /// Explicit padding.
     pub reserved: u32,
 }
@@ -214,6 +224,10 @@ pub mod session {
     pub const SBFD: u32 = 1;
     /// ICMP echo (RFC 792), or ICMPv6 echo (RFC 4443 4) where the addresses are IPv6.
     pub const ICMP: u32 = 2;
+    /// ARP requests (RFC 826).
+    pub const ARP: u32 = 3;
+    /// TCP connections that are never opened (RFC 9293).
+    pub const TCP: u32 = 4;
 }
 
 /// Requests in flight that a session can tell apart.
@@ -237,8 +251,12 @@ pub struct Session {
     pub cookie: u64,
     /// VLANs that replies come in by.
     pub tags: Tags,
+    /// TCP: the port that is asked.
+    pub remote_port: u32,
+    /// ARP: the MAC that the host has to answer with.
+    pub remote_mac: [u8; 6],
     /// Explicit padding.
-    pub reserved: [u8; 4],
+    pub reserved: [u8; 2],
 }
 
 /// What the heartbeat thread tells the program about a session.
@@ -281,6 +299,10 @@ pub struct SessionRx {
     /// Required Min RX Interval of the latest valid S-BFD reply, microseconds; 0: none stated, as by ICMP. The initiator
     /// must not send faster (RFC 7880 7.2.3).
     pub required_min_rx_us: u32,
+    /// TCP: requests that were refused by a reset, as by a host on which nobody listens at the port.
+    pub refused: u64,
+    /// [`refused_mark`] of the latest refusal; 0: never.
+    pub refused_mark: u64,
     /// [`answered_mark`] of the request that each slot's reply answered, by `sequence % RING`.
     pub answered: [u32; RING],
     /// Round trips by `measure::bucket`.
@@ -291,6 +313,31 @@ pub struct SessionRx {
 #[inline(always)]
 pub const fn answered_mark(sequence: u16) -> u32 {
     sequence as u32 | 1 << 16
+}
+
+/// What [`SessionRx::refused_mark`] holds once the request `sequence` has been refused at `now`: both in one value, so that
+/// a reader never sees one without the other. The time loses its lower 16 bits, 66 us.
+#[inline(always)]
+pub const fn refused_mark(sequence: u16, now: u64) -> u64 {
+    now & !0xffff | sequence as u64
+}
+
+/// Whether a mark made by [`refused_mark`] says that the request `sequence`, sent at `sent_ns`, has been refused.
+#[inline(always)]
+pub const fn is_refused(mark: u64, sequence: u16, sent_ns: u64) -> bool {
+    mark as u16 == sequence && mark >> 16 >= sent_ns >> 16
+}
+
+/// Initial sequence number of a TCP request. The acknowledgment of its answer is one more, and names both again.
+#[inline(always)]
+pub const fn initial_sequence(cookie: u16, session: u16, sequence: u16) -> u32 {
+    ((session ^ cookie) as u32) << 16 | sequence as u32
+}
+
+/// Session number and sequence of a number made by [`initial_sequence`].
+#[inline(always)]
+pub const fn split_initial_sequence(cookie: u16, number: u32) -> (u16, u16) {
+    ((number >> 16) as u16 ^ cookie, number as u16)
 }
 
 /// My Discriminator of a request: the session's number above, the sequence below, so that the echoed value names both.
@@ -472,13 +519,13 @@ mod user {
 }
 
 const _: () = {
-    assert!(size_of::<Settings>() == 16);
+    assert!(size_of::<Settings>() == 24);
     assert!(size_of::<Nic>() == 16);
     assert!(size_of::<Watcher>() == 32);
     assert!(size_of::<WatcherState>() == 32);
-    assert!(size_of::<Session>() == 64);
+    assert!(size_of::<Session>() == 72);
     assert!(size_of::<SessionTx>() == 16 + 8 * RING);
-    assert!(size_of::<SessionRx>() == 56 + 4 * RING + 8 * BUCKETS);
+    assert!(size_of::<SessionRx>() == 72 + 4 * RING + 8 * BUCKETS);
     assert!(size_of::<Held>() == 64);
     assert!(size_of::<Traffic>() == 16);
     assert!(size_of::<Listened>() == 8);

@@ -12,6 +12,7 @@ extern crate std;
 
 pub mod abi;
 pub mod arp;
+pub mod arp_reply;
 pub mod checksum;
 pub mod classify;
 pub mod extension;
@@ -22,5 +23,6 @@ pub mod nd;
 pub mod reflect;
 pub mod resolve;
 pub mod steer;
+pub mod tcp;
 pub mod verdict;
 pub mod wire;

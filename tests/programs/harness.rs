@@ -160,7 +160,7 @@ impl Bench {
                 .unwrap();
         }
         self.maps
-            .set_reflector(&[scene::DISCRIMINATOR], &scene::OWN, &[])
+            .set_reflector(&[scene::DISCRIMINATOR], &scene::OWN.map(Into::into), &[])
             .unwrap();
         self.own.insert(scene6::HOST.octets(), 1, 0).unwrap();
         for (watcher, _) in self.maps.watchers().unwrap() {
@@ -169,23 +169,21 @@ impl Bench {
         for (address, _) in self.held() {
             self.addresses.remove(&address).unwrap();
         }
-        for number in [
-            scene::SBFD,
-            scene::ICMP,
-            scene::UNSET,
-            scene6::SBFD,
-            scene6::ICMP,
-        ] {
+        for (number, session) in [
+            (scene::SBFD, scene::sbfd_session()),
+            (scene::ICMP, scene::icmp_session()),
+            (scene::UNSET, Session::default()),
+            (scene::ARP, scene::arp_session()),
+            (scene::TCP, scene::tcp_session()),
+        ]
+        .into_iter()
+        .chain(scene6::sessions())
+        {
             self.sessions.clear(number);
-        }
-        for (number, session) in scene6::sessions() {
             self.maps.set_session(number, session).unwrap();
         }
         self.maps
-            .set_session(scene::SBFD, scene::sbfd_session())
-            .unwrap();
-        self.maps
-            .set_session(scene::ICMP, scene::icmp_session())
+            .set_arp_sessions(&[(scene::SOURCE.into(), scene::ARP)])
             .unwrap();
         self.maps.clear_traffic(scene::SLOT).unwrap();
         self.maps.listen(&[]).unwrap();

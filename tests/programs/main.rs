@@ -10,6 +10,7 @@
 
 mod adoption;
 mod arp;
+mod arp_replies;
 mod attaching;
 mod claims;
 mod cost;
@@ -37,6 +38,8 @@ mod size;
 mod steering;
 mod steering6;
 mod tagged;
+mod tcp;
+mod tcp6;
 mod truncation;
 
 use std::collections::BTreeSet;
@@ -54,6 +57,9 @@ fn tables() -> Vec<row::Row> {
         initiator::rows(),
         initiator6::rows(),
         arp::rows(),
+        arp_replies::rows(),
+        tcp::rows(),
+        tcp6::rows(),
         discovery::rows(),
         steering::rows(),
         return_traffic::rows(),

@@ -23,6 +23,8 @@ const NOTHING: SessionRx = SessionRx {
     max_gap_ns: 0,
     last_sequence: 0,
     required_min_rx_us: 0,
+    refused: 0,
+    refused_mark: 0,
     answered: [0; RING],
     histogram: [0; BUCKETS],
 };

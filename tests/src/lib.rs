@@ -9,3 +9,4 @@ pub mod edits;
 pub mod frames;
 pub mod frames6;
 pub mod lab;
+pub mod segments;

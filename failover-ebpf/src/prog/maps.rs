@@ -66,4 +66,7 @@ pub(super) static LISTENED: HashMap<Ip, Listened> = HashMap::pinned(abi::MAX_LIS
 pub(super) static HEARD: Array<Heard> = Array::pinned(abi::MAX_LISTENED, BPF_F_MMAPABLE);
 
 #[map]
+pub(super) static ARP_SESSIONS: HashMap<Ip, u32> = HashMap::pinned(abi::MAX_SESSIONS, 0);
+
+#[map]
 pub(super) static CLAIMS: RingBuf = RingBuf::pinned(abi::CLAIMS_BYTES, 0);

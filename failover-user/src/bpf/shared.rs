@@ -13,7 +13,10 @@ use std::{
 use anyhow::Context as _;
 use aya::maps::MapData;
 use failover_ebpf::{
-    abi::{BUCKETS, Heard, MAX_LISTENED, MAX_SESSIONS, SessionRx, SessionTx, answered_mark, map},
+    abi::{
+        BUCKETS, Heard, MAX_LISTENED, MAX_SESSIONS, SessionRx, SessionTx, answered_mark,
+        is_refused, map,
+    },
     measure,
 };
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
@@ -150,6 +153,14 @@ impl Sessions {
         }
     }
 
+    /// Whether the request `sequence`, sent at `sent_ns`, was refused by the source.
+    pub fn refused(&self, session: u16, sequence: u16, sent_ns: u64) -> bool {
+        let rx = self.rx.element(session.into());
+        // SAFETY: as in `sending`.
+        let mark = unsafe { atomic!(AtomicU64, (*rx).refused_mark).load(Acquire) };
+        is_refused(mark, sequence, sent_ns)
+    }
+
     /// When the latest valid reply arrived; 0: never.
     pub fn last_reply(&self, session: u16) -> u64 {
         let rx = self.rx.element(session.into());
@@ -177,6 +188,7 @@ impl Sessions {
             Measured {
                 received: atomic!(AtomicU64, (*rx).received).load(Relaxed),
                 late: atomic!(AtomicU64, (*rx).late).load(Relaxed),
+                refused: atomic!(AtomicU64, (*rx).refused).load(Relaxed),
                 rtt_min_ns: atomic!(AtomicU64, (*rx).rtt_min_ns).load(Relaxed),
                 rtt_max_ns: atomic!(AtomicU64, (*rx).rtt_max_ns).load(Relaxed),
                 max_gap_ns: atomic!(AtomicU64, (*rx).max_gap_ns).load(Relaxed),
@@ -235,6 +247,8 @@ pub struct Measured {
     pub received: u64,
     /// Of them, after their timeout.
     pub late: u64,
+    /// Requests that the source refused.
+    pub refused: u64,
     /// Shortest round trip; 0: none.
     pub rtt_min_ns: u64,
     /// Longest round trip.
@@ -295,6 +309,7 @@ mod tests {
         Measured {
             received: rtts.len() as u64,
             late: 0,
+            refused: 0,
             rtt_min_ns: rtts.iter().copied().min().unwrap_or(0),
             rtt_max_ns: rtts.iter().copied().max().unwrap_or(0),
             max_gap_ns: 0,

@@ -16,6 +16,7 @@ mod item;
 mod keys;
 mod load;
 mod path;
+mod probe;
 mod problem;
 mod program;
 mod read;

@@ -4,9 +4,8 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
     hooks::HookSettings,
-    item::Item,
-    keys::{Kind, nearest},
-    problem::Complaint,
+    keys::Kind,
+    probe,
     reader::{Collector, Section},
     types::{Failback, L2Alive, OnConflict, OnFailure, Probe, Trigger},
 };
@@ -43,7 +42,9 @@ impl Settings {
     /// Reads them from a table; its hooks are a table of the kind `hooks`.
     pub(super) fn read(section: &Section<'_>, hooks: Kind, out: &mut Collector) -> Self {
         Self {
-            probe: section.get("probe").and_then(|item| probe(&item, out)),
+            probe: section
+                .get("probe")
+                .and_then(|item| probe::read(&item, out)),
             interval: section
                 .get("interval")
                 .and_then(|item| item.duration(INTERVAL, out)),
@@ -117,29 +118,3 @@ const ON_CONFLICT: &[(&str, OnConflict)] = &[
     ("release", OnConflict::Release),
     ("ask", OnConflict::Ask),
 ];
-
-fn probe(item: &Item<'_>, out: &mut Collector) -> Option<Probe> {
-    let expected = "a probe";
-    let text = item.text(expected, "sbfd", out)?;
-    let known = "write \"sbfd\" or \"icmp\"";
-    let shown = text.escape_debug();
-    let complaint = match text {
-        "sbfd" => return Some(Probe::Sbfd),
-        "icmp" => return Some(Probe::Icmp),
-        "arp" | "tcp" => Complaint::new(format!("`{text}` is not supported by this version")),
-        _ if text.starts_with("tcp:") => {
-            Complaint::new("`tcp:PORT` is not supported by this version")
-        }
-        _ => {
-            let complaint = Complaint::new(format!("\"{shown}\" is not known"));
-            let help = match nearest(text, &["sbfd", "icmp"]) {
-                Some(word) => format!("did you mean \"{word}\"? It can be \"sbfd\" or \"icmp\""),
-                None => known.to_owned(),
-            };
-            out.complain(&item.place, complaint.help(help));
-            return None;
-        }
-    };
-    out.complain(&item.place, complaint.help(known));
-    None
-}

@@ -232,6 +232,9 @@ pub struct SourceStatus {
     pub asks: bool,
     /// `automatic` or `ask`.
     pub on_failure: String,
+    /// What a heartbeat is, as the configuration has it: `sbfd`, `icmp`, `arp` or `tcp:PORT`.
+    #[serde(default)]
+    pub probe: String,
     /// Interval between heartbeats.
     pub interval_ns: u64,
     /// Misses in a row that make a verdict.
@@ -265,6 +268,9 @@ pub struct PathStatus {
     pub late: u64,
     /// Requests without a reply in time.
     pub missed: u64,
+    /// Requests that the source refused: nobody listens at the port of a `tcp:PORT` probe. They are missed as well.
+    #[serde(default)]
+    pub refused: u64,
     /// Unanswered requests in a row, now.
     pub consecutive_missed: u32,
     /// Round-trip times, nanoseconds; 0 while nothing was measured.

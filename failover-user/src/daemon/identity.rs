@@ -1,6 +1,6 @@
 //! Who is the source, and who only has its address: another failover host takes it, with a MAC of its own.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::{Daemon, conflicts::PROBED_LATELY, layout, plans::Mac};
 use crate::{
@@ -16,7 +16,7 @@ impl Daemon {
     /// A failover host probes for what it takes. Later, the S-BFD reflector of a host that stands in does not answer for the
     /// address, so that asking it does no harm, and a source that has come back with another NIC is found; an echo request it
     /// would answer like the source.
-    pub(super) fn is_stand_in(&self, id: PathId, ip: Ipv4Addr, mac: Mac) -> bool {
+    pub(super) fn is_stand_in(&self, id: PathId, ip: IpAddr, mac: Mac) -> bool {
         let heard = self
             .layout
             .listened_slot(ip)

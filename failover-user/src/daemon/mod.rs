@@ -8,6 +8,7 @@ mod actions;
 mod changes;
 mod commands;
 mod conflicts;
+mod discovery;
 mod drill;
 mod end;
 mod forwarding;
@@ -23,6 +24,7 @@ mod reports;
 mod start;
 mod status;
 mod story;
+mod tcp_source;
 mod watching;
 mod witnesses;
 
@@ -50,6 +52,7 @@ use self::{
     port::ReservedPort,
     reload::{Asker, Loaded, Reloading},
     story::Told,
+    tcp_source::TcpSource,
 };
 use crate::{
     bpf::{
@@ -65,8 +68,8 @@ use crate::{
     memory::Store,
     monitor::{Monitor, PathStats, Report, clock, nics::Nics},
     net::{
-        self, batch::BatchSocket, link_watch::LinkEvent, neighbours::NeighbourEvent,
-        only_one::OnlyOne, xdp::Mode,
+        self, batch::BatchSocket, groups::Groups, link_watch::LinkEvent,
+        neighbours::NeighbourEvent, only_one::OnlyOne, xdp::Mode,
     },
     policy::{Action, Finding, Input, PathId, PathState, Policy, UnitId},
 };
@@ -103,9 +106,14 @@ struct Daemon {
     attached: BTreeMap<String, Mode>,
     /// Why NICs are not managed that should be.
     unmanageable: BTreeMap<String, String>,
+    /// Multicast groups that are listened to.
+    groups: Groups,
+    /// Why NICs do not listen to groups that they should.
+    unheard: BTreeSet<(String, String)>,
     /// NICs that forward, because a standby server is behind them.
     forwarding: Forwarding,
     sbfd_port: ReservedPort,
+    tcp_source: TcpSource,
     /// What our ICMP echo requests are known by.
     cookie: u64,
     stats: BTreeMap<PathId, Arc<PathStats>>,
@@ -350,7 +358,7 @@ impl Daemon {
     }
 
     /// Addresses of standby servers.
-    fn standbys(&self) -> BTreeSet<std::net::Ipv4Addr> {
+    fn standbys(&self) -> BTreeSet<std::net::IpAddr> {
         layout::standbys(&self.config)
     }
 

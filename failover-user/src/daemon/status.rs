@@ -105,6 +105,7 @@ impl Daemon {
                 OnFailure::Automatic => "automatic".to_owned(),
                 OnFailure::Ask => "ask".to_owned(),
             },
+            probe: source.probe.to_string(),
             interval_ns: source.interval.as_nanos() as u64,
             misses: source.misses,
             paths: paths.collect::<anyhow::Result<_>>()?,
@@ -139,6 +140,7 @@ impl Daemon {
             received: measured.received,
             late: measured.late,
             missed,
+            refused: measured.refused,
             consecutive_missed: in_a_row,
             rtt_ns: RttStatus {
                 min: measured.rtt_min_ns,
@@ -181,7 +183,7 @@ impl Daemon {
             return Ok(None);
         };
         let discriminators = match reflector.discriminator {
-            Some(discriminator) => vec![Ipv4Addr::from_bits(discriminator)],
+            Some(discriminator) => vec![Ipv4Addr::from_bits(discriminator).into()],
             None => self.own_addresses(&reflector.nics).collect(),
         };
         let now = clock::now();

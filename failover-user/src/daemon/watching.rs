@@ -1,18 +1,19 @@
 //! From a path and its neighbour's MAC to heartbeats.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use failover_ebpf::abi::{Session, ipv4_key, session};
+use failover_ebpf::abi::{Session, initial_sequence, session};
 
 use super::{Daemon, layout};
 use crate::{
+    bpf::keys::key,
     config::Probe,
     monitor::{
         Request, Watch, clock,
-        frames::{EchoRequest, Endpoints, InitiatorState, SbfdRequest, SbfdSession},
+        frames::{EchoRequest, Endpoints, InitiatorState, SbfdRequest, SbfdSession, TcpRequest},
     },
     net::{
-        announce::arp_request,
+        announce::question,
         neighbours::{self, NeighbourEvent},
     },
     policy::{PathId, PathState},
@@ -56,10 +57,26 @@ impl Daemon {
     }
 
     /// Asks the kernel for a MAC address, and takes what it has already: it may have told of it before it told of the NIC.
-    async fn ask(&mut self, ifindex: u32, ip: Ipv4Addr) -> anyhow::Result<()> {
+    async fn ask(&mut self, ifindex: u32, ip: IpAddr) -> anyhow::Result<()> {
         neighbours::resolve(&self.netlink, ifindex, ip).await?;
+        self.ask_by_hand(ifindex, ip);
         let mac = neighbours::lookup(&self.netlink, ifindex, ip).await?;
         self.on_neighbour(&NeighbourEvent { ifindex, ip, mac })
+    }
+
+    /// The kernel asks for an IPv6 neighbour from a link-local address only, which a NIC does not have until duplicate
+    /// address detection is done (RFC 4862 5.4), and may never have. The answer to this question it takes all the same.
+    fn ask_by_hand(&mut self, ifindex: u32, ip: IpAddr) {
+        let Some(link) = self.network.by_index(ifindex).filter(|_| ip.is_ipv6()) else {
+            return;
+        };
+        if let Some(IpAddr::V6(own)) = self.network.own_address(&link.name, ip)
+            && let Err(error) = self
+                .senders
+                .send(ifindex, &question(ip, link.mac, Some(own)))
+        {
+            tracing::debug!(nic = link.name, %ip, %error, "a MAC address is not asked for");
+        }
     }
 
     /// Starts heartbeats on a path, or goes on with what has changed. There are none while NIC, own address or the
@@ -93,14 +110,29 @@ impl Daemon {
                 let request = EchoRequest::new(&endpoints, number, cookie.to_be_bytes());
                 (session::ICMP, Request::Icmp(request))
             }
+            Probe::Arp => (session::ARP, Request::Arp(endpoints.question())),
+            Probe::Tcp(port) => {
+                let request = TcpRequest::new(
+                    &endpoints,
+                    self.tcp_source.port(),
+                    port,
+                    initial_sequence(self.tcp_source.cookie(), number, 0),
+                );
+                (session::TCP, Request::Tcp(request))
+            }
         };
         let session = Session {
             kind,
             remote_discriminator: discriminator,
-            remote: ipv4_key(endpoints.destination.octets()),
-            local: ipv4_key(endpoints.source.octets()),
+            remote: key(endpoints.destination),
+            local: key(endpoints.source),
             timeout_ns: interval.as_nanos() as u64,
             cookie: if probe == Probe::Icmp { cookie } else { 0 },
+            remote_port: match probe {
+                Probe::Tcp(port) => port.into(),
+                Probe::Sbfd | Probe::Icmp | Probe::Arp => 0,
+            },
+            remote_mac: endpoints.destination_mac,
             ..Session::default()
         };
         let anew = self.watched.contains(&id) && !self.is_same_host(number, &session)?;
@@ -143,7 +175,7 @@ impl Daemon {
     /// Our NIC or our address is gone: the source cannot answer, and its silence says nothing about it.
     fn lose_sight(&mut self, id: PathId) {
         if self.watched.contains(&id) {
-            self.on_path(id, PathState::Isolated, 0, clock::now(), 0);
+            self.on_path(id, PathState::Isolated, (0, 0), clock::now(), 0);
             self.watched.remove(&id);
             self.lost.insert(id);
             self.monitor.unwatch(id);
@@ -151,19 +183,17 @@ impl Daemon {
     }
 
     /// A source that comes back may have forgotten our MAC, and asks for it in the name of an address that we hold: such a
-    /// question our kernel does not answer, and the source could never answer an echo request. It is told.
+    /// question our kernel does not answer, and the source could never answer what it has no route for. It is told.
     pub(super) fn keep_probing(&mut self) {
         let mut frames = Vec::new();
         for (id, source, _) in layout::paths(&self.config) {
             let held = self.policy.holds(layout::unit_of(&self.config, id));
             if held
-                && source.probe == Probe::Icmp
+                && answered_by_the_stack(source.probe)
                 && self.watched.contains(&id)
                 && let Some((nic, endpoints)) = self.endpoints(id)
             {
-                let asker = (endpoints.source_mac, endpoints.source);
-                let asked = (endpoints.destination_mac, endpoints.destination);
-                frames.push((nic, arp_request(asker, asked)));
+                frames.push((nic, endpoints.question()));
             }
         }
         for (nic, frame) in frames {
@@ -208,4 +238,12 @@ impl Daemon {
 
 fn same_host(before: &Session, session: &Session) -> bool {
     (before.kind, before.remote, before.local) == (session.kind, session.remote, session.local)
+}
+
+/// Whether the source needs to know our MAC for its answer: a reflector and ARP answer by that of the request.
+fn answered_by_the_stack(probe: Probe) -> bool {
+    match probe {
+        Probe::Icmp | Probe::Tcp(_) => true,
+        Probe::Sbfd | Probe::Arp => false,
+    }
 }

@@ -28,6 +28,8 @@ pub(super) struct Session {
     in_flight: Option<u64>,
     /// Requests in a row that our own NIC refused.
     refused: u32,
+    /// Of the misses in a row: those that the source itself refused.
+    refusals: u32,
     misses: u32,
     /// The pace that the daemon knows of.
     told_pace_ns: u64,
@@ -41,6 +43,8 @@ pub(super) struct Session {
 pub(super) struct Change {
     pub(super) state: PathState,
     pub(super) missed: u32,
+    /// Misses among them that were refused by the source.
+    pub(super) refused: u32,
 }
 
 /// What judging a request led to.
@@ -66,6 +70,7 @@ impl Session {
             sequence: shared.last_sequence(watch.session),
             in_flight: None,
             refused: 0,
+            refusals: 0,
             misses: watch.misses,
             told_pace_ns: watch.interval.as_nanos() as u64,
             request: watch.request,
@@ -158,12 +163,25 @@ impl Session {
             self.stats.missed.fetch_add(1, Relaxed);
             self.judge
                 .missed(sent_ns, shared.last_reply(self.number), link);
+            self.count_refusal(
+                before.1,
+                shared.refused(self.number, self.sequence, sent_ns),
+            );
             first_miss = self.judge.missed_in_a_row() == 1 && self.state() != PathState::Unknown;
         }
         Judged {
             first_miss,
             change: self.changed_since(before, shared),
         }
+    }
+
+    /// The latest request was missed, before it so many in a row.
+    fn count_refusal(&mut self, missed_before: u32, refused: bool) {
+        if self.judge.missed_in_a_row() <= missed_before {
+            // Late answers have begun the row anew, or our own link has ended it.
+            self.refusals = 0;
+        }
+        self.refusals = self.refusals.saturating_add(refused.into());
     }
 
     /// Our own NIC has refused as many requests in a row as would have been a verdict.
@@ -184,6 +202,9 @@ impl Session {
         match &mut self.request {
             Request::Sbfd(frame) => frame.patch(discriminator(self.number, self.sequence)),
             Request::Icmp(frame) => frame.patch(self.sequence),
+            // It has no place for a sequence: a reply answers the latest request.
+            Request::Arp(_) => {}
+            Request::Tcp(frame) => frame.patch(self.sequence),
         }
         shared.sending(self.number, self.sequence, now);
         self.in_flight = Some(now);
@@ -214,11 +235,14 @@ impl Session {
         match &self.request {
             Request::Sbfd(frame) => frame.frame(),
             Request::Icmp(frame) => frame.frame(),
+            Request::Arp(frame) => frame,
+            Request::Tcp(frame) => frame.frame(),
         }
     }
 
     fn changed_since(&mut self, before: (PathState, u32), shared: &Sessions) -> Option<Change> {
         let (state, missed) = (self.judge.state(), self.judge.missed_in_a_row());
+        self.refusals = self.refusals.min(missed);
         self.stats.missed_in_a_row.store(missed, Relaxed);
         self.stats
             .near_misses
@@ -235,7 +259,11 @@ impl Session {
             shared.measure_from(self.number, self.last_reply_ns(shared));
         }
         // Down stays Down however much more is missed; the count goes on in the statistics.
-        (state != before.0 || state == PathState::Missing).then_some(Change { state, missed })
+        (state != before.0 || state == PathState::Missing).then_some(Change {
+            state,
+            missed,
+            refused: self.refusals,
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a unit knows about its paths.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::{
     Now, PathState,
@@ -8,17 +8,25 @@ use super::{
 };
 use crate::config::{self, Trigger};
 
+/// Unanswered requests in a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Misses {
+    pub(super) missed: u32,
+    /// Those among them that the source refused.
+    pub(super) refused: u32,
+}
+
 /// One path of a unit.
 #[derive(Clone, Debug)]
 pub(super) struct Path {
     /// Index into `Source::paths`.
     pub(super) index: usize,
-    pub(super) monitor: Ipv4Addr,
+    pub(super) monitor: IpAddr,
     pub(super) nic: String,
     /// As the heartbeat thread reported it last.
     reported: PathState,
     /// Unanswered requests in a row.
-    pub(super) missed: u32,
+    pub(super) misses: Misses,
     /// It has answered since monitoring, or the latest failback, began.
     seen: bool,
     /// It has not been heard of since our own link was down behind it.
@@ -36,7 +44,7 @@ impl Path {
             monitor: path.monitor,
             nic: path.nic.clone(),
             reported: PathState::Unknown,
-            missed: 0,
+            misses: Misses::default(),
             seen: false,
             hidden: false,
             answering_since: None,
@@ -91,7 +99,7 @@ impl Paths {
     }
 
     /// Takes note of a report. Paths that are not of this unit are ignored.
-    pub(super) fn report(&mut self, index: usize, state: PathState, missed: u32, now: Now) {
+    pub(super) fn report(&mut self, index: usize, state: PathState, misses: Misses, now: Now) {
         let Some(path) = self.list.iter_mut().find(|path| path.index == index) else {
             return;
         };
@@ -101,7 +109,7 @@ impl Paths {
             PathState::Missing | PathState::Down | PathState::Isolated => {}
         }
         let before = std::mem::replace(&mut path.reported, state);
-        path.missed = missed;
+        path.misses = misses;
         match state {
             PathState::Up => {
                 path.seen = true;
@@ -184,7 +192,7 @@ impl Paths {
 
     /// Those that have answered, by `monitor`. What one does behind an outage of our own link is not known: to the next
     /// daemon, which does not know of the outage, its silence must not be a failure.
-    pub(super) fn seen(&self) -> Vec<Ipv4Addr> {
+    pub(super) fn seen(&self) -> Vec<IpAddr> {
         let seen = self
             .list
             .iter()
@@ -193,7 +201,7 @@ impl Paths {
     }
 
     /// Those had answered an earlier daemon: their silence is evidence.
-    pub(super) fn remember(&mut self, seen: &[Ipv4Addr]) {
+    pub(super) fn remember(&mut self, seen: &[IpAddr]) {
         for path in &mut self.list {
             path.seen |= seen.contains(&path.monitor);
         }

@@ -1,12 +1,12 @@
 //! One unit, and the transitions that follow from what its paths report.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use super::{
     Action, Cause, Finding, Hook, Now, PathState, State, Taken, UnitId,
     elsewhere::Watching,
     failback::{Aborts, GivingBack},
-    paths::Paths,
+    paths::{Misses, Paths},
     table::{self, On},
     takeover::{CHECK_WAIT, Holding},
     trigger::UnitVerdict,
@@ -130,7 +130,7 @@ pub(super) struct Unit {
     /// How often its hook has kept them from going back.
     pub(super) aborts: Aborts,
     /// When each address was announced for its defence, in whatever conflict.
-    pub(super) defended: BTreeMap<Ipv4Addr, Now>,
+    pub(super) defended: BTreeMap<IpAddr, Now>,
     /// Runs of each hook whose end has not been told. One that nobody waited for may outlast what it was run for.
     running: BTreeMap<Hook, u32>,
     /// The state that the `notify` hook was told last.
@@ -262,8 +262,14 @@ impl Unit {
     }
 
     /// The heartbeat thread reports a path.
-    pub(super) fn on_path(&mut self, turn: &mut Turn, index: usize, state: PathState, missed: u32) {
-        self.paths.report(index, state, missed, turn.now);
+    pub(super) fn on_path(
+        &mut self,
+        turn: &mut Turn,
+        index: usize,
+        state: PathState,
+        misses: Misses,
+    ) {
+        self.paths.report(index, state, misses, turn.now);
         match self.state {
             State::Unknown
             | State::Healthy

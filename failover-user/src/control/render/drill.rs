@@ -12,7 +12,7 @@ use crate::{
         DrillAddress, DrillDetection, DrillHook, DrillReport, DrillResult, DrillTakeover, DrillUnit,
     },
     monitor::PROBE_WAIT,
-    policy::{Finding, Hook},
+    policy::{Finding, Hook, asked_by},
 };
 
 /// Addresses that are listed one by one; of more only those with a problem.
@@ -49,7 +49,13 @@ fn one(unit: &DrillUnit, name: &str) -> String {
     text += &hooks(&unit.hooks);
     text += &addresses(&unit.addresses);
     if let Some(heard) = &unit.heard {
-        text += &wrap("  ARP now: ", &finding(heard));
+        let asked = match heard {
+            Finding::Silent => "ARP",
+            Finding::Source { ip } | Finding::Other { ip, .. } | Finding::Rival { ip, .. } => {
+                asked_by(*ip)
+            }
+        };
+        text += &wrap(&format!("  {asked} now: "), &finding(heard));
     }
     text
 }

@@ -31,6 +31,7 @@ pub(crate) fn path(number: u8, heartbeat: PathState, state: State) -> PathStatus
         received: 123_450,
         late: 1,
         missed: 6,
+        refused: 0,
         consecutive_missed: 0,
         rtt_ns: RttStatus {
             min: 1_500,
@@ -72,6 +73,7 @@ pub(crate) fn source(
         hold: false,
         asks: state == State::AwaitingApproval,
         on_failure: "ask".to_owned(),
+        probe: "sbfd".to_owned(),
         interval_ns: 10_000_000,
         misses: 3,
         paths,
@@ -377,4 +379,44 @@ fn no_event_can_send_control_characters_to_a_terminal() {
     let text = strip_str(&event(&hostile, &TimeZone::UTC)).to_string();
 
     assert!(!text.chars().any(char::is_control), "{text:?}");
+}
+
+#[test]
+fn a_source_without_our_software_is_told_by_its_probe() {
+    let silent = |probe: &str| {
+        let unknown = path(1, PathState::Unknown, State::Unknown);
+        let mut source = source("web1", State::Unknown, "", vec![unknown]);
+        source.probe = probe.to_owned();
+        shown(&host(vec![source]))
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+
+    for (probe, to_do, rule) in [
+        (
+            "sbfd",
+            "heartbeats: its reflector has to run",
+            "heartbeat every 10 ms",
+        ),
+        (
+            "icmp",
+            "heartbeats: it has to answer ICMP echo",
+            "heartbeat (icmp, no software on the source) every",
+        ),
+        (
+            "arp",
+            "heartbeats: it has to answer ARP",
+            "heartbeat (arp, no software on the source) every",
+        ),
+        (
+            "tcp:443",
+            "heartbeats: something has to listen at its port 443",
+            "heartbeat (tcp:443, no software on the source) every",
+        ),
+    ] {
+        let text = silent(probe);
+
+        assert!(text.contains(to_do) && text.contains(rule), "{text}");
+    }
 }

@@ -65,6 +65,7 @@ impl Heartbeats {
             path,
             state: change.state,
             missed: change.missed,
+            refused: change.refused,
             at_ns: now,
             last_reply_ns,
         });

@@ -1,6 +1,6 @@
 //! Programs of the administrator's.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::time::Duration;
 
 use super::bench::{Bench, MS};
 use crate::{
@@ -126,7 +126,7 @@ fn behind_it_somebody_else_may_have_the_addresses() {
         bench
     };
     let other = Finding::Other {
-        ip: Ipv4Addr::new(10, 0, 0, 10),
+        ip: [10, 0, 0, 10].into(),
         mac: "02:00:00:00:00:99".to_owned(),
     };
 

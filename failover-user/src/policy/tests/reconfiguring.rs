@@ -33,6 +33,7 @@ fn report(bench: &mut Bench, source: usize, state: PathState) -> Vec<String> {
         path: PathId { source, path: 0 },
         state,
         missed: 0,
+        refused: 0,
     })
 }
 
