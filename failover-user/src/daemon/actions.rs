@@ -280,8 +280,21 @@ impl Daemon {
         announcement(ip, held.nic_mac, held.nic_mac, router)
     }
 
+    /// Probes for what is held, by which another failover host knows us.
+    pub(super) fn probe_held(&mut self, unit: UnitId) {
+        let held = self.held(unit).unwrap_or_else(|error| {
+            tracing::error!(error = %format!("{error:#}"), "held addresses are not probed for");
+            Vec::new()
+        });
+        for (ip, held) in held {
+            if let Err(error) = self.senders.send(held.nic, &probe(ip, held.nic_mac)) {
+                tracing::debug!(%ip, %error, "a held address is not probed for");
+            }
+        }
+    }
+
     /// Tells the network again where the held addresses are.
-    fn announce(&mut self, unit: UnitId) {
+    pub(super) fn announce(&mut self, unit: UnitId) {
         let held = match self.held(unit) {
             Ok(held) => held,
             Err(error) => {

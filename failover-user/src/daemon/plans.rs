@@ -32,9 +32,9 @@ pub(super) struct Network {
     pub(super) links: BTreeMap<String, Link>,
     /// MAC addresses of neighbours, by NIC and address. Kept when a neighbour falls silent.
     pub(super) neighbours: BTreeMap<(String, IpAddr), Mac>,
-    /// MAC addresses of sources, by the same, that have answered heartbeats. While a source is silent whoever else claims its
-    /// address becomes the neighbour that the kernel knows.
-    pub(super) confirmed: BTreeMap<(String, IpAddr), Mac>,
+    /// MAC addresses of sources, by NIC and monitored address: those that heartbeats were answered from. A host that stands
+    /// in for a source is a neighbour of that address, too.
+    pub(super) sources: BTreeMap<(String, IpAddr), Mac>,
     /// NICs on which this host is an IPv6 router.
     pub(super) routers: BTreeSet<String>,
 }
@@ -45,10 +45,10 @@ impl Network {
         self.neighbours.get(&(nic.to_owned(), ip)).copied()
     }
 
-    /// MAC of a source: the one that has answered heartbeats, or who is known to have its address.
+    /// MAC of a source; before its first answers, whoever has the monitored address.
     pub(super) fn source_mac(&self, nic: &str, monitor: IpAddr) -> Option<Mac> {
-        let confirmed = self.confirmed.get(&(nic.to_owned(), monitor)).copied();
-        confirmed.or_else(|| self.mac(nic, monitor))
+        let answered = self.sources.get(&(nic.to_owned(), monitor)).copied();
+        answered.or_else(|| self.mac(nic, monitor))
     }
 
     /// The address of ours on a NIC that a neighbour is asked from: one in its subnet, so that a link-local neighbour is
@@ -267,7 +267,7 @@ mod tests {
                 .map(|link| (link.name.clone(), link))
                 .collect(),
             neighbours: BTreeMap::new(),
-            confirmed: BTreeMap::new(),
+            sources: BTreeMap::new(),
             routers: BTreeSet::new(),
         };
         network.neighbours.insert(
@@ -296,6 +296,10 @@ mod tests {
     "#;
 
     fn planned() -> Plan {
+        planned_in(&network())
+    }
+
+    fn planned_in(network: &Network) -> Plan {
         let config = config::parse("test.toml", TEXT)
             .expect("a good configuration")
             .config;
@@ -303,7 +307,7 @@ mod tests {
         plan(
             &config,
             &layout,
-            &network(),
+            network,
             UnitId {
                 source: 0,
                 path: None,
@@ -328,6 +332,19 @@ mod tests {
             .map(|(ip, held)| (last(*ip), held.nic, held.nic_mac[5]))
             .collect();
         assert_eq!(nics, [(10, 1, 1), (11, 2, 2), (12, 1, 1)]);
+    }
+
+    #[test]
+    fn a_host_that_stands_in_for_a_source_is_not_known_as_the_source() {
+        let path = ("ens1".to_owned(), [10, 0, 0, 10].into());
+        let mut network = network();
+        network.sources.insert(path.clone(), [2, 0, 0, 0, 0, 10]);
+        network.neighbours.insert(path, [2, 0, 0, 0, 0, 99]);
+
+        let plan = planned_in(&network);
+
+        assert_eq!(plan.source_macs, [[2, 0, 0, 0, 0, 10]]);
+        assert_eq!(plan.slices[0].entries[0].1.source_mac[5], 10);
     }
 
     #[test]
@@ -374,7 +391,7 @@ mod tests {
     fn whoever_claims_the_address_of_a_silent_source_is_not_taken_for_it() {
         let mut network = network();
         let key = ("ens1".to_owned(), IpAddr::from([10, 0, 0, 10]));
-        network.confirmed.insert(key.clone(), [2, 0, 0, 0, 0, 10]);
+        network.sources.insert(key.clone(), [2, 0, 0, 0, 0, 10]);
 
         network.neighbours.insert(key.clone(), [2, 0, 0, 0, 0, 99]);
 

@@ -97,8 +97,14 @@ impl Daemon {
         }
         let unit = layout::unit_of(&self.config, path);
         let before = self.paths.insert(path, state);
-        if state == PathState::Up {
-            self.confirm(path);
+        match state {
+            PathState::Down => {
+                self.down.insert(path);
+            }
+            PathState::Up | PathState::Unknown => {
+                self.down.remove(&path);
+            }
+            PathState::Missing | PathState::Isolated => {}
         }
         if before != Some(state) {
             let monitor = self.config.sources[path.source].paths[path.path]
@@ -119,18 +125,9 @@ impl Daemon {
             state,
             missed,
         });
-    }
-
-    /// A source answers: where requests are sent to, it is.
-    fn confirm(&mut self, path: PathId) {
-        let Some(configured) = layout::path(&self.config, path) else {
-            return;
-        };
-        let key = (configured.nic.clone(), configured.monitor);
-        if let Some(mac) = self.network.mac(&key.0, key.1)
-            && self.network.confirmed.insert(key, mac) != Some(mac)
-        {
-            self.refresh_plans();
+        if state == PathState::Up && matches!(before, None | Some(PathState::Unknown)) {
+            // That it has answered is to be remembered, whether or not it changes the unit's state.
+            self.remember();
         }
     }
 
@@ -163,7 +160,7 @@ impl Daemon {
             fields["error"] = json!(error);
         }
         self.record(Some(unit), EventKind::Takeover, fields);
-        if cause != Cause::Adopted {
+        if cause != Cause::Adopted && outcome.held > 0 {
             self.told(unit).taken_over(detect_ns, takeover_ns, cause);
         }
         let Outcome { held, error, .. } = outcome;
