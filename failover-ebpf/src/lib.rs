@@ -11,11 +11,13 @@ extern crate std;
 
 pub mod abi;
 pub mod arp;
+pub mod auth;
 pub mod checksum;
 pub mod classify;
 pub mod heartbeat;
 pub mod measure;
 pub mod reflect;
+pub mod sha1;
 pub mod steer;
 pub mod verdict;
 pub mod wire;

@@ -1,0 +1,258 @@
+//! Authentication of S-BFD packets: Meticulous Keyed SHA1 (RFC 5880 4.4 and 6.7.4; RFC 7880 section 11).
+//!
+//! The whole control packet is hashed with the secret in the place of the hash. The sequence number is the initiator's: it
+//! names the request, as `sequence_of` says, and the reflector sends it back, so a reply that was recorded earlier does not
+//! fit any request that is under way.
+
+use crate::{
+    abi::{Key, RING, SessionTx},
+    sha1::{self, Digest},
+    verdict::Verdict,
+    wire::{
+        Header,
+        bfd::{Authentication, Bfd},
+    },
+};
+
+/// A control packet with its authentication section.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// The mandatory section.
+    pub bfd: Bfd,
+    /// The authentication section.
+    pub auth: Authentication,
+}
+
+// SAFETY: headers in a row, each of them octets with alignment 2 and an even length: no padding.
+unsafe impl Header for Signed {}
+
+const _: () = assert!(size_of::<Signed>() == Signed::LEN);
+
+/// What a packet counts as whose authentication is not accepted, which depends on whom it was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusals {
+    /// Not Meticulous Keyed SHA1, or of another length.
+    pub form: Verdict,
+    /// Signed with a key that is not configured.
+    pub key: Verdict,
+    /// With another hash than the key gives.
+    pub digest: Verdict,
+}
+
+/// For the reflector.
+pub const REQUEST: Refusals = Refusals {
+    form: Verdict::RequestBadAuthentication,
+    key: Verdict::RequestUnknownKey,
+    digest: Verdict::RequestBadDigest,
+};
+
+/// For a session.
+pub const REPLY: Refusals = Refusals {
+    form: Verdict::ReplyBadAuthentication,
+    key: Verdict::ReplyUnknownKey,
+    digest: Verdict::ReplyBadDigest,
+};
+
+impl Signed {
+    /// Its length, octets.
+    pub const LEN: usize = Bfd::LEN + Authentication::LEN;
+
+    /// RFC 5880 6.7.4: another type than Meticulous Keyed SHA1, or a length other than 28, MUST be discarded. The reserved
+    /// octet is ignored (4.4).
+    #[inline(always)]
+    pub fn check_form(&self, refusals: &Refusals) -> Result<(), Verdict> {
+        if self.auth.kind() != Authentication::METICULOUS_KEYED_SHA1
+            || self.auth.length() as usize != Authentication::LEN
+            || self.bfd.length() as usize != Self::LEN
+        {
+            return Err(refusals.form);
+        }
+        Ok(())
+    }
+
+    /// RFC 5880 6.7.4: a packet whose hash is not the one that the key gives MUST be discarded.
+    #[inline(always)]
+    pub fn check_digest(&self, key: &Key, refusals: &Refusals) -> Result<(), Verdict> {
+        if digest(self, key).matches(&self.auth.digest()) {
+            Ok(())
+        } else {
+            Err(refusals.digest)
+        }
+    }
+
+    /// Signs the packet as it is now. Key id and sequence stay (RFC 7880 section 11: the reflector MUST use the sequence
+    /// that it received).
+    #[inline(always)]
+    pub fn sign(&mut self, key: &Key) {
+        let digest = digest(self, key);
+        self.auth.set_digest(&digest);
+    }
+}
+
+/// The hash of a packet under a key: it stands where the hash will be while everything is hashed (RFC 5880 6.7.4).
+///
+/// In the program this is a function of its own, with a stack of its own, so that its code is there once.
+#[inline(never)]
+pub fn digest(packet: &Signed, key: &Key) -> Digest {
+    let (bfd, auth, secret) = (&packet.bfd.0, &packet.auth.0, &key.secret);
+    sha1::one_block::<{ Signed::LEN }>([
+        sha1::word(bfd, 0),
+        sha1::word(bfd, 4),
+        sha1::word(bfd, 8),
+        sha1::word(bfd, 12),
+        sha1::word(bfd, 16),
+        sha1::word(bfd, 20),
+        sha1::word(auth, 0),
+        sha1::word(auth, 4),
+        sha1::word(secret, 0),
+        sha1::word(secret, 4),
+        sha1::word(secret, 8),
+        sha1::word(secret, 12),
+        sha1::word(secret, 16),
+        0,
+        0,
+        0,
+    ])
+}
+
+/// The authentication sequence that the request whose discriminator carries `sequence` was sent with; `None`: there is no
+/// such request, or it was too long ago to be told apart.
+///
+/// The initiator counts its requests in 32 bits and puts the low half into the discriminator. Sequences that are fewer than
+/// [`RING`] requests old have one upper half each.
+#[inline(always)]
+pub const fn sequence_of(tx: &SessionTx, sequence: u16) -> Option<u32> {
+    let age = (tx.last_sequence as u16).wrapping_sub(sequence);
+    if tx.started == 0 || age as usize >= RING {
+        return None;
+    }
+    Some(tx.last_sequence.wrapping_sub(age as u32))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+    use ::sha1::{Digest as _, Sha1};
+
+    fn key(secret: &[u8]) -> Key {
+        let mut key = Key {
+            len: secret.len() as u32,
+            ..Key::default()
+        };
+        key.secret[..secret.len()].copy_from_slice(secret);
+        key
+    }
+
+    fn packet(random: &mut StdRng) -> Signed {
+        let mut bfd = Bfd(random.random());
+        bfd.0[3] = Signed::LEN as u8;
+        let mut auth = Authentication(random.random());
+        auth.0[..2].copy_from_slice(&[5, 28]);
+        Signed { bfd, auth }
+    }
+
+    /// RFC 5880 6.7.4 in the words of another implementation.
+    fn expected(packet: &Signed, secret: &[u8]) -> Digest {
+        let mut padded = [0; 20];
+        padded[..secret.len()].copy_from_slice(secret);
+        let hash = Sha1::new()
+            .chain_update(packet.bfd.0)
+            .chain_update(&packet.auth.0[..8])
+            .chain_update(padded)
+            .finalize();
+        Digest::from_octets(&hash.into())
+    }
+
+    #[test]
+    fn a_packet_is_signed_with_the_secret_in_the_place_of_the_hash() {
+        let mut random = StdRng::seed_from_u64(6_7_4);
+
+        for length in 1..=20 {
+            let secret: std::vec::Vec<u8> = (0..length).map(|_| random.random()).collect();
+            let mut packet = packet(&mut random);
+            let expected = expected(&packet, &secret);
+
+            packet.sign(&key(&secret));
+
+            assert_eq!(packet.auth.digest(), expected, "{length} octets");
+            assert_eq!(packet.check_form(&REQUEST), Ok(()));
+            assert_eq!(packet.check_digest(&key(&secret), &REQUEST), Ok(()));
+        }
+    }
+
+    #[test]
+    fn no_octet_of_a_signed_packet_can_be_changed_except_by_who_has_the_key() {
+        let mut random = StdRng::seed_from_u64(7880);
+        let (own, other) = (key(b"secret"), key(b"secrets"));
+        let mut signed = packet(&mut random);
+        signed.sign(&own);
+
+        assert_eq!(
+            signed.check_digest(&other, &REPLY),
+            Err(Verdict::ReplyBadDigest)
+        );
+        for at in 0..Bfd::LEN {
+            let mut forged = signed;
+            forged.bfd.0[at] ^= 1;
+            assert_eq!(
+                forged.check_digest(&own, &REPLY),
+                Err(Verdict::ReplyBadDigest),
+                "octet {at}"
+            );
+        }
+        for at in 0..Authentication::LEN {
+            let mut forged = signed;
+            forged.auth.0[at] ^= 1;
+            assert_eq!(
+                forged.check_digest(&own, &REPLY),
+                Err(Verdict::ReplyBadDigest),
+                "octet {at} of the authentication"
+            );
+        }
+    }
+
+    #[test]
+    fn another_type_or_length_is_refused() {
+        let mut random = StdRng::seed_from_u64(4_4);
+        let good = packet(&mut random);
+
+        for (at, octet) in [(0, 4), (0, 3), (0, 0), (1, 24), (1, 27), (1, 29)] {
+            let mut wrong = good;
+            wrong.auth.0[at] = octet;
+            assert_eq!(
+                wrong.check_form(&REPLY),
+                Err(Verdict::ReplyBadAuthentication),
+                "octet {at} is {octet}"
+            );
+        }
+        for length in [24, 26, 51, 53, 255] {
+            let mut wrong = good;
+            wrong.bfd.0[3] = length;
+            assert_eq!(
+                wrong.check_form(&REQUEST),
+                Err(Verdict::RequestBadAuthentication),
+                "length {length}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_request_in_flight_has_one_sequence_and_all_others_have_none() {
+        let tx = |last_sequence, started| SessionTx {
+            measure_from_ns: 0,
+            last_sequence,
+            started,
+            sent_ns: [1; RING],
+        };
+
+        assert_eq!(sequence_of(&tx(0x0007_0002, 1), 2), Some(0x0007_0002));
+        assert_eq!(sequence_of(&tx(0x0007_0002, 1), 0xffff), Some(0x0006_ffff));
+        assert_eq!(sequence_of(&tx(1, 1), 0xffff), Some(0xffff_ffff));
+        assert_eq!(sequence_of(&tx(100, 1), 100 - 63), Some(100 - 63));
+        assert_eq!(sequence_of(&tx(100, 1), 100 - 64), None);
+        assert_eq!(sequence_of(&tx(100, 1), 101), None);
+        assert_eq!(sequence_of(&tx(100, 0), 100), None);
+    }
+}
