@@ -7,6 +7,7 @@ use failover_ebpf::abi;
 use super::{
     address::{network, same_subnet},
     inventory::{Inventory, Monitor, Named},
+    key_file::{self, KeyFacts},
     problem::{Complaint, Found, enumerate},
     program::{self, ProgramFacts},
     witness,
@@ -22,6 +23,8 @@ pub struct HostFacts {
     /// Programs that hooks may name. A path that is not here leads to nothing; `load` looks at those that a file
     /// names.
     pub programs: BTreeMap<PathBuf, ProgramFacts>,
+    /// Key files, likewise.
+    pub keys: BTreeMap<PathBuf, KeyFacts>,
 }
 
 /// A NIC of the host.
@@ -52,6 +55,7 @@ impl HostFacts {
                 .collect(),
             held: held.into_iter().collect(),
             programs: BTreeMap::new(),
+            keys: BTreeMap::new(),
         }
     }
 
@@ -149,6 +153,7 @@ pub(super) fn compare(named: &Inventory, facts: &HostFacts) -> Vec<Found> {
     found.extend(too_many_discriminators(named, facts));
     found.extend(witness::compare_host(named, facts));
     found.extend(program::compare(named, facts));
+    found.extend(key_file::compare(named, facts));
     found
 }
 
