@@ -1,7 +1,7 @@
 use std::net::Ipv4Addr;
 
 use failover_user::net::{
-    announce::gratuitous_arp,
+    announce::announcement,
     neighbours::{self, NeighbourEvent},
     packet::PacketSocket,
 };
@@ -103,7 +103,7 @@ fn a_gratuitous_arp_moves_an_address_to_the_announced_mac() {
         let announced = [2, 0, 0, 0, 0, 0x42];
         far.run(async |lab| {
             let mut socket = PacketSocket::open(lab.link("far").await.index, 2).unwrap();
-            let frames = gratuitous_arp(THERE, announced, mac);
+            let frames = announcement(THERE.into(), announced, mac, false);
             let (sent, error) = socket.send_batch(frames.iter().map(|frame| &frame[..]));
             assert_eq!((sent, error.map(|error| error.to_string())), (2, None));
         });

@@ -5,6 +5,7 @@
 //! writes, [`claims`] and [`log`] what the program says by itself.
 
 pub mod claims;
+pub mod keys;
 pub mod log;
 pub mod maps;
 mod object;

@@ -11,7 +11,7 @@ use crate::{
     monitor::clock,
     net::{
         RULE_PRIORITY,
-        announce::{arp_probe, gratuitous_arp},
+        announce::{announcement, probe},
         batch::Batch,
         table_of,
     },
@@ -143,7 +143,10 @@ impl Daemon {
                 ip,
                 plans::draining(held, source_mac, self.network.by_index(held.nic)),
             )?;
-            announcements.push((held.nic, gratuitous_arp(ip, source_mac, held.nic_mac)));
+            announcements.push((
+                held.nic,
+                announcement(ip.into(), source_mac, held.nic_mac, false),
+            ));
             crate::fault::point("failback:entry-turned");
         }
         crate::fault::point("failback:turned");
@@ -192,8 +195,8 @@ impl Daemon {
                 return;
             }
         };
-        let [announcement, _] = gratuitous_arp(ip, held.nic_mac, held.nic_mac);
-        for frame in [announcement, arp_probe(ip, held.nic_mac)] {
+        let announcement = announcement(ip.into(), held.nic_mac, held.nic_mac, false);
+        for frame in [announcement[0].clone(), probe(ip.into(), held.nic_mac)] {
             if let Err(error) = self.senders.send(held.nic, &frame) {
                 tracing::warn!(%ip, %error, "a held address is not defended");
             }
@@ -218,7 +221,7 @@ impl Daemon {
             let Some(link) = self.network.links.get(&nic) else {
                 continue;
             };
-            for frame in gratuitous_arp(ip, source_mac, link.mac) {
+            for frame in announcement(ip.into(), source_mac, link.mac, false) {
                 if let Err(error) = self.senders.send(link.index, &frame) {
                     tracing::warn!(%ip, %error, "the source was not announced");
                 }
@@ -285,7 +288,7 @@ impl Daemon {
             .into_iter()
             .filter(|(_, held)| held.mode != held::DRAIN)
         {
-            for frame in gratuitous_arp(ip, held.nic_mac, held.nic_mac) {
+            for frame in announcement(ip.into(), held.nic_mac, held.nic_mac, false) {
                 if let Err(error) = self.senders.send(held.nic, &frame) {
                     tracing::warn!(%ip, %error, "an announcement was not sent");
                 }

@@ -10,7 +10,7 @@ use crate::{
     monitor::{Plan, Probe, SLICE, Slice, finding::MAX_PROBES},
     net::{
         RULE_PRIORITY,
-        announce::{arp_probe, gratuitous_arp},
+        announce::{announcement, probe},
         batch::Batch,
         links::Link,
         table_of,
@@ -94,8 +94,8 @@ type Taken<'a> = (PathId, &'a Address, &'a Link);
 fn slice(config: &Config, layout: &Layout, network: &Network, part: &[Taken]) -> Slice {
     let mut batch = Batch::builder();
     let mut entries = Vec::new();
-    let mut requests = Vec::new();
-    let mut replies = Vec::new();
+    let mut announcements = Vec::new();
+    let mut once_more = Vec::new();
     for &(path, address, link) in part {
         if address.deliver == Deliver::Local {
             batch = batch.add_address(link.index, address.ip);
@@ -109,16 +109,16 @@ fn slice(config: &Config, layout: &Layout, network: &Network, part: &[Taken]) ->
             address.ip,
             entry(address, layout, network, link, source_mac),
         ));
-        let [request, reply] = gratuitous_arp(address.ip, link.mac, link.mac);
-        requests.push((link.index, request));
-        replies.push((link.index, reply));
+        let mut frames = announcement(address.ip.into(), link.mac, link.mac, false).into_iter();
+        announcements.extend(frames.next().map(|frame| (link.index, frame)));
+        once_more.extend(frames.map(|frame| (link.index, frame)));
     }
     // Each address once before any of them twice.
-    requests.append(&mut replies);
+    announcements.append(&mut once_more);
     Slice {
         batch: batch.build(),
         entries,
-        announcements: requests,
+        announcements,
     }
 }
 
@@ -129,7 +129,7 @@ fn probes(layout: &Layout, taken: &[Taken]) -> Vec<Probe> {
         .take(MAX_PROBES)
         .map(|(_, address, link)| Probe {
             nic: link.index,
-            frame: arp_probe(address.ip, link.mac),
+            frame: probe(address.ip.into(), link.mac),
             slot: layout.slot(address.ip),
             ip: address.ip,
             own_mac: link.mac,

@@ -2,17 +2,18 @@
 
 use std::net::Ipv4Addr;
 
-use failover_ebpf::abi::{Session, ipv4_key, session};
+use failover_ebpf::abi::{Session, session};
 
 use super::{Daemon, layout};
 use crate::{
+    bpf::keys::key,
     config::Probe,
     monitor::{
         Request, Watch, clock,
         frames::{EchoRequest, Endpoints, InitiatorState, SbfdRequest, SbfdSession},
     },
     net::{
-        announce::arp_request,
+        announce::request,
         neighbours::{self, NeighbourEvent},
     },
     policy::{PathId, PathState},
@@ -97,8 +98,8 @@ impl Daemon {
         let session = Session {
             kind,
             remote_discriminator: discriminator,
-            remote: ipv4_key(endpoints.destination.octets()),
-            local: ipv4_key(endpoints.source.octets()),
+            remote: key(endpoints.destination),
+            local: key(endpoints.source),
             timeout_ns: interval.as_nanos() as u64,
             cookie: if probe == Probe::Icmp { cookie } else { 0 },
         };
@@ -143,7 +144,7 @@ impl Daemon {
             {
                 let asker = (endpoints.source_mac, endpoints.source);
                 let asked = (endpoints.destination_mac, endpoints.destination);
-                frames.push((nic, arp_request(asker, asked)));
+                frames.push((nic, request(asker, asked)));
             }
         }
         for (nic, frame) in frames {
@@ -160,8 +161,8 @@ impl Daemon {
         let endpoints = Endpoints {
             source_mac: link.mac,
             destination_mac: self.network.mac(&path.nic, path.monitor)?,
-            source: self.network.own_address(&path.nic, path.monitor)?,
-            destination: path.monitor,
+            source: self.network.own_address(&path.nic, path.monitor)?.into(),
+            destination: path.monitor.into(),
         };
         Some((link.index, endpoints))
     }

@@ -1,16 +1,17 @@
 //! Witnesses: who says that our own links work.
 
-use failover_ebpf::abi::{Session, ipv4_key, session};
+use failover_ebpf::abi::{Session, session};
 use serde_json::json;
 
 use super::{Daemon, layout};
 use crate::{
+    bpf::keys::key,
     config::{Witness, WitnessProbe},
     monitor::{
         WitnessRequest, WitnessWatch,
         frames::{EchoRequest, Endpoints},
     },
-    net::announce::arp_request,
+    net::announce,
 };
 
 /// An echo that takes longer counts as late in the statistics. The heartbeat thread has its own patience.
@@ -47,7 +48,7 @@ impl Daemon {
             (Some(endpoints), WitnessProbe::Icmp) => Some(self.witness_echo(index, &endpoints)?),
             (Some(endpoints), WitnessProbe::Arp) => Some(WitnessRequest::Arp {
                 slot: layout::witness_slot(&self.config, index),
-                frame: arp_request(
+                frame: announce::request(
                     (endpoints.source_mac, endpoints.source),
                     (endpoints.destination_mac, endpoints.destination),
                 ),
@@ -67,8 +68,8 @@ impl Daemon {
         Some(Endpoints {
             source_mac: self.network.links.get(nic)?.mac,
             destination_mac: self.network.mac(nic, address)?,
-            source: self.network.own_address(nic, address)?,
-            destination: address,
+            source: self.network.own_address(nic, address)?.into(),
+            destination: address.into(),
         })
     }
 
@@ -84,8 +85,8 @@ impl Daemon {
             Session {
                 kind: session::ICMP,
                 remote_discriminator: 0,
-                remote: ipv4_key(endpoints.destination.octets()),
-                local: ipv4_key(endpoints.source.octets()),
+                remote: key(endpoints.destination),
+                local: key(endpoints.source),
                 timeout_ns: TIMEOUT_NS,
                 cookie,
             },
