@@ -19,7 +19,7 @@ use failover_ebpf::{
     wire::eth::Mac,
 };
 
-use super::pins::Pins;
+use super::{pins::Pins, signing_keys::SigningKeys};
 
 /// Handles of all maps, except those that are mapped into memory.
 pub struct Maps {
@@ -38,6 +38,8 @@ pub struct Maps {
     counters: PerCpuArray<MapData, u64>,
     listened: HashMap<MapData, Ip, u32>,
     heard: Array<MapData, Heard>,
+    /// Keys that heartbeats are signed with.
+    pub signing_keys: SigningKeys,
 }
 
 impl Maps {
@@ -58,6 +60,7 @@ impl Maps {
             counters: open(pins, map::COUNTERS)?,
             listened: open(pins, map::LISTENED)?,
             heard: open(pins, map::HEARD)?,
+            signing_keys: SigningKeys::open(pins)?,
         })
     }
 
@@ -277,7 +280,7 @@ impl Addresses {
 }
 
 /// The kinds of maps that are opened here.
-trait Kind: Sized {
+pub(super) trait Kind: Sized {
     fn wrap(data: MapData) -> Result<Self, MapError>;
 }
 
@@ -298,7 +301,7 @@ kinds! {
     DevMapHash<MapData>, ;
 }
 
-fn open<M: Kind>(pins: &Pins, name: &str) -> anyhow::Result<M> {
+pub(super) fn open<M: Kind>(pins: &Pins, name: &str) -> anyhow::Result<M> {
     let path = pins.map(name);
     let data = MapData::from_pin(&path)
         .with_context(|| format!("the map {} cannot be opened", path.display()))?;
@@ -337,7 +340,7 @@ fn slots(wanted: &[(Ipv4Addr, u32)]) -> anyhow::Result<BTreeMap<Ip, u32>> {
     Ok(by_key)
 }
 
-fn ignore_absent(result: Result<(), MapError>) -> Result<(), MapError> {
+pub(super) fn ignore_absent(result: Result<(), MapError>) -> Result<(), MapError> {
     match result {
         Err(MapError::KeyNotFound) => Ok(()),
         Err(MapError::SyscallError(error))

@@ -6,7 +6,7 @@ use failover_ebpf::abi;
 use zeroize::Zeroize as _;
 
 /// Octets of the longest secret (RFC 5880 4.4).
-pub const LONGEST: usize = 20;
+pub(super) const LONGEST: usize = 20;
 
 /// What a key file begins with whose secret is written in hexadecimal digits.
 const HEX: &[u8] = b"hex:";

@@ -141,6 +141,9 @@ impl Daemon {
             if reflector.initiators.is_empty() {
                 flags |= settings::ANY_INITIATOR;
             }
+            if !reflector.keys.is_empty() {
+                flags |= settings::AUTHENTICATE;
+            }
             min_rx_us = reflector.min_rx.as_micros() as u32;
             self.maps
                 .set_reflector(&discriminators, &own, &reflector.initiators)?;
@@ -150,13 +153,13 @@ impl Daemon {
         if !self.standbys().is_empty() {
             flags |= settings::FORWARDING;
         }
-        let sbfd_source_port = u32::from(self.sbfd_port.number());
-        self.maps.set_settings(Settings {
+        let settings = Settings {
             flags,
-            sbfd_source_port,
+            sbfd_source_port: u32::from(self.sbfd_port.number()),
             min_rx_us,
             reserved: 0,
-        })
+        };
+        self.write_reflector_keys(settings)
     }
 
     /// Addresses on NICs, except those that are held for somebody else: they are /32 and ours by protocol number, and the

@@ -10,7 +10,7 @@ use crate::{
     config::Probe,
     monitor::{
         Request, Watch, clock,
-        frames::{EchoRequest, Endpoints, InitiatorState, SbfdRequest, SbfdSession},
+        frames::{EchoRequest, Endpoints, InitiatorState, SbfdRequest, SbfdSession, Signer},
     },
     net::{
         announce::request,
@@ -76,6 +76,7 @@ impl Daemon {
         let source = &self.config.sources[id.source];
         let (probe, interval, misses) = (source.probe, source.interval, source.misses);
         let discriminator = source.paths[id.path].discriminator;
+        let keys = source.keys.clone();
         let number = self.layout.session(id);
         let cookie = self.cookie ^ u64::from(number);
         let (kind, request) = match probe {
@@ -87,6 +88,10 @@ impl Daemon {
                     misses: misses as u8,
                     interval_us: interval.as_micros() as u32,
                     remote_discriminator: discriminator,
+                    signer: keys.first().map(|key| Signer {
+                        id: key.id,
+                        secret: key.secret.clone(),
+                    }),
                 });
                 (session::SBFD, Request::Sbfd(request))
             }
@@ -102,7 +107,11 @@ impl Daemon {
             local: key(endpoints.source),
             timeout_ns: interval.as_nanos() as u64,
             cookie: if probe == Probe::Icmp { cookie } else { 0 },
+            authenticated: u32::from(!keys.is_empty()),
+            reserved: 0,
         };
+        // Before the program asks for them.
+        self.write_session_keys(number, &keys, interval)?;
         self.begin_session(number, session)?;
         let stats = self.stats(id);
         let unit = layout::unit_of(&self.config, id);

@@ -89,6 +89,8 @@ impl Daemon {
                 local: key(endpoints.source),
                 timeout_ns: TIMEOUT_NS,
                 cookie,
+                authenticated: 0,
+                reserved: 0,
             },
         )?;
         Ok(WitnessRequest::Icmp {
