@@ -86,7 +86,7 @@ impl Kind {
             Self::Hooks => "[source.hooks]",
             Self::DefaultHooks => "[defaults.hooks]",
             Self::Witness => "[[witness]]",
-            Self::Key => "a key",
+            Self::Key => "`key`",
         }
     }
 

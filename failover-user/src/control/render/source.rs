@@ -150,8 +150,10 @@ pub(crate) fn rule(source: &SourceStatus) -> String {
         "ask" => "asks for approval",
         other => other,
     };
+    let key_id = source.paths.iter().find_map(|path| path.key_id);
+    let signed = key_id.map_or(String::new(), |id| format!("; signed with key {id}"));
     format!(
-        "heartbeat every {}; after {misses} this host {then}",
+        "heartbeat every {}; after {misses} this host {then}{signed}",
         short(source.interval_ns)
     )
 }
