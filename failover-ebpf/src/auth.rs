@@ -8,26 +8,11 @@ use crate::{
     abi::{Key, RING, SessionTx},
     sha1::{self, Digest},
     verdict::Verdict,
-    wire::{
-        Header,
-        bfd::{Authentication, Bfd},
-    },
+    wire::bfd::{Authentication, Bfd},
 };
 
-/// A control packet with its authentication section.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Signed {
-    /// The mandatory section.
-    pub bfd: Bfd,
-    /// The authentication section.
-    pub auth: Authentication,
-}
-
-// SAFETY: headers in a row, each of them octets with alignment 2 and an even length: no padding.
-unsafe impl Header for Signed {}
-
-const _: () = assert!(size_of::<Signed>() == Signed::LEN);
+/// Octets of a control packet with its authentication section, which the packet states as its length.
+pub const LENGTH: usize = Bfd::LEN + Authentication::LEN;
 
 /// What a packet counts as whose authentication is not accepted, which depends on whom it was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,49 +39,41 @@ pub const REPLY: Refusals = Refusals {
     digest: Verdict::ReplyBadDigest,
 };
 
-impl Signed {
-    /// Its length, octets.
-    pub const LEN: usize = Bfd::LEN + Authentication::LEN;
+/// RFC 5880 6.7.4: another type than Meticulous Keyed SHA1, or a length other than 28, MUST be discarded. The reserved
+/// octet is ignored (4.4).
+#[inline(always)]
+pub fn check_form(bfd: &Bfd, auth: &Authentication, refusals: &Refusals) -> Result<(), Verdict> {
+    if auth.kind() != Authentication::METICULOUS_KEYED_SHA1
+        || auth.length() as usize != Authentication::LEN
+        || bfd.length() as usize != LENGTH
+    {
+        return Err(refusals.form);
+    }
+    Ok(())
+}
 
-    /// RFC 5880 6.7.4: another type than Meticulous Keyed SHA1, or a length other than 28, MUST be discarded. The reserved
-    /// octet is ignored (4.4).
-    #[inline(always)]
-    pub fn check_form(&self, refusals: &Refusals) -> Result<(), Verdict> {
-        if self.auth.kind() != Authentication::METICULOUS_KEYED_SHA1
-            || self.auth.length() as usize != Authentication::LEN
-            || self.bfd.length() as usize != Self::LEN
-        {
-            return Err(refusals.form);
-        }
+/// RFC 5880 6.7.4: a packet whose hash is not the one that the key gives MUST be discarded.
+#[inline(always)]
+pub fn check_digest(
+    bfd: &Bfd,
+    auth: &Authentication,
+    key: &Key,
+    refusals: &Refusals,
+) -> Result<(), Verdict> {
+    if digest(bfd, auth, key).matches(&auth.digest()) {
         Ok(())
-    }
-
-    /// RFC 5880 6.7.4: a packet whose hash is not the one that the key gives MUST be discarded.
-    #[inline(always)]
-    pub fn check_digest(&self, key: &Key, refusals: &Refusals) -> Result<(), Verdict> {
-        if digest(self, key).matches(&self.auth.digest()) {
-            Ok(())
-        } else {
-            Err(refusals.digest)
-        }
-    }
-
-    /// Signs the packet as it is now. Key id and sequence stay (RFC 7880 section 11: the reflector MUST use the sequence
-    /// that it received).
-    #[inline(always)]
-    pub fn sign(&mut self, key: &Key) {
-        let digest = digest(self, key);
-        self.auth.set_digest(&digest);
+    } else {
+        Err(refusals.digest)
     }
 }
 
-/// The hash of a packet under a key: it stands where the hash will be while everything is hashed (RFC 5880 6.7.4).
+/// The hash of a packet under a key: the secret stands where the hash will be while everything is hashed (RFC 5880 6.7.4).
 ///
 /// In the program this is a function of its own, with a stack of its own, so that its code is there once.
 #[inline(never)]
-pub fn digest(packet: &Signed, key: &Key) -> Digest {
-    let (bfd, auth, secret) = (&packet.bfd.0, &packet.auth.0, &key.secret);
-    sha1::one_block::<{ Signed::LEN }>([
+pub fn digest(bfd: &Bfd, auth: &Authentication, key: &Key) -> Digest {
+    let (bfd, auth, secret) = (&bfd.0, &auth.0, &key.secret);
+    sha1::one_block::<LENGTH>([
         sha1::word(bfd, 0),
         sha1::word(bfd, 4),
         sha1::word(bfd, 8),
@@ -145,21 +122,21 @@ mod tests {
         key
     }
 
-    fn packet(random: &mut StdRng) -> Signed {
+    fn packet(random: &mut StdRng) -> (Bfd, Authentication) {
         let mut bfd = Bfd(random.random());
-        bfd.0[3] = Signed::LEN as u8;
+        bfd.0[3] = LENGTH as u8;
         let mut auth = Authentication(random.random());
         auth.0[..2].copy_from_slice(&[5, 28]);
-        Signed { bfd, auth }
+        (bfd, auth)
     }
 
     /// RFC 5880 6.7.4 in the words of another implementation.
-    fn expected(packet: &Signed, secret: &[u8]) -> Digest {
+    fn expected(bfd: &Bfd, auth: &Authentication, secret: &[u8]) -> Digest {
         let mut padded = [0; 20];
         padded[..secret.len()].copy_from_slice(secret);
         let hash = Sha1::new()
-            .chain_update(packet.bfd.0)
-            .chain_update(&packet.auth.0[..8])
+            .chain_update(bfd.0)
+            .chain_update(&auth.0[..8])
             .chain_update(padded)
             .finalize();
         Digest::from_octets(&hash.into())
@@ -171,14 +148,15 @@ mod tests {
 
         for length in 1..=20 {
             let secret: std::vec::Vec<u8> = (0..length).map(|_| random.random()).collect();
-            let mut packet = packet(&mut random);
-            let expected = expected(&packet, &secret);
+            let (bfd, mut auth) = packet(&mut random);
+            let expected = expected(&bfd, &auth, &secret);
+            let key = key(&secret);
 
-            packet.sign(&key(&secret));
+            auth.set_digest(&digest(&bfd, &auth, &key));
 
-            assert_eq!(packet.auth.digest(), expected, "{length} octets");
-            assert_eq!(packet.check_form(&REQUEST), Ok(()));
-            assert_eq!(packet.check_digest(&key(&secret), &REQUEST), Ok(()));
+            assert_eq!(auth.digest(), expected, "{length} octets");
+            assert_eq!(check_form(&bfd, &auth, &REQUEST), Ok(()));
+            assert_eq!(check_digest(&bfd, &auth, &key, &REQUEST), Ok(()));
         }
     }
 
@@ -186,52 +164,44 @@ mod tests {
     fn no_octet_of_a_signed_packet_can_be_changed_except_by_who_has_the_key() {
         let mut random = StdRng::seed_from_u64(7880);
         let (own, other) = (key(b"secret"), key(b"secrets"));
-        let mut signed = packet(&mut random);
-        signed.sign(&own);
+        let (bfd, mut auth) = packet(&mut random);
+        auth.set_digest(&digest(&bfd, &auth, &own));
+        let refused = Err(Verdict::ReplyBadDigest);
 
-        assert_eq!(
-            signed.check_digest(&other, &REPLY),
-            Err(Verdict::ReplyBadDigest)
-        );
+        assert_eq!(check_digest(&bfd, &auth, &other, &REPLY), refused);
         for at in 0..Bfd::LEN {
-            let mut forged = signed;
-            forged.bfd.0[at] ^= 1;
-            assert_eq!(
-                forged.check_digest(&own, &REPLY),
-                Err(Verdict::ReplyBadDigest),
-                "octet {at}"
-            );
+            let mut forged = bfd;
+            forged.0[at] ^= 1;
+            let checked = check_digest(&forged, &auth, &own, &REPLY);
+            assert_eq!(checked, refused, "octet {at}");
         }
         for at in 0..Authentication::LEN {
-            let mut forged = signed;
-            forged.auth.0[at] ^= 1;
-            assert_eq!(
-                forged.check_digest(&own, &REPLY),
-                Err(Verdict::ReplyBadDigest),
-                "octet {at} of the authentication"
-            );
+            let mut forged = auth;
+            forged.0[at] ^= 1;
+            let checked = check_digest(&bfd, &forged, &own, &REPLY);
+            assert_eq!(checked, refused, "octet {at} of the authentication");
         }
     }
 
     #[test]
     fn another_type_or_length_is_refused() {
         let mut random = StdRng::seed_from_u64(4_4);
-        let good = packet(&mut random);
+        let (bfd, auth) = packet(&mut random);
 
         for (at, octet) in [(0, 4), (0, 3), (0, 0), (1, 24), (1, 27), (1, 29)] {
-            let mut wrong = good;
-            wrong.auth.0[at] = octet;
+            let mut wrong = auth;
+            wrong.0[at] = octet;
             assert_eq!(
-                wrong.check_form(&REPLY),
+                check_form(&bfd, &wrong, &REPLY),
                 Err(Verdict::ReplyBadAuthentication),
                 "octet {at} is {octet}"
             );
         }
         for length in [24, 26, 51, 53, 255] {
-            let mut wrong = good;
-            wrong.bfd.0[3] = length;
+            let mut wrong = bfd;
+            wrong.0[3] = length;
             assert_eq!(
-                wrong.check_form(&REQUEST),
+                check_form(&wrong, &auth, &REQUEST),
                 Err(Verdict::RequestBadAuthentication),
                 "length {length}"
             );

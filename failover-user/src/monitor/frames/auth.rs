@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use failover_ebpf::{
-    auth::Signed,
+    auth::digest,
     wire::bfd::{Authentication, Bfd},
 };
 
@@ -49,14 +49,15 @@ impl Signer {
     /// Signs a control packet, its authentication section included. Its checksum does not follow by itself.
     pub(super) fn sign(&self, packet: &mut [u8], sequence: u32) {
         packet[Bfd::LEN + 4..Bfd::LEN + 8].copy_from_slice(&sequence.to_be_bytes());
-        let Some((bfd, auth)) = packet.split_first_chunk().and_then(|(bfd, behind)| {
-            Some((Bfd(*bfd), Authentication(*behind.first_chunk()?)))
-        }) else {
+        let Some((bfd, section)) = packet.split_first_chunk_mut() else {
+            unreachable!("a control packet has a mandatory section");
+        };
+        let Some(section) = section.first_chunk_mut() else {
             unreachable!("the frame of a signed request has room for its signature");
         };
-        let mut signed = Signed { bfd, auth };
-        signed.sign(&self.secret.for_kernel());
-        packet[Bfd::LEN..Signed::LEN].copy_from_slice(&signed.auth.0);
+        let mut auth = Authentication(*section);
+        auth.set_digest(&digest(&Bfd(*bfd), &auth, &self.secret.for_kernel()));
+        *section = auth.0;
     }
 }
 
