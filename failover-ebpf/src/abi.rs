@@ -434,10 +434,12 @@ pub enum Rare {
     InitiatorRefused = 2,
     /// A frame could not be redirected.
     RedirectFailed = 3,
+    /// A request whose signature is not accepted, or that has none.
+    SignatureRefused = 4,
 }
 
 /// Number of kinds in [`Rare`].
-pub const RARE_KINDS: u32 = 4;
+pub const RARE_KINDS: u32 = 5;
 
 #[cfg(feature = "user")]
 mod user {

@@ -106,7 +106,7 @@ impl Control {
     }
 
     #[inline(always)]
-    fn udp_sum(&self) -> u32 {
+    pub(crate) fn udp_sum(&self) -> u32 {
         let sum = checksum::sum(self.ip.pseudo_header_sum(self.udp.length()), &self.udp.0);
         checksum::sum(sum, &self.bfd.0)
     }

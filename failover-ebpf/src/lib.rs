@@ -18,6 +18,7 @@ pub mod heartbeat;
 pub mod measure;
 pub mod reflect;
 pub mod sha1;
+pub mod signed;
 pub mod steer;
 pub mod verdict;
 pub mod wire;

@@ -48,9 +48,6 @@ pub fn check_control(reply: &Control) -> Result<(), Verdict> {
     if bfd.demand() {
         return Err(Verdict::ReplyDemand);
     }
-    if bfd.authentication() {
-        return Err(Verdict::ReplyAuthentication);
-    }
     Ok(())
 }
 

@@ -25,9 +25,6 @@ pub fn check(request: &Control) -> Result<(), Verdict> {
     if !bfd.demand() {
         return Err(Verdict::RequestNotDemand);
     }
-    if bfd.authentication() {
-        return Err(Verdict::RequestAuthentication);
-    }
     Ok(())
 }
 

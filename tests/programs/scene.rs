@@ -146,6 +146,8 @@ pub(crate) fn sbfd_session() -> Session {
         local: ipv4_key(HOST.octets()),
         timeout_ns: TIMEOUT_NS,
         cookie: 0,
+        authenticated: 0,
+        reserved: 0,
     }
 }
 

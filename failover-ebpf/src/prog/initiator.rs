@@ -8,7 +8,7 @@ use failover_ebpf::{
     verdict::Verdict,
 };
 
-use super::{maps, nics, packet::Packet, settle};
+use super::{maps, nics, packet::Packet, settle, signatures};
 
 /// An S-BFD reply.
 #[inline(never)]
@@ -33,7 +33,9 @@ fn try_measure(packet: &mut Packet<'_>) -> Result<Verdict, Verdict> {
         .get(number as u32)
         .ok_or(Verdict::ReplyUnknownSession)?;
     measure::check_session(reply, own)?;
-    match record(own, number, sequence, reply.bfd.required_min_rx()) {
+    let required_min_rx = reply.bfd.required_min_rx();
+    signatures::of_reply(packet, number, sequence, own.authenticated != 0)?;
+    match record(own, number, sequence, required_min_rx) {
         Ok(()) => Ok(Verdict::ReplyMeasured),
         Err(NoSample::Stale) => Err(Verdict::ReplyStale),
         Err(NoSample::Duplicate) => Err(Verdict::ReplyDuplicate),

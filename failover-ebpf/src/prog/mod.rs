@@ -8,6 +8,7 @@ mod packet;
 mod rare;
 mod reflector;
 mod resolution;
+mod signatures;
 mod steering;
 
 use aya_ebpf::programs::XdpContext;

@@ -6,10 +6,11 @@ use failover_ebpf::{
     abi::{Rare, Settings, Watcher, WatcherState, ipv4_key, nic, settings},
     heartbeat::{self, Control},
     reflect,
+    signed::Signed,
     verdict::Verdict,
 };
 
-use super::{maps, nics, packet::Packet, rare, settle};
+use super::{maps, nics, packet::Packet, rare, settle, signatures};
 
 /// Whether requests are answered on the NIC that this packet came in by.
 #[inline(always)]
@@ -39,8 +40,14 @@ fn try_answer(packet: &mut Packet<'_>, own: &Settings) -> Result<Verdict, Verdic
     reflect::check(frame)?;
     known(ctx, frame)?;
     allowed(ctx, own, frame)?;
+    let key = signatures::of_request(packet, own)?;
+    let frame: &mut Control = packet.headers().ok_or(Verdict::RequestTruncated)?;
     in_time(own, frame)?;
     reflect::reply(frame, own.min_rx_us);
+    if let Some(key) = key {
+        let frame: &mut Signed = packet.headers().ok_or(Verdict::RequestTruncated)?;
+        frame.sign(key);
+    }
     Ok(Verdict::RequestAnswered)
 }
 
