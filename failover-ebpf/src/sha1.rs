@@ -15,7 +15,7 @@ const BLOCK: usize = 64;
 pub const LONGEST: usize = BLOCK - 9;
 
 /// A hash: five words, which stand on the wire with the most significant octet first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Digest(pub [u32; 5]);
 
 impl Digest {
@@ -34,13 +34,12 @@ impl Digest {
         ])
     }
 
-    /// Whether two hashes are the same, in a time that does not depend on where they differ.
+    /// The bits in which any words of two hashes differ: 0 if they are the same. It takes a time that does not depend on where
+    /// they differ.
     #[inline(always)]
-    pub fn matches(&self, other: &Self) -> bool {
+    pub const fn difference(&self, other: &Self) -> u32 {
         let (a, b) = (&self.0, &other.0);
-        let differing =
-            a[0] ^ b[0] | a[1] ^ b[1] | a[2] ^ b[2] | a[3] ^ b[3] | a[4] ^ b[4];
-        differing == 0
+        a[0] ^ b[0] | a[1] ^ b[1] | a[2] ^ b[2] | a[3] ^ b[3] | a[4] ^ b[4]
     }
 }
 
@@ -169,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn hashes_match_only_when_every_octet_does() {
+    fn hashes_are_the_same_only_when_every_bit_is() {
         let octets: [u8; Digest::LEN] = core::array::from_fn(|i| i as u8);
         let digest = Digest::from_octets(&octets);
 
@@ -177,8 +176,8 @@ mod tests {
             let mut other = octets;
             other[bit / 8] ^= 1 << (bit % 8);
 
-            assert!(!digest.matches(&Digest::from_octets(&other)), "bit {bit}");
+            assert_ne!(digest.difference(&Digest::from_octets(&other)), 0, "bit {bit}");
         }
-        assert!(digest.matches(&Digest::from_octets(&octets)));
+        assert_eq!(digest.difference(&Digest::from_octets(&octets)), 0);
     }
 }

@@ -81,6 +81,8 @@ impl Signed {
     /// sequence that it received). The checksum follows incrementally.
     #[inline(always)]
     pub fn sign(&mut self, key: &Key) {
+        let key_word = self.auth.key_word();
+        self.auth.clear_reserved();
         let before = self.auth.digest();
         let after = auth::digest(&self.control.bfd, &self.auth, key);
         self.auth.set_digest(&after);
@@ -89,6 +91,7 @@ impl Signed {
         if sum == 0 {
             return;
         }
+        sum = checksum::update(sum, key_word, self.auth.key_word());
         sum = checksum::update32(sum, before.0[0], after.0[0]);
         sum = checksum::update32(sum, before.0[1], after.0[1]);
         sum = checksum::update32(sum, before.0[2], after.0[2]);

@@ -67,6 +67,16 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// How often a verdict was given.
+    pub(crate) fn count(&self, verdict: Verdict) -> u64 {
+        let found = self
+            .verdicts
+            .iter()
+            .find(|(name, _)| *name == verdict.name());
+
+        found.map_or(0, |(_, count)| *count)
+    }
+
     /// What has been added since.
     pub(crate) fn since(&self, before: &Self) -> Self {
         let of = |tally: &Self, name: &str| {
@@ -157,7 +167,9 @@ impl Bench {
         }
         for number in [scene::SBFD, scene::ICMP, scene::UNSET] {
             self.sessions.clear(number);
+            self.maps.signing_keys.clear_session(number).unwrap();
         }
+        self.maps.signing_keys.set_reflector(&[]).unwrap();
         self.maps
             .set_session(scene::SBFD, scene::sbfd_session())
             .unwrap();
@@ -199,6 +211,11 @@ impl Bench {
     /// A NIC.
     pub(crate) fn nic(&self, port: Port) -> &Nic {
         &self.nics[port as usize]
+    }
+
+    /// Says that the request with all of this sequence is sent now.
+    pub(crate) fn send(&self, session: u16, sequence: u32) {
+        self.sessions.sending(session, sequence, now_ns());
     }
 
     /// Says that a request is sent now.

@@ -27,6 +27,7 @@ mod refusals;
 mod return_traffic;
 mod row;
 mod scene;
+mod signatures;
 mod size;
 mod steering;
 mod truncation;
@@ -47,6 +48,7 @@ fn tables() -> Vec<row::Row> {
         steering::rows(),
         return_traffic::rows(),
         drain::rows(),
+        signatures::rows(),
     ]
     .concat()
 }

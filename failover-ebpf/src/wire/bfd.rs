@@ -153,6 +153,18 @@ impl Authentication {
         self.0[2]
     }
 
+    /// Auth Key ID and the reserved octet behind it, as one number: the word that a checksum covers.
+    #[inline(always)]
+    pub const fn key_word(&self) -> u16 {
+        u16::from_be_bytes([self.0[2], self.0[3]])
+    }
+
+    /// Clears the reserved octet, which MUST be zero on transmit (RFC 5880 4.4).
+    #[inline(always)]
+    pub const fn clear_reserved(&mut self) {
+        self.0[3] = 0;
+    }
+
     /// Sequence Number.
     #[inline(always)]
     pub const fn sequence(&self) -> u32 {
