@@ -12,10 +12,12 @@ mod adoption;
 mod arp;
 mod attaching;
 mod claims;
+mod cost;
 mod drain;
 mod harness;
 mod heard;
 mod initiator;
+mod initiator6;
 mod listening;
 mod measuring;
 mod noise;
@@ -23,10 +25,12 @@ mod on_the_wire;
 mod passing;
 mod rate;
 mod reflector;
+mod reflector6;
 mod refusals;
 mod return_traffic;
 mod row;
 mod scene;
+mod scene6;
 mod signatures;
 mod size;
 mod steering;
@@ -41,9 +45,11 @@ fn tables() -> Vec<row::Row> {
     [
         passing::rows(),
         reflector::rows(),
+        reflector6::rows(),
         refusals::rows(),
         rate::rows(),
         initiator::rows(),
+        initiator6::rows(),
         arp::rows(),
         steering::rows(),
         return_traffic::rows(),

@@ -73,6 +73,17 @@ impl Row {
         Self { setup, ..self }
     }
 
+    /// The same with another frame, which is left as it is.
+    pub(crate) fn with_frame(self, change: impl FnOnce(&[u8]) -> Vec<u8>) -> Self {
+        let frame = change(&self.frame);
+
+        Self {
+            output: frame.clone(),
+            frame,
+            ..self
+        }
+    }
+
     /// Counts as traffic of the held address.
     pub(crate) fn counted(self) -> Self {
         Self {

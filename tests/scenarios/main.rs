@@ -18,4 +18,5 @@ mod readme;
 mod refusals;
 mod reload;
 mod several;
+mod signatures;
 mod takeover;

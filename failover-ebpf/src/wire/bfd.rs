@@ -116,7 +116,9 @@ impl Bfd {
     #[inline(always)]
     pub const fn reflect(&mut self, min_rx_us: u32) {
         let (mine, yours) = (octets!(self.0, 4, 4), octets!(self.0, 8, 4));
-        let flags = if self.poll() { bit::FINAL } else { 0 };
+        let last = if self.poll() { bit::FINAL } else { 0 };
+        // Whoever signs it again needs the section that it has.
+        let flags = last | self.0[1] & bit::AUTHENTICATION;
         self.0[0] = 1 << 5;
         self.0[1] = state::UP << 6 | flags;
         put!(self.0, 4, yours);
@@ -151,12 +153,6 @@ impl Authentication {
     #[inline(always)]
     pub const fn key_id(&self) -> u8 {
         self.0[2]
-    }
-
-    /// Auth Key ID and the reserved octet behind it, as one number: the word that a checksum covers.
-    #[inline(always)]
-    pub const fn key_word(&self) -> u16 {
-        u16::from_be_bytes([self.0[2], self.0[3]])
     }
 
     /// Clears the reserved octet, which MUST be zero on transmit (RFC 5880 4.4).

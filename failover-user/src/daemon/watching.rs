@@ -108,7 +108,7 @@ impl Daemon {
             timeout_ns: interval.as_nanos() as u64,
             cookie: if probe == Probe::Icmp { cookie } else { 0 },
             authenticated: u32::from(!keys.is_empty()),
-            reserved: 0,
+            ..Session::default()
         };
         // Before the program asks for them.
         self.write_session_keys(number, &keys, interval)?;

@@ -89,8 +89,7 @@ impl Daemon {
                 local: key(endpoints.source),
                 timeout_ns: TIMEOUT_NS,
                 cookie,
-                authenticated: 0,
-                reserved: 0,
+                ..Session::default()
             },
         )?;
         Ok(WitnessRequest::Icmp {
