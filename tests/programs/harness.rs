@@ -4,7 +4,7 @@
 //! bench has a host with three NICs that carry the lab's own program; the program under test is on none of them, and no
 //! frame reaches it but those that [`Bench::run`] hands it.
 
-use std::net::Ipv6Addr;
+use std::{net::Ipv6Addr, time::Duration};
 
 use aya::{
     maps::{Array, HashMap, MapData, RingBuf},
@@ -378,6 +378,23 @@ impl Bench {
             action: action(result.return_value),
             output,
         }
+    }
+
+    /// Hands a frame to the program again and again, as it then is. How long one time took.
+    pub(crate) fn duration(&mut self, ingress: Port, frame: &[u8], times: u32) -> Duration {
+        let context = context(self.index(ingress), frame.len());
+
+        self.program
+            .xdp(program::FAILOVER)
+            .unwrap()
+            .test_run(TestRunOptions {
+                data_in: Some(frame),
+                ctx_in: Some(&context),
+                repeat: times,
+                ..TestRunOptions::new()
+            })
+            .expect("BPF_PROG_TEST_RUN")
+            .duration
     }
 
     /// Hands a frame to the program and then does with it what the program says, as a driver would.

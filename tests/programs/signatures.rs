@@ -1,13 +1,14 @@
 //! Signed heartbeats on both sides: what is accepted, what is answered, and every way to refuse (RFC 5880 6.7.4, RFC 7880
-//! section 11). The expected octets are hashed by another implementation.
+//! section 11), over IPv4 and IPv6. The expected octets are hashed by another implementation.
 
 use failover_ebpf::{
     abi::{self, discriminator, settings},
     verdict::Verdict,
 };
 use failover_tests::{
-    edits::{at, meant, with, with_trailer, without_udp_checksum},
-    frames::{Bfd, SBFD_PORT, udp},
+    edits::{at, meant, with, with_trailer},
+    frames::{self, Bfd, SBFD_PORT},
+    frames6,
     signatures::{AUTHENTICATION, HASH, LENGTH, SECTION, Signature},
 };
 
@@ -16,9 +17,67 @@ use crate::{
     row::{Row, check},
     scene::{
         CLIENT_PORT, DISCRIMINATOR, FROM_CLIENT, FROM_SOURCE, ICMP, MIN_RX_US, Port,
-        REMOTE_DISCRIMINATOR, SBFD, SOURCE_PORT, sbfd_session,
+        REMOTE_DISCRIMINATOR, SBFD, SOURCE_PORT,
     },
+    scene6,
 };
+
+/// The version that heartbeats go over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ip {
+    V4,
+    V6,
+}
+
+impl Ip {
+    const ALL: [Self; 2] = [Self::V4, Self::V6];
+
+    /// The session that has it.
+    fn session(self) -> u16 {
+        match self {
+            Self::V4 => SBFD,
+            Self::V6 => scene6::SBFD,
+        }
+    }
+
+    /// Where the checksum of a datagram is.
+    fn checksum_at(self) -> usize {
+        match self {
+            Self::V4 => at::UDP_CHECKSUM,
+            Self::V6 => frames6::at::UDP_CHECKSUM,
+        }
+    }
+
+    /// From the client to our reflector.
+    fn ask(self, packet: &[u8]) -> Vec<u8> {
+        let ports = (CLIENT_PORT, SBFD_PORT);
+
+        match self {
+            Self::V4 => frames::udp(&FROM_CLIENT, ports.0, ports.1, packet),
+            Self::V6 => frames6::udp(&scene6::FROM_CLIENT, ports.0, ports.1, packet),
+        }
+    }
+
+    /// The way back.
+    fn answer(self, packet: &[u8]) -> Vec<u8> {
+        let ports = (SBFD_PORT, CLIENT_PORT);
+
+        match self {
+            Self::V4 => frames::udp(&FROM_CLIENT.back(), ports.0, ports.1, packet),
+            Self::V6 => frames6::udp(&scene6::FROM_CLIENT.back(), ports.0, ports.1, packet),
+        }
+    }
+
+    /// From the reflector of the source to us.
+    fn reply(self, packet: &[u8]) -> Vec<u8> {
+        let ports = (SBFD_PORT, SOURCE_PORT);
+
+        match self {
+            Self::V4 => frames::udp(&FROM_SOURCE, ports.0, ports.1, packet),
+            Self::V6 => frames6::udp(&scene6::FROM_SOURCE, ports.0, ports.1, packet),
+        }
+    }
+}
 
 /// Two keys that are in use at once, the shortest and the longest that there are.
 const OLD: (u8, &[u8]) = (0, b"s");
@@ -53,24 +112,32 @@ fn reflector(bench: &mut Bench) {
     bench.settings(|own| own.flags |= settings::AUTHENTICATE);
 }
 
-/// So has the session, whose request is under way.
-pub(crate) fn session(bench: &mut Bench) {
+/// So have the sessions, whose requests are under way.
+fn session(bench: &mut Bench) {
     unsent_session(bench);
-    bench.send(SBFD, SEQUENCE);
+    send(bench, SEQUENCE);
 }
 
 fn unsent_session(bench: &mut Bench) {
-    let session = abi::Session {
-        authenticated: 1,
-        ..sbfd_session()
-    };
+    for number in Ip::ALL.map(Ip::session) {
+        let session = abi::Session {
+            authenticated: 1,
+            ..bench.maps.session(number).unwrap()
+        };
 
-    bench
-        .maps
-        .signing_keys
-        .set_session(SBFD, &[key(NEW), key(OLD)], 0)
-        .unwrap();
-    bench.maps.set_session(SBFD, session).unwrap();
+        bench
+            .maps
+            .signing_keys
+            .set_session(number, &[key(NEW), key(OLD)], 0)
+            .unwrap();
+        bench.maps.set_session(number, session).unwrap();
+    }
+}
+
+fn send(bench: &mut Bench, sequence: u32) {
+    for number in Ip::ALL.map(Ip::session) {
+        bench.send(number, sequence);
+    }
 }
 
 fn signature((id, secret): (u8, &[u8]), sequence: u32) -> Signature<'_> {
@@ -81,18 +148,13 @@ fn request() -> Bfd {
     Bfd::request(MINE, DISCRIMINATOR)
 }
 
-fn ask(packet: &[u8]) -> Vec<u8> {
-    udp(&FROM_CLIENT, CLIENT_PORT, SBFD_PORT, packet)
-}
-
 /// A request and its answer, signed alike.
-fn exchange(request: Bfd, signature: &Signature<'_>) -> (Vec<u8>, Vec<u8>) {
+fn exchange(ip: Ip, request: Bfd, signature: &Signature<'_>) -> (Vec<u8>, Vec<u8>) {
     let reply = Bfd::reply_to(&request, MIN_RX_US);
-    let answer = signature.sign(reply);
 
     (
-        ask(&signature.sign(request)),
-        udp(&FROM_CLIENT.back(), SBFD_PORT, CLIENT_PORT, &answer),
+        ip.ask(&signature.sign(request)),
+        ip.answer(&signature.sign(reply)),
     )
 }
 
@@ -101,20 +163,24 @@ fn answered(name: &'static str, (request, reply): (Vec<u8>, Vec<u8>)) -> Row {
 }
 
 /// What the source's reflector answers to the request with a sequence.
-fn bfd(sequence: u32) -> Bfd {
-    let mine = discriminator(SBFD, sequence as u16);
+fn bfd(ip: Ip, sequence: u32) -> Bfd {
+    let mine = discriminator(ip.session(), sequence as u16);
     let request = Bfd::request(mine, REMOTE_DISCRIMINATOR);
 
     Bfd::reply_to(&request, MIN_RX_US)
 }
 
-fn from_source(packet: &[u8]) -> Vec<u8> {
-    udp(&FROM_SOURCE, SBFD_PORT, SOURCE_PORT, packet)
+/// A reply that is good, signed with this key.
+fn reply_with(ip: Ip, key: (u8, &[u8])) -> Vec<u8> {
+    ip.reply(&signature(key, SEQUENCE).sign(bfd(ip, SEQUENCE)))
 }
 
-/// A reply that is good, signed with this key.
-fn reply_with(key: (u8, &[u8])) -> Vec<u8> {
-    from_source(&signature(key, SEQUENCE).sign(bfd(SEQUENCE)))
+fn without_checksum(ip: Ip, frame: Vec<u8>) -> Vec<u8> {
+    with(frame, ip.checksum_at(), &[0, 0])
+}
+
+fn wrong_checksum(ip: Ip, frame: Vec<u8>) -> Vec<u8> {
+    with(frame, ip.checksum_at(), &[0x12, 0x34])
 }
 
 /// The ways in which a signed packet can be wrong in itself, whoever it is for.
@@ -228,21 +294,26 @@ enum Wrong {
 }
 
 pub(crate) fn rows() -> Vec<Row> {
-    [
-        requests_answered(),
-        requests_refused(),
-        replies_measured(),
-        replies_refused(),
-    ]
-    .concat()
+    let tables = |ip| {
+        [
+            requests_answered(ip),
+            requests_refused(ip),
+            replies_measured(ip),
+            replies_refused(ip),
+        ]
+        .concat()
+    };
+
+    Ip::ALL.map(tables).concat()
 }
 
-fn requests_answered() -> Vec<Row> {
+fn requests_answered(ip: Ip) -> Vec<Row> {
     let good = signature(NEW, 9);
-    let (ask_rounding, answer_rounding) = rounding_exchange();
-    let exchanged = exchange(request(), &good);
+    let (ask_rounding, answer_rounding) = rounding_exchange(ip);
+    let exchanged = exchange(ip, request(), &good);
     // A reserved octet is ignored on receipt, and zero on transmit (RFC 5880 4.4).
     let (with_reserved, _) = exchange(
+        ip,
         request(),
         &Signature {
             reserved: 0xa5,
@@ -250,15 +321,16 @@ fn requests_answered() -> Vec<Row> {
         },
     );
 
-    vec![
+    let mut rows = vec![
         answered("signed with one key", exchanged.clone()),
         answered(
             "signed with the other key",
-            exchange(request(), &signature(OLD, 9)),
+            exchange(ip, request(), &signature(OLD, 9)),
         ),
         answered(
             "Poll is answered with Final",
             exchange(
+                ip,
                 Bfd {
                     flags: Bfd::DEMAND | Bfd::POLL,
                     ..request()
@@ -268,7 +340,7 @@ fn requests_answered() -> Vec<Row> {
         ),
         answered(
             "the sequence is sent back, whatever it is",
-            exchange(request(), &signature(OLD, u32::MAX)),
+            exchange(ip, request(), &signature(OLD, u32::MAX)),
         ),
         answered(
             "a sequence that was answered before is answered again",
@@ -276,8 +348,8 @@ fn requests_answered() -> Vec<Row> {
         )
         .given(|bench| {
             reflector(bench);
-            for sequence in [9, 10, 8] {
-                let (request, _) = exchange(request(), &signature(NEW, sequence));
+            for (ip, sequence) in [(Ip::V4, 9), (Ip::V6, 9), (Ip::V4, 10), (Ip::V6, 10)] {
+                let (request, _) = exchange(ip, request(), &signature(NEW, sequence));
 
                 bench.run(Port::Chosen, &request);
             }
@@ -285,13 +357,6 @@ fn requests_answered() -> Vec<Row> {
         answered(
             "a reserved octet is cleared",
             (with_reserved, exchanged.1.clone()),
-        ),
-        answered(
-            "no UDP checksum",
-            (
-                without_udp_checksum(exchanged.0.clone()),
-                without_udp_checksum(exchanged.1.clone()),
-            ),
         ),
         answered(
             "a checksum that comes out as zero is sent as all ones",
@@ -304,18 +369,27 @@ fn requests_answered() -> Vec<Row> {
                 with_trailer(exchanged.1.clone(), 3),
             ),
         ),
-    ]
+    ];
+    let [request, reply] = [exchanged.0, exchanged.1].map(|frame| without_checksum(ip, frame));
+
+    rows.push(match ip {
+        Ip::V4 => answered("no UDP checksum", (request, reply)),
+        Ip::V6 => Row::drop("no UDP checksum", request, Verdict::RequestBadChecksum)
+            .given(reflector),
+    });
+
+    rows
 }
 
 /// An exchange whose reply has a UDP checksum of 0, which is sent as 0xffff (RFC 768).
-fn rounding_exchange() -> (Vec<u8>, Vec<u8>) {
+fn rounding_exchange(ip: Ip) -> (Vec<u8>, Vec<u8>) {
     (0..1_000_000)
-        .map(|sequence| exchange(request(), &signature(NEW, sequence)))
-        .find(|(_, reply)| reply[at::UDP_CHECKSUM..at::UDP_CHECKSUM + 2] == [0xff, 0xff])
+        .map(|sequence| exchange(ip, request(), &signature(NEW, sequence)))
+        .find(|(_, reply)| reply[ip.checksum_at()..ip.checksum_at() + 2] == [0xff, 0xff])
         .expect("one in 65,535")
 }
 
-fn requests_refused() -> Vec<Row> {
+fn requests_refused(ip: Ip) -> Vec<Row> {
     let verdict = |wrong| match wrong {
         Wrong::Unsigned => Verdict::RequestUnauthenticated,
         Wrong::Form => Verdict::RequestBadAuthentication,
@@ -324,7 +398,7 @@ fn requests_refused() -> Vec<Row> {
         Wrong::Truncated => Verdict::RequestTruncated,
     };
     let good = signature(NEW, 9);
-    let refused = |name, packet: &[u8], verdict| Row::drop(name, ask(packet), verdict);
+    let refused = |name, packet: &[u8], verdict| Row::drop(name, ip.ask(packet), verdict);
     let mut rows: Vec<Row> = wrong(request(), 9)
         .into_iter()
         .map(|(wrong, name, packet)| refused(name, &packet, verdict(wrong)).given(reflector))
@@ -357,14 +431,14 @@ fn requests_refused() -> Vec<Row> {
         .given(reflector),
         Row::drop(
             "signed, with a wrong UDP checksum",
-            with(ask(&good.sign(request())), at::UDP_CHECKSUM, &[0x12, 0x34]),
+            wrong_checksum(ip, ip.ask(&good.sign(request()))),
             Verdict::RequestBadChecksum,
         )
         .given(reflector),
         Row::drop(
             "signed, and cut short on the way",
             {
-                let mut frame = ask(&good.sign(request()));
+                let mut frame = ip.ask(&good.sign(request()));
 
                 frame.truncate(frame.len() - 1);
 
@@ -378,7 +452,7 @@ fn requests_refused() -> Vec<Row> {
             {
                 let reply = good.sign(Bfd::reply_to(&request(), MIN_RX_US));
 
-                udp(&FROM_CLIENT, CLIENT_PORT, SBFD_PORT, &reply)
+                ip.ask(&reply)
             },
             Verdict::RequestNotDemand,
         )
@@ -388,47 +462,54 @@ fn requests_refused() -> Vec<Row> {
     rows
 }
 
-fn replies_measured() -> Vec<Row> {
+fn replies_measured(ip: Ip) -> Vec<Row> {
     let measured = |name, frame| Row::drop(name, frame, Verdict::ReplyMeasured).given(session);
 
+    let without_checksum = without_checksum(ip, reply_with(ip, NEW));
+
     vec![
-        measured("signed with the key that requests are", reply_with(NEW)),
-        measured("signed with the other key", reply_with(OLD)),
+        match ip {
+            Ip::V4 => measured("signed, without a UDP checksum", without_checksum),
+            Ip::V6 => Row::drop(
+                "signed, without a UDP checksum",
+                without_checksum,
+                Verdict::ReplyBadChecksum,
+            )
+            .given(session),
+        },
+        measured("signed with the key that requests are", reply_with(ip, NEW)),
+        measured("signed with the other key", reply_with(ip, OLD)),
         measured(
             "AdminDown, signed",
-            from_source(&signature(NEW, SEQUENCE).sign(Bfd {
+            ip.reply(&signature(NEW, SEQUENCE).sign(Bfd {
                 state: 0,
-                ..bfd(SEQUENCE)
+                ..bfd(ip, SEQUENCE)
             })),
         ),
-        measured(
-            "signed, without a UDP checksum",
-            without_udp_checksum(reply_with(NEW)),
-        ),
-        measured("signed, and a trailer", with_trailer(reply_with(NEW), 5)),
+        measured("signed, and a trailer", with_trailer(reply_with(ip, NEW), 5)),
         measured(
             "signed, and a reserved octet",
-            from_source(
+            ip.reply(
                 &Signature {
                     reserved: 1,
                     ..signature(NEW, SEQUENCE)
                 }
-                .sign(bfd(SEQUENCE)),
+                .sign(bfd(ip, SEQUENCE)),
             ),
         ),
         measured(
             "an answer to the request before the latest, across a turn of its low half",
-            from_source(&signature(NEW, 0x8001_ffff).sign(bfd(0x8001_ffff))),
+            ip.reply(&signature(NEW, 0x8001_ffff).sign(bfd(ip, 0x8001_ffff))),
         )
         .given(|bench| {
             unsent_session(bench);
-            bench.send(SBFD, 0x8001_ffff);
-            bench.send(SBFD, 0x8002_0000);
+            send(bench, 0x8001_ffff);
+            send(bench, 0x8002_0000);
         }),
     ]
 }
 
-fn replies_refused() -> Vec<Row> {
+fn replies_refused(ip: Ip) -> Vec<Row> {
     let verdict = |wrong| match wrong {
         Wrong::Unsigned => Verdict::ReplyUnauthenticated,
         Wrong::Form => Verdict::ReplyBadAuthentication,
@@ -437,14 +518,14 @@ fn replies_refused() -> Vec<Row> {
         Wrong::Truncated => Verdict::ReplyTruncated,
     };
     let replayed = |name, sequence| {
-        let packet = signature(NEW, sequence).sign(bfd(SEQUENCE));
+        let packet = signature(NEW, sequence).sign(bfd(ip, SEQUENCE));
 
-        Row::drop(name, from_source(&packet), Verdict::ReplyReplayed).given(session)
+        Row::drop(name, ip.reply(&packet), Verdict::ReplyReplayed).given(session)
     };
-    let mut rows: Vec<Row> = wrong(bfd(SEQUENCE), SEQUENCE)
+    let mut rows: Vec<Row> = wrong(bfd(ip, SEQUENCE), SEQUENCE)
         .into_iter()
         .map(|(wrong, name, packet)| {
-            Row::drop(name, from_source(&packet), verdict(wrong)).given(session)
+            Row::drop(name, ip.reply(&packet), verdict(wrong)).given(session)
         })
         .collect();
 
@@ -455,28 +536,30 @@ fn replies_refused() -> Vec<Row> {
         replayed("the sequence without its high half", SEQUENCE & 0xffff),
         Row::drop(
             "the second of two",
-            reply_with(NEW),
+            reply_with(ip, NEW),
             Verdict::ReplyDuplicate,
         )
         .given(|bench| {
             session(bench);
-            bench.run(Port::Chosen, &reply_with(NEW));
+            for ip in Ip::ALL {
+                bench.run(Port::Chosen, &reply_with(ip, NEW));
+            }
         }),
         Row::drop(
             "no request at all",
-            reply_with(NEW),
+            reply_with(ip, NEW),
             Verdict::ReplyStale,
         )
         .given(unsent_session),
         Row::drop(
             "signed, and the session has no key",
-            reply_with(NEW),
+            reply_with(ip, NEW),
             Verdict::ReplyAuthentication,
         )
-        .given(|bench| bench.send(SBFD, SEQUENCE)),
+        .given(|bench| send(bench, SEQUENCE)),
         Row::drop(
             "signed with a key of another session",
-            from_source(&signature((UNKNOWN, NEW.1), SEQUENCE).sign(bfd(SEQUENCE))),
+            ip.reply(&signature((UNKNOWN, NEW.1), SEQUENCE).sign(bfd(ip, SEQUENCE))),
             Verdict::ReplyUnknownKey,
         )
         .given(|bench| {
@@ -489,13 +572,16 @@ fn replies_refused() -> Vec<Row> {
         }),
         Row::drop(
             "signed, with a wrong UDP checksum",
-            with(reply_with(NEW), at::UDP_CHECKSUM, &[0x12, 0x34]),
+            wrong_checksum(ip, reply_with(ip, NEW)),
             Verdict::ReplyBadChecksum,
         )
         .given(session),
         Row::drop(
             "signed, and routed",
-            meant(reply_with(NEW), at::IP_TTL, &[254]),
+            match ip {
+                Ip::V4 => meant(reply_with(ip, NEW), at::IP_TTL, &[254]),
+                Ip::V6 => with(reply_with(ip, NEW), frames6::at::HOP_LIMIT, &[254]),
+            },
             Verdict::ReplyRouted,
         )
         .given(session),
@@ -506,29 +592,38 @@ fn replies_refused() -> Vec<Row> {
 
 #[test]
 fn requests_are_answered_with_the_signature_of_the_key_that_they_have() {
-    check(&requests_answered());
+    for ip in Ip::ALL {
+        check(&requests_answered(ip));
+    }
 }
 
 #[test]
 fn requests_that_are_not_signed_as_they_should_be_are_refused_and_counted_by_reason() {
-    check(&requests_refused());
+    for ip in Ip::ALL {
+        check(&requests_refused(ip));
+    }
 }
 
 #[test]
 fn replies_that_are_signed_with_any_key_of_the_session_are_measured() {
-    check(&replies_measured());
+    for ip in Ip::ALL {
+        check(&replies_measured(ip));
+    }
 }
 
 #[test]
 fn replies_that_are_not_signed_as_they_should_be_are_refused_and_counted_by_reason() {
-    check(&replies_refused());
+    for ip in Ip::ALL {
+        check(&replies_refused(ip));
+    }
 }
 
 #[test]
 fn a_reply_that_was_recorded_does_not_answer_the_same_discriminator_a_turn_later() {
     crate::harness::bench(|bench| {
+        let ip = Ip::V4;
         session(bench);
-        let recorded = reply_with(NEW);
+        let recorded = reply_with(ip, NEW);
         bench.run(Port::Chosen, &recorded);
         let before = bench.measured(SBFD);
 
@@ -548,7 +643,7 @@ fn a_key_that_leaves_is_accepted_until_its_time_has_come() {
         let measured = |bench: &mut Bench| {
             let before = bench.measured(SBFD).received;
             bench.send(SBFD, SEQUENCE);
-            bench.run(Port::Chosen, &reply_with(OLD));
+            bench.run(Port::Chosen, &reply_with(Ip::V4, OLD));
             bench.measured(SBFD).received - before
         };
         session(bench);
@@ -563,5 +658,36 @@ fn a_key_that_leaves_is_accepted_until_its_time_has_come() {
         bench.maps.signing_keys.expire(1000).unwrap();
         assert_eq!(measured(bench), 0);
         assert_eq!(bench.tally().count(Verdict::ReplyUnknownKey), 1);
+    });
+}
+
+/// Nanoseconds for one frame, of which the kernel measures many together.
+fn cost(bench: &mut Bench, frame: &[u8]) -> u128 {
+    const RUNS: u32 = 20_000;
+    const CALLS: usize = 5;
+
+    let runs = (0..CALLS).map(|_| bench.duration(Port::Chosen, frame, RUNS).as_nanos());
+
+    runs.min().expect("some calls")
+}
+
+#[test]
+fn a_hash_costs_less_than_two_microseconds() {
+    crate::harness::bench(|bench| {
+        let ip = Ip::V4;
+        reflector(bench);
+        session(bench);
+        // Frames that are not changed, so that they can come again and again: refused, or the second of two.
+        let requests = [(UNKNOWN, NEW.1), (NEW.0, OLD.1)]
+            .map(|key| cost(bench, &ip.ask(&signature(key, 9).sign(request()))));
+        let replies = [(UNKNOWN, NEW.1), NEW]
+            .map(|key| cost(bench, &ip.reply(&signature(key, SEQUENCE).sign(bfd(ip, SEQUENCE)))));
+
+        for (what, [without, with]) in [("request", requests), ("reply", replies)] {
+            let hash = with.saturating_sub(without);
+
+            eprintln!("{what}: {without} ns before the hash, {with} ns with it: {hash} ns");
+            assert!(hash < 2000, "{what}: {hash} ns");
+        }
     });
 }
