@@ -131,8 +131,8 @@ pub const fn sequence_of(tx: &SessionTx, sequence: u16) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
     use ::sha1::{Digest as _, Sha1};
+    use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
     fn key(secret: &[u8]) -> Key {
         let mut key = Key {

@@ -73,6 +73,9 @@ mod tests {
 
         assert_eq!(update(before, 0x4011, 0xff11), after);
         assert_eq!(update32(before, 0x4000_4011, 0x4000_ff11), after);
-        assert_eq!(update_sum(before, 0x8000 + 0xc011, 0x8000 + 0xc011 + 0xbf00), after);
+        assert_eq!(
+            update_sum(before, 0x8000 + 0xc011, 0x8000 + 0xc011 + 0xbf00),
+            after
+        );
     }
 }

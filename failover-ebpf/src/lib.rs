@@ -2,7 +2,7 @@
 //! program in `main.rs` is a thin shell around it.
 //!
 //! A frame's way: [`link`] says where its network header is and [`classify`] what it is; [`heartbeat`] parses heartbeats;
-//! then [`reflect`] (a request for our reflector), [`measure`] (a reply to one of our sessions), [`resolve`] with [`arp`]
+//! [`signed`] checks how they are signed; then [`reflect`] (a request for our reflector), [`measure`] (a reply to one of our sessions), [`resolve`] with [`arp`]
 //! (who has a held address?) or [`steer`] (a packet for one) decides. Every way ends in one
 //! [`verdict::Verdict`], which has an action and a counter.
 #![no_std]

@@ -116,8 +116,8 @@ fn round<const T: usize>([a, b, c, d, e]: [u32; 5], w: &mut [u32; 16]) -> [u32; 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
     use ::sha1::{Digest as _, Sha1};
+    use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
     use std::vec::Vec;
 
     /// A message as words.
@@ -130,7 +130,11 @@ mod tests {
     }
 
     fn octets(digest: Digest) -> Vec<u8> {
-        digest.0.iter().flat_map(|word| word.to_be_bytes()).collect()
+        digest
+            .0
+            .iter()
+            .flat_map(|word| word.to_be_bytes())
+            .collect()
     }
 
     #[test]
@@ -140,7 +144,13 @@ mod tests {
 
         assert_eq!(
             digest.0,
-            [0xda39_a3ee, 0x5e6b_4b0d, 0x3255_bfef, 0x9560_1890, 0xafd8_0709]
+            [
+                0xda39_a3ee,
+                0x5e6b_4b0d,
+                0x3255_bfef,
+                0x9560_1890,
+                0xafd8_0709
+            ]
         );
     }
 
@@ -151,7 +161,13 @@ mod tests {
 
         assert_eq!(
             digest.0,
-            [0xb78b_ae6d, 0x1433_8ffc, 0xcfd5_d5b5, 0x674a_275f, 0x6ef9_c717]
+            [
+                0xb78b_ae6d,
+                0x1433_8ffc,
+                0xcfd5_d5b5,
+                0x674a_275f,
+                0x6ef9_c717
+            ]
         );
     }
 
@@ -176,7 +192,11 @@ mod tests {
             let mut other = octets;
             other[bit / 8] ^= 1 << (bit % 8);
 
-            assert_ne!(digest.difference(&Digest::from_octets(&other)), 0, "bit {bit}");
+            assert_ne!(
+                digest.difference(&Digest::from_octets(&other)),
+                0,
+                "bit {bit}"
+            );
         }
         assert_eq!(digest.difference(&Digest::from_octets(&octets)), 0);
     }

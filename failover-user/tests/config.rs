@@ -74,7 +74,10 @@ fn host() -> HostFacts {
     .into();
     facts.keys = [
         ("web1", key(b"correct horse")),
-        ("web1-next", key(b"hex:0102030405060708090a0b0c0d0e0f1011121314")),
+        (
+            "web1-next",
+            key(b"hex:0102030405060708090a0b0c0d0e0f1011121314"),
+        ),
         ("absent", faulty(&[KeyFault::Absent])),
         ("directory", faulty(&[KeyFault::NotAFile])),
         (

@@ -39,7 +39,8 @@ impl Keys {
 
     /// `key = [...]` of these files, each with its id.
     fn line(&self, keys: &[(&str, u8)]) -> String {
-        let table = |(name, id): &(&str, u8)| format!("{{ file = {:?}, id = {id} }}", self.path(name));
+        let table =
+            |(name, id): &(&str, u8)| format!("{{ file = {:?}, id = {id} }}", self.path(name));
         let tables: Vec<_> = keys.iter().map(table).collect();
         format!("key = [{}]\n", tables.join(", "))
     }
@@ -79,7 +80,9 @@ fn packet(frame: &Frame) -> Option<Vec<u8>> {
 /// Key id and sequence of a signed request.
 fn signature(frame: &Frame) -> Option<(u8, u32)> {
     let (_, to, payload) = frame.udp()?;
-    let section = payload.get(SECTION..SECTION + 8).filter(|_| to == SBFD_PORT)?;
+    let section = payload
+        .get(SECTION..SECTION + 8)
+        .filter(|_| to == SBFD_PORT)?;
     let sequence = section[4..].try_into().expect("four octets");
     Some((section[2], u32::from_be_bytes(sequence)))
 }
@@ -94,7 +97,10 @@ fn a_signed_pair_detects_a_failure_and_takes_over() {
     more_replies(&target, 100);
 
     assert_eq!(path(&target)["key_id"], 1);
-    assert_eq!(source_daemon.status()["reflector"]["key_ids"], serde_json::json!([1]));
+    assert_eq!(
+        source_daemon.status()["reflector"]["key_ids"],
+        serde_json::json!([1])
+    );
     assert_eq!(counter(&source_daemon, "request_unauthenticated"), 0);
     pair.source_nic.pull();
     wait_for_state(&target, "web1", "taken-over");
@@ -155,7 +161,9 @@ fn another_secret_on_one_side_is_no_answer_and_both_sides_say_why() {
     let told: Vec<_> = told.split_whitespace().collect();
     let told = told.join(" ");
     assert!(
-        told.contains("signed with another secret than ours (request_bad_digest): compare the key files"),
+        told.contains(
+            "signed with another secret than ours (request_bad_digest): compare the key files"
+        ),
         "{told}"
     );
     source_daemon.wait_for(PATIENCE, "a line in the log", |_| {
@@ -223,12 +231,19 @@ fn keys_are_rotated_under_heartbeats_without_a_miss() {
     assert_eq!(path(&target)["missed"], missed, "{}", target.log());
     assert_eq!(state(&target.status(), "web1"), "healthy");
     let ids: Vec<_> = capture.frames().iter().filter_map(signature).collect();
-    let turned = ids.iter().position(|(id, _)| *id == 2).expect("the new key");
+    let turned = ids
+        .iter()
+        .position(|(id, _)| *id == 2)
+        .expect("the new key");
     assert!(turned > 0 && ids[..turned].iter().all(|(id, _)| *id == 1));
     assert!(ids[turned..].iter().all(|(id, _)| *id == 2));
     for daemon in [&source_daemon, &target] {
         let counters = daemon.status()["counters"].clone();
-        for name in ["request_unknown_key", "request_bad_digest", "reply_unknown_key"] {
+        for name in [
+            "request_unknown_key",
+            "request_bad_digest",
+            "reply_unknown_key",
+        ] {
             assert_eq!(counters[name], Value::Null, "{counters}");
         }
     }
@@ -260,7 +275,7 @@ fn another_tool_decodes_a_signed_exchange_without_complaint() {
         };
         let demand = u8::from(to == SBFD_PORT);
         let expected = [
-            "0x01".to_owned(),
+            "1".to_owned(),
             "0x03".to_owned(),
             demand.to_string(),
             "1".to_owned(),
@@ -305,7 +320,12 @@ fn tshark(file: &Path) -> Option<Vec<Vec<String>>> {
     command
         .args(["-r", &file.display().to_string(), "-T", "fields"])
         .args(["-E", "separator=|", "-E", "occurrence=a"])
-        .args(["-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE"]);
+        .args([
+            "-o",
+            "ip.check_checksum:TRUE",
+            "-o",
+            "udp.check_checksum:TRUE",
+        ]);
     for field in FIELDS {
         command.args(["-e", field]);
     }

@@ -7,8 +7,8 @@ use aya_ebpf::{
 };
 use failover_ebpf::{
     abi::{
-        self, Heard, Held, Ip, Key, Listened, Nic, Session, SessionKey, SessionRx, SessionTx, Settings, Traffic,
-        Watcher, WatcherState,
+        self, Heard, Held, Ip, Key, Listened, Nic, Session, SessionKey, SessionRx, SessionTx,
+        Settings, Traffic, Watcher, WatcherState,
     },
     wire::eth::Mac,
 };

@@ -48,9 +48,9 @@ impl SigningKeys {
             .reflector
             .keys()
             .filter(|known| {
-                !known.as_ref().is_ok_and(|known| {
-                    keys.iter().any(|(id, _)| u32::from(*id) == *known)
-                })
+                !known
+                    .as_ref()
+                    .is_ok_and(|known| keys.iter().any(|(id, _)| u32::from(*id) == *known))
             })
             .collect::<Result<_, _>>()
             .context("listing the keys of the reflector")?;

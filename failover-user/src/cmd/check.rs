@@ -4,9 +4,9 @@ use std::{fmt, io::Write as _, net::Ipv4Addr, path::Path, process::ExitCode, tim
 
 use crate::{
     config::{
-        self, Config, Deliver, Failback, Hooks, HostFacts, Key, L2Alive, LoadError, OnConflict, OnError,
-        OnFailure, Probe, Reflector, Source, Style, Trigger, Witness, WitnessProbe, XdpMode,
-        duration,
+        self, Config, Deliver, Failback, Hooks, HostFacts, Key, L2Alive, LoadError, OnConflict,
+        OnError, OnFailure, Probe, Reflector, Source, Style, Trigger, Witness, WitnessProbe,
+        XdpMode, duration,
     },
     net::{self, links::Link},
 };

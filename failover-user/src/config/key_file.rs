@@ -119,14 +119,21 @@ pub(super) fn compare(named: &Inventory, facts: &HostFacts) -> Vec<Found> {
     for file in &named.key_files {
         let faults = facts.keys.get(Path::new(&file.name));
         let faults = faults.map_or(&absent[..], |facts| &facts.faults);
-        found.extend(faults.iter().map(|fault| complain(file, fault).at(&file.at)));
+        found.extend(
+            faults
+                .iter()
+                .map(|fault| complain(file, fault).at(&file.at)),
+        );
     }
     found
 }
 
 /// Gives every key of a configuration its secret, as far as it is known.
 pub(super) fn fill(config: &mut Config, facts: &HostFacts) {
-    let of_sources = config.sources.iter_mut().flat_map(|source| &mut source.keys);
+    let of_sources = config
+        .sources
+        .iter_mut()
+        .flat_map(|source| &mut source.keys);
     let of_reflector = config.reflector.iter_mut().flat_map(|own| &mut own.keys);
     for Key { file, secret, .. } in of_sources.chain(of_reflector) {
         if let Some(known) = facts.keys.get(file).and_then(|facts| facts.secret.as_ref()) {
@@ -180,7 +187,10 @@ fn shell_word(path: &str) -> String {
     if path.chars().all(plain) {
         path.to_owned()
     } else {
-        format!("'{}'", path.escape_debug().to_string().replace('\'', "'\\''"))
+        format!(
+            "'{}'",
+            path.escape_debug().to_string().replace('\'', "'\\''")
+        )
     }
 }
 
@@ -255,10 +265,7 @@ mod tests {
 
         assert_eq!(faults(&link), []);
         assert_eq!(faults(directory.path()), [KeyFault::NotAFile]);
-        assert_eq!(
-            faults(&directory.path().join("absent")),
-            [KeyFault::Absent]
-        );
+        assert_eq!(faults(&directory.path().join("absent")), [KeyFault::Absent]);
         assert_eq!(faults(&path.join("in")), [KeyFault::Absent]);
         assert!(matches!(faults(&endless)[..], [KeyFault::Unknown(_)]));
     }

@@ -10,7 +10,11 @@ use crate::{config::Key, monitor::clock};
 impl Daemon {
     /// Writes settings and the keys of the reflector: while it asks for keys it has them.
     pub(super) fn write_reflector_keys(&mut self, settings: Settings) -> anyhow::Result<()> {
-        let keys = self.config.reflector.as_ref().map(|own| for_kernel(&own.keys));
+        let keys = self
+            .config
+            .reflector
+            .as_ref()
+            .map(|own| for_kernel(&own.keys));
         let keys = keys.unwrap_or_default();
         if settings.flags & settings::AUTHENTICATE == 0 {
             self.maps.set_settings(settings)?;

@@ -144,7 +144,8 @@ impl Session {
 
     /// The mark alone may be 65,536 requests old: nothing overwrites it while nothing answers.
     fn is_answered(&self, shared: &Sessions, sent_ns: u64) -> bool {
-        shared.answered(self.number, self.sequence as u16) && shared.last_reply(self.number) >= sent_ns
+        shared.answered(self.number, self.sequence as u16)
+            && shared.last_reply(self.number) >= sent_ns
     }
 
     /// Judges the request in flight, whose time is up.

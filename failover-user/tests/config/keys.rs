@@ -48,7 +48,11 @@ fn a_default_key_is_for_the_sources_that_can_have_one() {
     let config = config::check("t.toml", &text, &host()).expect("valid");
 
     let ids = |source: usize| -> Vec<u8> {
-        config.sources[source].keys.iter().map(|key| key.id).collect()
+        config.sources[source]
+            .keys
+            .iter()
+            .map(|key| key.id)
+            .collect()
     };
     assert_eq!((ids(0), ids(1)), (vec![9], vec![]));
 }
@@ -60,9 +64,7 @@ fn a_key_file_is_read_when_a_file_is_loaded_and_never_shown() {
         directory.path().join("t.toml"),
         directory.path().join("web1.key"),
     );
-    let text = format!(
-        "[reflector]\nnics = [\"ens1\"]\nkey = {{ file = {key_file:?}, id = 1 }}\n"
-    );
+    let text = format!("[reflector]\nnics = [\"ens1\"]\nkey = {{ file = {key_file:?}, id = 1 }}\n");
     fs::write(&file, text).unwrap();
     let load = || config::load(&file, &host()).map_err(|error| error.to_string());
 
@@ -85,7 +87,10 @@ fn a_key_file_is_read_when_a_file_is_loaded_and_never_shown() {
     );
     let config = good.expect("good");
     let shown = format!("{config:?} {open}");
-    assert!(!shown.contains("xyzzy") && !shown.contains("120, 121"), "{shown}");
+    assert!(
+        !shown.contains("xyzzy") && !shown.contains("120, 121"),
+        "{shown}"
+    );
     let keys = config.reflector.expect("a reflector").keys;
     assert_eq!(keys[0].secret, Secret::from_file(b"xyzzy").unwrap());
 }

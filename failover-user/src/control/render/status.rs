@@ -96,7 +96,9 @@ fn reflector(reflector: &ReflectorStatus) -> String {
     };
     text += &wrap(
         "  ",
-        &format!("answers to discriminator {discriminators}, at most once every {interval}{signed}"),
+        &format!(
+            "answers to discriminator {discriminators}, at most once every {interval}{signed}"
+        ),
     );
     if reflector.watchers.is_empty() {
         return text + "  nobody has asked yet\n";

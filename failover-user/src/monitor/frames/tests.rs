@@ -1,12 +1,12 @@
 use super::*;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use ::sha1::{Digest as _, Sha1};
 use etherparse::{
     IpHeaders, IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header, PacketBuilder, SlicedPacket,
     TransportSlice,
 };
 use failover_ebpf::wire::icmp::PAYLOAD;
-use ::sha1::{Digest as _, Sha1};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 const V4: Endpoints = Endpoints {
