@@ -2,8 +2,9 @@
 //! program in `main.rs` is a thin shell around it.
 //!
 //! A frame's way: [`link`] says where its network header is and [`classify`] what it is; [`heartbeat`] parses heartbeats;
-//! [`signed`] checks how they are signed; then [`reflect`] (a request for our reflector), [`measure`] (a reply to one of our sessions), [`resolve`] with [`arp`]
-//! (who has a held address?) or [`steer`] (a packet for one) decides. Every way ends in one
+//! [`signed`] checks how they are signed; then [`reflect`] (a request for our reflector), [`measure`] (a reply to one of our
+//! sessions), [`resolve`] with [`arp`] and [`nd`] (who has a held address?) or [`steer`] (a packet for one) decides. Every way
+//! ends in one
 //! [`verdict::Verdict`], which has an action and a counter.
 #![no_std]
 
@@ -19,6 +20,7 @@ pub mod extension;
 pub mod heartbeat;
 pub mod link;
 pub mod measure;
+pub mod nd;
 pub mod reflect;
 pub mod resolve;
 pub mod sha1;

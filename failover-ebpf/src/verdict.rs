@@ -160,6 +160,18 @@ verdicts! {
     ReplyFragment = "reply_fragment" => Drop,
     /// A reply that came by another VLAN than the session's.
     ReplyOtherVlan = "reply_other_vlan" => Drop,
+    /// Neighbour discovery that a host has to discard (RFC 4861 7.1.1, 7.1.2): the kernel does.
+    PassBadNd = "pass_bad_nd" => Pass,
+    /// Neighbour discovery with more options than this program looks through: the kernel answers.
+    PassNdOptions = "pass_nd_options" => Pass,
+    /// A neighbour solicitation for a held address, answered with the chosen NIC's MAC.
+    NdAnswered = "nd_answered" => Transmit,
+    /// A neighbour solicitation for a held address on a NIC that does not have it.
+    NdWrongNic = "nd_wrong_nic" => Drop,
+    /// A neighbour solicitation for an address that is going back: the source answers.
+    NdDraining = "nd_draining" => Drop,
+    /// Neighbour discovery sent to us for an address that is going back, turned round to the source.
+    NdDrained = "nd_drained" => Transmit,
     /// A request without authentication, although a key is configured.
     RequestUnauthenticated = "request_unauthenticated" => Drop,
     /// A request whose authentication is not Meticulous Keyed SHA1, or of another length (RFC 5880 6.7.4).

@@ -2,11 +2,15 @@
 
 use aya::programs::{TestRun as _, TestRunOptions};
 use failover_ebpf::abi::program;
-use failover_tests::frames::{arp_request, tcp, udp};
+use failover_tests::{
+    frames::{arp_request, tcp, udp, with_vlans},
+    frames6,
+};
 
 use crate::{
     harness::{Bench, bench},
     scene::{CLIENT, CLIENT_MAC, FROM_CLIENT, STRANGE},
+    scene6,
 };
 
 /// Runs of one call. The kernel measures them together.
@@ -40,6 +44,14 @@ fn what_is_not_ours_costs_little() {
     let frames = [
         ("IPv4, TCP", tcp(&FROM_CLIENT, 4000, 80, &[0; 64])),
         ("IPv4, UDP", udp(&FROM_CLIENT, 4000, 53, &[0; 64])),
+        (
+            "IPv6, TCP",
+            frames6::tcp(&scene6::FROM_CLIENT, 4000, 80, &[0; 64]),
+        ),
+        (
+            "IPv4, TCP, tagged",
+            with_vlans(&tcp(&FROM_CLIENT, 4000, 80, &[0; 64]), &[5]),
+        ),
         ("ARP", arp_request(CLIENT_MAC, CLIENT, STRANGE)),
     ];
 

@@ -6,7 +6,7 @@ use failover_ebpf::{
 };
 use failover_tests::{
     edits::{L4, at, meant, with, with_ip_options, with_trailer, without_udp_checksum},
-    frames::{self, BROADCAST, Bfd, Flow, SBFD_PORT, udp, with_vlans},
+    frames::{self, BROADCAST, Bfd, Flow, SBFD_PORT, udp},
     lab::{Mac, clock::now_ns},
 };
 
@@ -166,12 +166,6 @@ fn frames_refused() -> Vec<Row> {
             with(valid(), at::IP_CHECKSUM, &[1, 2])
         }),
         checksum("BFD changed on the way", with(valid(), at::BFD + 12, &[9])),
-        Row::drop(
-            "a reply that came by a VLAN, though the session has none",
-            with_vlans(&valid(), &[5]),
-            Verdict::ReplyOtherVlan,
-        )
-        .given(sent),
         Row::drop(
             "a first fragment of a reply",
             meant(valid(), at::IP_FRAGMENT, &[0x20, 0]),

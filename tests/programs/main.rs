@@ -13,9 +13,11 @@ mod arp;
 mod attaching;
 mod claims;
 mod cost;
+mod discovery;
 mod drain;
 mod harness;
 mod heard;
+mod heard6;
 mod initiator;
 mod initiator6;
 mod listening;
@@ -34,6 +36,8 @@ mod scene6;
 mod signatures;
 mod size;
 mod steering;
+mod steering6;
+mod tagged;
 mod truncation;
 
 use std::collections::BTreeSet;
@@ -51,12 +55,27 @@ fn tables() -> Vec<row::Row> {
         initiator::rows(),
         initiator6::rows(),
         arp::rows(),
+        discovery::rows(),
         steering::rows(),
         return_traffic::rows(),
         drain::rows(),
+        steering6::rows(),
+        steering6::returned(),
+        tagged::rows(),
         signatures::rows(),
     ]
     .concat()
+}
+
+/// Rows that there are at least, those in VLANs not counted.
+const LEAST: usize = 400;
+
+#[test]
+fn the_tables_are_as_long_as_they_should_be() {
+    let (rows, in_vlans) = (tables().len(), tagged::derived([5, 0]).len());
+
+    eprintln!("{rows} rows, and {in_vlans} of them with one tag and with two");
+    assert!(rows >= LEAST, "{rows} rows");
 }
 
 #[test]

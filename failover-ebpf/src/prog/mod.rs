@@ -1,5 +1,6 @@
 //! The program's shell: packet access, maps and helpers. Decisions are in the library.
 
+mod discovery;
 mod fib;
 mod hearing;
 mod held;
@@ -91,10 +92,13 @@ fn stage<I: Destined>(ctx: &XdpContext, own: &Settings, link: Link, kind: Kind, 
         }
         Kind::Reply => initiator::measure::<I>(ctx, link),
         Kind::EchoReply => initiator::measure_echo::<I>(ctx, link),
-        Kind::Request | Kind::Discovery | Kind::Packet => {
-            match steering::steer(ctx, own, link, ip) {
-                Verdict::PassUnrelated if listening => Verdict::RequestNotOurs,
-                verdict => verdict,
+        Kind::Discovery => discovery::answer(ctx, link),
+        Kind::Request | Kind::Packet => {
+            let verdict = steering::steer(ctx, own, link, ip);
+            if listening && verdict == Verdict::PassUnrelated {
+                Verdict::RequestNotOurs
+            } else {
+                verdict
             }
         }
     }

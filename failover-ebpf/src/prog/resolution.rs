@@ -22,8 +22,8 @@ fn try_arp(packet: &mut Packet<'_>, link: Link) -> Result<Verdict, Verdict> {
     }
     if let Some(said) = arp::said(arp) {
         hearing::listen(&said, link.tags, arp.sha());
-        if let Said::Has(claimed) = said
-            && hearing::is_conflict(ctx, &claimed, link.tags, arp.sha(), ingress)
+        if let Said::Has(claimed) = &said
+            && hearing::is_conflict(ctx, claimed, link.tags, arp.sha(), ingress)
         {
             return Err(Verdict::PassConflict);
         }
