@@ -48,7 +48,7 @@ fn plan(count: u32, nics: &[u32]) -> Plan {
             batch: batch.build(),
             entries: addresses
                 .iter()
-                .map(|&(ip, nic)| (ip, entry(nic)))
+                .map(|&(ip, nic)| (ip.into(), entry(nic)))
                 .collect(),
             announcements: addresses
                 .iter()

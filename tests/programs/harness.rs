@@ -170,7 +170,7 @@ impl Bench {
                 .unwrap();
         }
         self.maps
-            .set_reflector(&[scene::DISCRIMINATOR], &scene::OWN, &[])
+            .set_reflector(&[scene::DISCRIMINATOR], &scene::OWN.map(Into::into), &[])
             .unwrap();
         self.own.insert(scene6::HOST.octets(), 1, 0).unwrap();
         for (watcher, _) in self.maps.watchers().unwrap() {

@@ -1,14 +1,18 @@
 //! `failover check -c FILE`: is this configuration right, and what will it do?
 
-use std::{fmt, io::Write as _, net::Ipv4Addr, path::Path, process::ExitCode, time::Duration};
+use std::{
+    collections::BTreeSet, fmt, io::Write as _, net::IpAddr, path::Path, process::ExitCode,
+    time::Duration,
+};
 
 use crate::{
     config::{
         self, Config, Deliver, Failback, Hooks, HostFacts, Key, L2Alive, LoadError, OnConflict,
         OnError, OnFailure, Probe, Reflector, Source, Style, Trigger, Witness, WitnessProbe,
-        XdpMode, duration,
+        XdpMode, default_discriminator, duration,
     },
     net::{self, links::Link},
+    policy::asked_by,
 };
 
 /// What `check` has to say.
@@ -53,7 +57,7 @@ pub fn facts() -> anyhow::Result<HostFacts> {
 }
 
 /// The same, of NICs that are known already.
-pub fn host_facts(links: &[Link], held: impl IntoIterator<Item = Ipv4Addr>) -> HostFacts {
+pub fn host_facts(links: &[Link], held: impl IntoIterator<Item = IpAddr>) -> HostFacts {
     let links = links
         .iter()
         .map(|link| (link.name.clone(), link.loopback, link.addresses.clone()));
@@ -155,7 +159,10 @@ fn describe_source(f: &mut fmt::Formatter<'_>, source: &Source) -> fmt::Result {
         L2Alive::Refuse => "do not take over",
         L2Alive::Ignore => "take over all the same",
     };
-    writeln!(f, "  if it answers ARP nevertheless: {l2_alive}")?;
+    let addresses = source.paths.iter().flat_map(|path| &path.addresses);
+    let asked: BTreeSet<_> = addresses.map(|address| asked_by(address.ip)).collect();
+    let asked = asked.into_iter().collect::<Vec<_>>().join(" or ");
+    writeln!(f, "  if it answers {asked} nevertheless: {l2_alive}")?;
     let on_conflict = match source.on_conflict {
         OnConflict::Defend => "defend it",
         OnConflict::Release => "give the addresses up",
@@ -179,7 +186,9 @@ fn describe_source(f: &mut fmt::Formatter<'_>, source: &Source) -> fmt::Result {
             path.monitor,
             path.nic
         )?;
-        if source.probe == Probe::Sbfd && path.discriminator != path.monitor.to_bits() {
+        if source.probe == Probe::Sbfd
+            && Some(path.discriminator) != default_discriminator(path.monitor)
+        {
             write!(f, ", discriminator {}", path.discriminator)?;
         }
         writeln!(f)?;
@@ -238,6 +247,7 @@ fn describe_witness(f: &mut fmt::Formatter<'_>, witness: &Witness) -> fmt::Resul
     let probe = match witness.probe {
         WitnessProbe::Icmp => "ICMP echo",
         WitnessProbe::Arp => "ARP",
+        WitnessProbe::Nd => "neighbour solicitation",
     };
     let (nic, address) = (&witness.nic, witness.address);
     writeln!(f, "witness of {nic}: {address}, by {probe}")

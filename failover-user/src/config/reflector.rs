@@ -74,7 +74,7 @@ fn nics(item: &Item<'_>, out: &mut Collector) -> Option<Vec<String>> {
     Some(names.into_iter().map(|(name, _)| name).collect())
 }
 
-fn initiators(item: &Item<'_>, out: &mut Collector) -> Option<Vec<std::net::Ipv4Addr>> {
+fn initiators(item: &Item<'_>, out: &mut Collector) -> Option<Vec<std::net::IpAddr>> {
     let example = "initiators = [\"10.0.0.2\"]";
     let members = item.list("a list of addresses", example, out)?;
     if members.is_empty() {
@@ -96,7 +96,7 @@ fn initiators(item: &Item<'_>, out: &mut Collector) -> Option<Vec<std::net::Ipv4
     let ips: Vec<_> = members
         .iter()
         .filter_map(|member| {
-            let ip = member.parsed("an IPv4 address", "10.0.0.2", address::parse_host, out)?;
+            let ip = member.parsed("an IP address", "10.0.0.2", address::parse_host, out)?;
             Some((ip, member.place.clone()))
         })
         .collect();

@@ -1,7 +1,8 @@
 //! Checked configuration. Keys, defaults and ranges are documented here, where they are defined.
 
-use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
+pub use super::discriminator::default_discriminator;
 use super::secret::Secret;
 use crate::policy::Hook;
 
@@ -47,7 +48,7 @@ pub struct Witness {
     /// `nic` that it vouches for. Several witnesses of a NIC: one that answers is enough.
     pub nic: String,
     /// `address`, on a subnet of that NIC.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// `probe`. Default `icmp`.
     pub probe: WitnessProbe,
 }
@@ -57,8 +58,10 @@ pub struct Witness {
 pub enum WitnessProbe {
     /// `icmp`: ICMP echo.
     Icmp,
-    /// `arp`: an ARP request.
+    /// `arp`: an ARP request to an IPv4 address.
     Arp,
+    /// `nd`: a neighbour solicitation to an IPv6 address.
+    Nd,
 }
 
 /// `[[source]]`: a host that is watched and stood in for.
@@ -226,9 +229,9 @@ pub enum Failback {
 /// `[[source.path]]`: one NIC of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path {
-    /// `monitor`: the address that heartbeats go to.
-    pub monitor: Ipv4Addr,
-    /// `discriminator` of the source's reflector. Default: `monitor` as a number.
+    /// `monitor`: the address that heartbeats go to. A link-local one (IPv6) is on the link of `nic`.
+    pub monitor: IpAddr,
+    /// `discriminator` of the source's reflector. Default: what [`default_discriminator`] makes of `monitor`.
     pub discriminator: u32,
     /// `nic`: heartbeats leave here. Default: `target_nic`.
     pub nic: String,
@@ -242,8 +245,8 @@ pub struct Path {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     /// `ip`, the part before the slash.
-    pub ip: Ipv4Addr,
-    /// The part behind the slash, 1 to 32: the subnet that the address lives in.
+    pub ip: IpAddr,
+    /// The part behind the slash, 1 to 32 or 1 to 128: the subnet that the address lives in.
     pub prefix: u8,
     /// The NIC that takes this address: the entry's own `target_nic` or the path's.
     pub target_nic: String,
@@ -257,8 +260,8 @@ pub enum Deliver {
     /// `"local"`: on this host.
     Local,
     /// `{ forward = "10.0.5.20" }`: on a standby server on a directly connected network, which has the address on a
-    /// NIC that does not answer ARP for it (a loopback), and this host as its gateway.
-    Forward(Ipv4Addr),
+    /// NIC that does not answer ARP for it (a loopback), and this host as its gateway. Of the same family.
+    Forward(IpAddr),
 }
 
 /// `[reflector]`: the source's side.
@@ -267,8 +270,8 @@ pub struct Reflector {
     /// `nics` that answer heartbeats; at least one.
     pub nics: Vec<String>,
     /// `initiators` that are answered; empty: any.
-    pub initiators: Vec<Ipv4Addr>,
-    /// `discriminator`, an IPv4 address or a number. Default: each IPv4 address of `nics`, as a number.
+    pub initiators: Vec<IpAddr>,
+    /// `discriminator`, an IP address or a number. Default: what [`default_discriminator`] makes of each address of `nics`.
     pub discriminator: Option<u32>,
     /// `key`, one or a list: requests have to be signed with one of them, and are answered with the same. Empty: signed
     /// requests are refused.

@@ -1,6 +1,6 @@
 //! `[[witness]]`
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{collections::BTreeMap, net::IpAddr};
 
 use failover_ebpf::abi;
 
@@ -19,14 +19,18 @@ use super::{
 /// As many as the kernel side listens for besides all addresses that can be held.
 pub(super) const MAX_WITNESSES: usize = (abi::MAX_LISTENED - abi::MAX_ADDRESSES) as usize;
 
-const PROBE: &[(&str, WitnessProbe)] = &[("icmp", WitnessProbe::Icmp), ("arp", WitnessProbe::Arp)];
+const PROBE: &[(&str, WitnessProbe)] = &[
+    ("icmp", WitnessProbe::Icmp),
+    ("arp", WitnessProbe::Arp),
+    ("nd", WitnessProbe::Nd),
+];
 
 /// A witness that is named: its address, and what it vouches for.
 #[derive(Clone, Debug)]
 pub(super) struct Vouching {
     /// Where the address is.
     pub(super) at: Place,
-    pub(super) ip: Ipv4Addr,
+    pub(super) ip: IpAddr,
     /// The NIC, if it could be read.
     pub(super) nic: Option<Named>,
 }
@@ -49,7 +53,7 @@ pub(super) fn read(item: &Item<'_>, number: usize, out: &mut Collector) -> Optio
     let address = section
         .require("address", "address = \"10.0.0.1\"", out)
         .and_then(|item| {
-            let ip = item.parsed("an IPv4 address", "10.0.0.1", address::parse_host, out)?;
+            let ip = item.parsed("an IP address", "10.0.0.1", address::parse_host, out)?;
             out.inventory.vouching.push(Vouching {
                 at: item.place,
                 ip,
@@ -58,7 +62,15 @@ pub(super) fn read(item: &Item<'_>, number: usize, out: &mut Collector) -> Optio
             Some(ip)
         });
     let probe = match section.get("probe") {
-        Some(item) => item.choice(PROBE, out),
+        Some(item) => item.choice(PROBE, out).and_then(|probe| {
+            match address.and_then(|ip| of_other_family(probe, ip)) {
+                Some(complaint) => {
+                    out.complain(&item.place, complaint);
+                    None
+                }
+                None => Some(probe),
+            }
+        }),
         None => Some(WitnessProbe::Icmp),
     };
     Some(Witness {
@@ -66,6 +78,21 @@ pub(super) fn read(item: &Item<'_>, number: usize, out: &mut Collector) -> Optio
         address: address?,
         probe: probe?,
     })
+}
+
+/// ARP is for IPv4, and neighbour discovery for IPv6.
+fn of_other_family(probe: WitnessProbe, ip: IpAddr) -> Option<Complaint> {
+    let (wrong, right) = match (probe, ip) {
+        (WitnessProbe::Arp, IpAddr::V6(_)) => ("arp", "nd"),
+        (WitnessProbe::Nd, IpAddr::V4(_)) => ("nd", "arp"),
+        (WitnessProbe::Arp | WitnessProbe::Icmp, IpAddr::V4(_))
+        | (WitnessProbe::Nd | WitnessProbe::Icmp, IpAddr::V6(_)) => return None,
+    };
+    let family = address::family(ip);
+    let complaint = Complaint::new(format!(
+        "{ip} is an {family} address, which \"{wrong}\" cannot ask"
+    ));
+    Some(complaint.help(format!("write \"{right}\" or \"icmp\"")))
 }
 
 /// What can be said without knowing the host. In a file that is `broken` a path may only have been lost.

@@ -1,8 +1,9 @@
 //! What the policy says, done.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use anyhow::anyhow;
+use bytes::Bytes;
 use failover_ebpf::abi::{Held, held};
 use serde_json::json;
 
@@ -10,10 +11,8 @@ use super::{Daemon, layout, plans};
 use crate::{
     monitor::clock,
     net::{
-        RULE_PRIORITY,
         announce::{announcement, probe},
         batch::Batch,
-        table_of,
     },
     policy::{Action, Input, UnitId},
 };
@@ -105,7 +104,7 @@ impl Daemon {
     }
 
     /// The addresses of a unit that are held, with how.
-    pub(super) fn held(&self, unit: UnitId) -> anyhow::Result<Vec<(Ipv4Addr, Held)>> {
+    pub(super) fn held(&self, unit: UnitId) -> anyhow::Result<Vec<(IpAddr, Held)>> {
         let mut all = Vec::new();
         for (_, address) in layout::addresses_of(&self.config, unit) {
             if let Some(held) = self.maps.addresses.get(address.ip)? {
@@ -145,7 +144,8 @@ impl Daemon {
             )?;
             announcements.push((
                 held.nic,
-                announcement(ip.into(), source_mac, held.nic_mac, false),
+                // Whether the source is a router is its own to say: with its next advertisement.
+                announcement(ip, source_mac, held.nic_mac, false),
             ));
             crate::fault::point("failback:entry-turned");
         }
@@ -186,7 +186,7 @@ impl Daemon {
 
     /// Announces a held address that another host claims, once (RFC 5227 2.4), and probes for it, by which another failover
     /// host knows us.
-    fn defend(&mut self, unit: UnitId, ip: Ipv4Addr) {
+    fn defend(&mut self, unit: UnitId, ip: IpAddr) {
         let held = match self.maps.addresses.get(ip) {
             Ok(Some(held)) if held.mode != held::DRAIN => held,
             Ok(_) => return,
@@ -195,8 +195,8 @@ impl Daemon {
                 return;
             }
         };
-        let announcement = announcement(ip.into(), held.nic_mac, held.nic_mac, false);
-        for frame in [announcement[0].clone(), probe(ip.into(), held.nic_mac)] {
+        let announcement = self.announcement(ip, &held);
+        for frame in [announcement[0].clone(), probe(ip, held.nic_mac)] {
             if let Err(error) = self.senders.send(held.nic, &frame) {
                 tracing::warn!(%ip, %error, "a held address is not defended");
             }
@@ -221,7 +221,7 @@ impl Daemon {
             let Some(link) = self.network.links.get(&nic) else {
                 continue;
             };
-            for frame in announcement(ip.into(), source_mac, link.mac, false) {
+            for frame in announcement(ip, source_mac, link.mac, false) {
                 if let Err(error) = self.senders.send(link.index, &frame) {
                     tracing::warn!(%ip, %error, "the source was not announced");
                 }
@@ -236,7 +236,7 @@ impl Daemon {
     }
 
     /// MAC of the source's NIC that carries an address.
-    fn source_mac(&self, unit: UnitId, ip: Ipv4Addr) -> Option<[u8; 6]> {
+    fn source_mac(&self, unit: UnitId, ip: IpAddr) -> Option<[u8; 6]> {
         let (path, _) =
             layout::addresses_of(&self.config, unit).find(|(_, address)| address.ip == ip)?;
         let path = &self.config.sources[path.source].paths[path.path];
@@ -252,11 +252,7 @@ impl Daemon {
                 None => continue,
             };
             // Whatever the configuration says now, an earlier one may have had it delivered here.
-            batch = batch.remove_address(index, address.ip).remove_rule(
-                address.ip,
-                table_of(index),
-                RULE_PRIORITY,
-            );
+            batch = batch.remove_held(index, address.ip);
         }
         let batch = batch.build();
         if batch.requests().is_empty() {
@@ -274,6 +270,15 @@ impl Daemon {
         Ok(())
     }
 
+    /// The frames that tell where a held address is.
+    fn announcement(&self, ip: IpAddr, held: &Held) -> Vec<Bytes> {
+        let router = self
+            .network
+            .by_index(held.nic)
+            .is_some_and(|link| self.network.is_router(&link.name));
+        announcement(ip, held.nic_mac, held.nic_mac, router)
+    }
+
     /// Tells the network again where the held addresses are.
     fn announce(&mut self, unit: UnitId) {
         let held = match self.held(unit) {
@@ -288,7 +293,7 @@ impl Daemon {
             .into_iter()
             .filter(|(_, held)| held.mode != held::DRAIN)
         {
-            for frame in announcement(ip.into(), held.nic_mac, held.nic_mac, false) {
+            for frame in self.announcement(ip, &held) {
                 if let Err(error) = self.senders.send(held.nic, &frame) {
                     tracing::warn!(%ip, %error, "an announcement was not sent");
                 }

@@ -1,12 +1,13 @@
 //! Another host claims what this one holds.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
-use failover_ebpf::abi::{Claim, Ip};
+use failover_ebpf::abi::Claim;
 use serde_json::json;
 
 use super::{Daemon, layout};
 use crate::{
+    bpf::keys::ip,
     monitor::clock,
     policy::{Claimant, DEFEND_INTERVAL, Input, UnitId},
 };
@@ -20,9 +21,7 @@ impl Daemon {
         if now.saturating_sub(claim.at_ns) > RECENT.as_nanos() as u64 {
             return;
         }
-        let Some(ip) = ipv4(&claim.ip) else {
-            return;
-        };
+        let ip = ip(&claim.ip);
         let path = layout::addresses(&self.config)
             .find(|(_, address)| address.ip == ip)
             .map(|(path, _)| path);
@@ -47,7 +46,7 @@ impl Daemon {
     }
 
     /// Who a MAC belongs to. A failover host probes for what it defends, which nobody else does for an address that he has.
-    fn claimant(&self, unit: UnitId, ip: Ipv4Addr, mac: [u8; 6], now: u64) -> Claimant {
+    fn claimant(&self, unit: UnitId, ip: IpAddr, mac: [u8; 6], now: u64) -> Claimant {
         let held = self.maps.addresses.get(ip).unwrap_or_else(|error| {
             tracing::error!(%ip, error = %format!("{error:#}"), "it is not known how an address is held");
             None
@@ -68,8 +67,4 @@ impl Daemon {
             Some(_) | None => Claimant::Stranger,
         }
     }
-}
-
-fn ipv4(ip: &Ip) -> Option<Ipv4Addr> {
-    std::net::Ipv6Addr::from(*ip).to_ipv4_mapped()
 }

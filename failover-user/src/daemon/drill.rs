@@ -135,7 +135,7 @@ struct Picture {
     /// Who has the addresses now.
     heard: oneshot::Receiver<Finding>,
     addresses: Vec<DrillAddress>,
-    monitors: Vec<std::net::Ipv4Addr>,
+    monitors: Vec<std::net::IpAddr>,
     hooks: Hooks,
     detection: DrillDetection,
     warnings: Vec<String>,

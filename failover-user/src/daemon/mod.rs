@@ -8,6 +8,7 @@ mod actions;
 mod changes;
 mod commands;
 mod conflicts;
+mod discovery;
 mod drill;
 mod end;
 mod forwarding;
@@ -65,8 +66,8 @@ use crate::{
     memory::Store,
     monitor::{Monitor, PathStats, Report, clock, nics::Nics},
     net::{
-        self, batch::BatchSocket, link_watch::LinkEvent, neighbours::NeighbourEvent,
-        only_one::OnlyOne, xdp::Mode,
+        self, batch::BatchSocket, groups::Groups, link_watch::LinkEvent,
+        neighbours::NeighbourEvent, only_one::OnlyOne, xdp::Mode,
     },
     policy::{Action, Finding, Input, PathId, PathState, Policy, UnitId},
 };
@@ -103,6 +104,10 @@ struct Daemon {
     attached: BTreeMap<String, Mode>,
     /// Why NICs are not managed that should be.
     unmanageable: BTreeMap<String, String>,
+    /// Multicast groups that are listened to.
+    groups: Groups,
+    /// Why NICs do not listen to groups that they should.
+    unheard: BTreeSet<(String, String)>,
     /// NICs that forward, because a standby server is behind them.
     forwarding: Forwarding,
     sbfd_port: ReservedPort,
@@ -345,7 +350,7 @@ impl Daemon {
     }
 
     /// Addresses of standby servers.
-    fn standbys(&self) -> BTreeSet<std::net::Ipv4Addr> {
+    fn standbys(&self) -> BTreeSet<std::net::IpAddr> {
         layout::standbys(&self.config)
     }
 

@@ -1,6 +1,9 @@
 //! From configuration and the state of the NICs to what a takeover writes. Pure.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, Ipv6Addr},
+};
 
 use failover_ebpf::abi::{Held, held};
 
@@ -10,9 +13,10 @@ use crate::{
     monitor::{Plan, Probe, SLICE, Slice, finding::MAX_PROBES},
     net::{
         RULE_PRIORITY,
-        announce::{announcement, probe},
+        announce::{announcement, probe, question},
         batch::Batch,
         links::Link,
+        subnet::{is_neighbour, single},
         table_of,
     },
     policy::{PathId, UnitId},
@@ -27,26 +31,52 @@ pub(super) struct Network {
     /// NICs by name.
     pub(super) links: BTreeMap<String, Link>,
     /// MAC addresses of neighbours, by NIC and address. Kept when a neighbour falls silent.
-    pub(super) neighbours: BTreeMap<(String, Ipv4Addr), Mac>,
+    pub(super) neighbours: BTreeMap<(String, IpAddr), Mac>,
+    /// NICs on which this host is an IPv6 router.
+    pub(super) routers: BTreeSet<String>,
 }
 
 impl Network {
     /// MAC of a neighbour.
-    pub(super) fn mac(&self, nic: &str, ip: Ipv4Addr) -> Option<Mac> {
+    pub(super) fn mac(&self, nic: &str, ip: IpAddr) -> Option<Mac> {
         self.neighbours.get(&(nic.to_owned(), ip)).copied()
     }
 
-    /// The address of ours on a NIC that a neighbour is asked from. Held addresses are /32 and on no subnet.
-    pub(super) fn own_address(&self, nic: &str, neighbour: Ipv4Addr) -> Option<Ipv4Addr> {
+    /// The address of ours on a NIC that a neighbour is asked from: one in its subnet, so that a link-local neighbour is
+    /// asked from a link-local address, and another one from another. Held addresses are on no subnet.
+    ///
+    /// Of several the first in IPv4, which is the primary one, and the lowest in IPv6, where the order means nothing.
+    pub(super) fn own_address(&self, nic: &str, neighbour: IpAddr) -> Option<IpAddr> {
         let link = self.links.get(nic)?;
-        link.addresses
+        let mut own = link
+            .addresses
             .iter()
-            .find(|(ip, prefix)| same_subnet(*ip, neighbour, *prefix))
-            .map(|(ip, _)| *ip)
+            .filter(|own| is_neighbour(**own, neighbour))
+            .map(|(ip, _)| *ip);
+        match neighbour {
+            IpAddr::V4(_) => own.next(),
+            IpAddr::V6(_) => own.min(),
+        }
+    }
+
+    /// The IPv6 address that whoever has `ip` is asked from: as above, or any of the NIC.
+    fn asker(&self, link: &Link, ip: IpAddr) -> Option<Ipv6Addr> {
+        let near = self.own_address(&link.name, ip);
+        let own = link.addresses.iter().filter(|own| own.1 < single(own.0));
+        let any = own.map(|(ip, _)| *ip).filter(IpAddr::is_ipv6).min();
+        match near.or(any)? {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(ip) => Some(ip),
+        }
+    }
+
+    /// Whether announcements from a NIC say that a router sends them (RFC 4861 7.2.6: as its other advertisements do).
+    pub(super) fn is_router(&self, nic: &str) -> bool {
+        self.routers.contains(nic)
     }
 
     /// The NIC with a subnet that a host is on.
-    pub(super) fn nic_towards(&self, host: Ipv4Addr) -> Option<&Link> {
+    pub(super) fn nic_towards(&self, host: IpAddr) -> Option<&Link> {
         self.links
             .values()
             .find(|link| !link.loopback && self.own_address(&link.name, host).is_some())
@@ -56,12 +86,6 @@ impl Network {
     pub(super) fn by_index(&self, index: u32) -> Option<&Link> {
         self.links.values().find(|link| link.index == index)
     }
-}
-
-/// Whether two addresses are on one subnet that is more than a single address.
-fn same_subnet(own: Ipv4Addr, other: Ipv4Addr, prefix: u8) -> bool {
-    let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
-    prefix < 32 && own.to_bits() & mask == other.to_bits() & mask
 }
 
 /// What taking a unit over does, as far as its NICs are there.
@@ -82,7 +106,7 @@ pub(super) fn plan(config: &Config, layout: &Layout, network: &Network, unit: Un
         unit,
         slices,
         skipped,
-        probes: probes(layout, &taken),
+        probes: probes(layout, network, &taken),
         source_macs: source_macs(config, network, unit.source),
         l2_alive: config.sources[unit.source].l2_alive,
     }
@@ -97,9 +121,11 @@ fn slice(config: &Config, layout: &Layout, network: &Network, part: &[Taken]) ->
     let mut announcements = Vec::new();
     let mut once_more = Vec::new();
     for &(path, address, link) in part {
-        if address.deliver == Deliver::Local {
-            batch = batch.add_address(link.index, address.ip);
-        }
+        batch = match (address.deliver, address.ip) {
+            (Deliver::Local, ip) => batch.add_address(link.index, ip),
+            (Deliver::Forward(_), IpAddr::V6(ip)) => batch.add_proxy(link.index, ip),
+            (Deliver::Forward(_), IpAddr::V4(_)) => batch,
+        };
         batch = batch.add_rule(address.ip, table_of(link.index), RULE_PRIORITY);
         let configured = &config.sources[path.source].paths[path.path];
         let source_mac = network
@@ -109,7 +135,8 @@ fn slice(config: &Config, layout: &Layout, network: &Network, part: &[Taken]) ->
             address.ip,
             entry(address, layout, network, link, source_mac),
         ));
-        let mut frames = announcement(address.ip.into(), link.mac, link.mac, false).into_iter();
+        let router = network.is_router(&link.name);
+        let mut frames = announcement(address.ip, link.mac, link.mac, router).into_iter();
         announcements.extend(frames.next().map(|frame| (link.index, frame)));
         once_more.extend(frames.map(|frame| (link.index, frame)));
     }
@@ -122,14 +149,15 @@ fn slice(config: &Config, layout: &Layout, network: &Network, part: &[Taken]) ->
     }
 }
 
-/// ARP probes for addresses, one NIC after the other.
-fn probes(layout: &Layout, taken: &[Taken]) -> Vec<Probe> {
+/// Probes for addresses, one NIC after the other.
+fn probes(layout: &Layout, network: &Network, taken: &[Taken]) -> Vec<Probe> {
     let mut probes: Vec<Probe> = taken
         .iter()
         .take(MAX_PROBES)
         .map(|(_, address, link)| Probe {
             nic: link.index,
-            frame: probe(address.ip.into(), link.mac),
+            frame: probe(address.ip, link.mac),
+            question: question(address.ip, link.mac, network.asker(link, address.ip)),
             slot: layout.slot(address.ip),
             ip: address.ip,
             own_mac: link.mac,
@@ -230,6 +258,7 @@ mod tests {
                 .map(|link| (link.name.clone(), link))
                 .collect(),
             neighbours: BTreeMap::new(),
+            routers: BTreeSet::new(),
         };
         network.neighbours.insert(
             ("ens1".to_owned(), [10, 0, 0, 10].into()),
@@ -272,6 +301,13 @@ mod tests {
         )
     }
 
+    fn last(ip: IpAddr) -> u8 {
+        match ip {
+            IpAddr::V4(ip) => ip.octets()[3],
+            IpAddr::V6(ip) => ip.octets()[15],
+        }
+    }
+
     #[test]
     fn each_address_goes_to_the_nic_that_the_configuration_names() {
         let plan = planned();
@@ -279,7 +315,7 @@ mod tests {
         let nics: Vec<_> = plan.slices[0]
             .entries
             .iter()
-            .map(|(ip, held)| (ip.octets()[3], held.nic, held.nic_mac[5]))
+            .map(|(ip, held)| (last(*ip), held.nic, held.nic_mac[5]))
             .collect();
         assert_eq!(nics, [(10, 1, 1), (11, 2, 2), (12, 1, 1)]);
     }
@@ -331,14 +367,7 @@ mod tests {
         let probes: Vec<_> = plan
             .probes
             .iter()
-            .map(|probe| {
-                (
-                    probe.nic,
-                    probe.ip.octets()[3],
-                    probe.slot,
-                    probe.own_mac[5],
-                )
-            })
+            .map(|probe| (probe.nic, last(probe.ip), probe.slot, probe.own_mac[5]))
             .collect();
         assert_eq!(probes, [(1, 10, 0, 1), (1, 12, 2, 1), (2, 11, 1, 2)]);
         assert_eq!(plan.source_macs, [[2, 0, 0, 0, 0, 10]]);
@@ -347,7 +376,7 @@ mod tests {
     #[test]
     fn a_thousand_addresses_are_taken_slice_by_slice_and_the_first_of_them_are_asked_for() {
         let addresses: Vec<String> = (0..1000u32)
-            .map(|n| format!("\"{}/8\"", Ipv4Addr::from_bits(0x0a01_0000 + n)))
+            .map(|n| format!("\"{}/8\"", std::net::Ipv4Addr::from_bits(0x0a01_0000 + n)))
             .collect();
         let text = format!(
             "[[source]]\nname = \"a\"\n[[source.path]]\nmonitor = \"10.0.0.10\"\ntarget_nic = \"ens1\"\naddresses = [{}]\n",

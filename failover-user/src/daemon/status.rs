@@ -181,7 +181,7 @@ impl Daemon {
             return Ok(None);
         };
         let discriminators = match reflector.discriminator {
-            Some(discriminator) => vec![Ipv4Addr::from_bits(discriminator)],
+            Some(discriminator) => vec![Ipv4Addr::from_bits(discriminator).into()],
             None => self.own_addresses(&reflector.nics).collect(),
         };
         let now = clock::now();

@@ -1,6 +1,6 @@
 //! From a path and its neighbour's MAC to heartbeats.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use failover_ebpf::abi::{Session, session};
 
@@ -13,7 +13,7 @@ use crate::{
         frames::{EchoRequest, Endpoints, InitiatorState, SbfdRequest, SbfdSession, Signer},
     },
     net::{
-        announce::request,
+        announce::{question, request},
         neighbours::{self, NeighbourEvent},
     },
     policy::{PathId, PathState},
@@ -57,10 +57,26 @@ impl Daemon {
     }
 
     /// Asks the kernel for a MAC address, and takes what it has already: it may have told of it before it told of the NIC.
-    async fn ask(&mut self, ifindex: u32, ip: Ipv4Addr) -> anyhow::Result<()> {
+    async fn ask(&mut self, ifindex: u32, ip: IpAddr) -> anyhow::Result<()> {
         neighbours::resolve(&self.netlink, ifindex, ip).await?;
+        self.ask_by_hand(ifindex, ip);
         let mac = neighbours::lookup(&self.netlink, ifindex, ip).await?;
         self.on_neighbour(&NeighbourEvent { ifindex, ip, mac })
+    }
+
+    /// The kernel asks for an IPv6 neighbour from a link-local address only, which a NIC does not have until duplicate
+    /// address detection is done (RFC 4862 5.4), and may never have. The answer to this question it takes all the same.
+    fn ask_by_hand(&mut self, ifindex: u32, ip: IpAddr) {
+        let Some(link) = self.network.by_index(ifindex).filter(|_| ip.is_ipv6()) else {
+            return;
+        };
+        if let Some(IpAddr::V6(own)) = self.network.own_address(&link.name, ip)
+            && let Err(error) = self
+                .senders
+                .send(ifindex, &question(ip, link.mac, Some(own)))
+        {
+            tracing::debug!(nic = link.name, %ip, %error, "a MAC address is not asked for");
+        }
     }
 
     /// Starts heartbeats on a path, or goes on with what has changed. There are none while NIC, own address or the
@@ -170,8 +186,8 @@ impl Daemon {
         let endpoints = Endpoints {
             source_mac: link.mac,
             destination_mac: self.network.mac(&path.nic, path.monitor)?,
-            source: self.network.own_address(&path.nic, path.monitor)?.into(),
-            destination: path.monitor.into(),
+            source: self.network.own_address(&path.nic, path.monitor)?,
+            destination: path.monitor,
         };
         Some((link.index, endpoints))
     }

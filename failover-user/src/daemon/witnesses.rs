@@ -28,7 +28,7 @@ impl Daemon {
     }
 
     /// The NIC and address of each witness, whose MAC has to be known.
-    pub(super) fn witness_neighbours(&self) -> Vec<(String, std::net::Ipv4Addr)> {
+    pub(super) fn witness_neighbours(&self) -> Vec<(String, std::net::IpAddr)> {
         let witnesses = self.config.witnesses.iter();
         witnesses
             .map(|witness| (witness.nic.clone(), witness.address))
@@ -44,15 +44,17 @@ impl Daemon {
         } = self.config.witnesses[index].clone();
         let endpoints = self.witness_endpoints(&nic, address);
         let request = match (endpoints, probe) {
-            (None, WitnessProbe::Icmp | WitnessProbe::Arp) => None,
+            (None, WitnessProbe::Icmp | WitnessProbe::Arp | WitnessProbe::Nd) => None,
             (Some(endpoints), WitnessProbe::Icmp) => Some(self.witness_echo(index, &endpoints)?),
-            (Some(endpoints), WitnessProbe::Arp) => Some(WitnessRequest::Arp {
-                slot: layout::witness_slot(&self.config, index),
-                frame: announce::request(
-                    (endpoints.source_mac, endpoints.source),
-                    (endpoints.destination_mac, endpoints.destination),
-                ),
-            }),
+            (Some(endpoints), WitnessProbe::Arp | WitnessProbe::Nd) => {
+                Some(WitnessRequest::Neighbour {
+                    slot: layout::witness_slot(&self.config, index),
+                    frame: announce::request(
+                        (endpoints.source_mac, endpoints.source),
+                        (endpoints.destination_mac, endpoints.destination),
+                    ),
+                })
+            }
         };
         self.monitor.watch_witness(WitnessWatch {
             index,
@@ -64,12 +66,12 @@ impl Daemon {
         Ok(())
     }
 
-    fn witness_endpoints(&self, nic: &str, address: std::net::Ipv4Addr) -> Option<Endpoints> {
+    fn witness_endpoints(&self, nic: &str, address: std::net::IpAddr) -> Option<Endpoints> {
         Some(Endpoints {
             source_mac: self.network.links.get(nic)?.mac,
             destination_mac: self.network.mac(nic, address)?,
-            source: self.network.own_address(nic, address)?.into(),
-            destination: address.into(),
+            source: self.network.own_address(nic, address)?,
+            destination: address,
         })
     }
 

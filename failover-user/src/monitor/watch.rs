@@ -1,7 +1,7 @@
 //! What the thread is told to watch.
 
 use std::{
-    net::Ipv4Addr,
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
@@ -52,7 +52,7 @@ pub struct WitnessWatch {
     /// Index into `Config::witnesses`.
     pub index: usize,
     /// Who it is.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// The NIC that it vouches for, and by which it is asked (ifindex).
     pub nic: u32,
     /// The request; `None` as long as the witness cannot be asked, which counts like a request without an answer.
@@ -69,8 +69,8 @@ pub enum WitnessRequest {
         /// The request.
         request: frames::EchoRequest,
     },
-    /// An ARP request, answered if anything is heard of the address.
-    Arp {
+    /// An ARP request or a neighbour solicitation, answered if anything is heard of the address.
+    Neighbour {
         /// The address's slot among those that are listened for.
         slot: u32,
         /// The request.

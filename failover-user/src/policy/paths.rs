@@ -1,6 +1,6 @@
 //! What a unit knows about its paths.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::{
     Now, PathState,
@@ -13,7 +13,7 @@ use crate::config::{self, Trigger};
 pub(super) struct Path {
     /// Index into `Source::paths`.
     pub(super) index: usize,
-    pub(super) monitor: Ipv4Addr,
+    pub(super) monitor: IpAddr,
     pub(super) nic: String,
     /// As the heartbeat thread reported it last.
     reported: PathState,
@@ -137,13 +137,13 @@ impl Paths {
     }
 
     /// Those that have answered, by `monitor`.
-    pub(super) fn seen(&self) -> Vec<Ipv4Addr> {
+    pub(super) fn seen(&self) -> Vec<IpAddr> {
         let seen = self.list.iter().filter(|path| path.seen);
         seen.map(|path| path.monitor).collect()
     }
 
     /// Those had answered an earlier daemon: their silence is evidence.
-    pub(super) fn remember(&mut self, seen: &[Ipv4Addr]) {
+    pub(super) fn remember(&mut self, seen: &[IpAddr]) {
         for path in &mut self.list {
             path.seen |= seen.contains(&path.monitor);
         }

@@ -1,6 +1,6 @@
 //! One unit, and the transitions that follow from what its paths report.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use super::{
     Action, Cause, Finding, Hook, Now, PathState, State, Taken, UnitId,
@@ -124,7 +124,7 @@ pub(super) struct Unit {
     /// Why the addresses are held, while they are.
     pub(super) taken: Option<Taken>,
     /// When each address was announced for its defence, in whatever conflict.
-    pub(super) defended: BTreeMap<Ipv4Addr, Now>,
+    pub(super) defended: BTreeMap<IpAddr, Now>,
     /// The state that the `notify` hook was told last.
     told: State,
 }

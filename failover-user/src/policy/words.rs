@@ -1,6 +1,6 @@
 //! Causes and refusals, for a person at three in the morning.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use super::{Cause, Claimant, Finding, Hook, PathState, State, paths::Path, unit::Unit};
 use crate::config::L2Alive;
@@ -96,6 +96,14 @@ pub(super) fn for_paths(unit: &Unit, from: State) -> String {
     }
 }
 
+/// What finds the host that has an address.
+pub fn asked_by(ip: IpAddr) -> &'static str {
+    match ip {
+        IpAddr::V4(_) => "ARP",
+        IpAddr::V6(_) => "neighbour discovery",
+    }
+}
+
 /// Where the addresses are.
 pub(super) fn elsewhere(finding: &Finding) -> String {
     match finding {
@@ -103,7 +111,7 @@ pub(super) fn elsewhere(finding: &Finding) -> String {
         Finding::Rival { ip, mac, .. } => {
             format!("another failover host, {mac}, is about to take {ip} over and goes first")
         }
-        Finding::Source { ip } => format!("the source answers ARP for {ip}"),
+        Finding::Source { ip } => format!("the source answers {} for {ip}", asked_by(*ip)),
         Finding::Silent => "another host has the addresses".to_owned(),
     }
 }
@@ -116,14 +124,14 @@ pub(super) fn alive_on_l2(verdict: &str, finding: &Finding, rule: L2Alive) -> St
         L2Alive::Ignore => "ignore",
     };
     let alive = match finding {
-        Finding::Source { ip } => format!("the source still answers ARP for {ip}"),
+        Finding::Source { ip } => format!("the source still answers {} for {ip}", asked_by(*ip)),
         Finding::Silent | Finding::Other { .. } | Finding::Rival { .. } => elsewhere(finding),
     };
     format!("{verdict}, but {alive} (l2_alive = \"{rule}\")")
 }
 
 /// Who claims what.
-pub(super) fn claimed(ip: Ipv4Addr, mac: &str, by: Claimant, asks: bool) -> String {
+pub(super) fn claimed(ip: IpAddr, mac: &str, by: Claimant, asks: bool) -> String {
     let who = match by {
         Claimant::Source => "the source",
         Claimant::Peer { .. } => "another failover host",

@@ -11,7 +11,7 @@ use crate::{
     control::drill::{
         DrillAddress, DrillDetection, DrillHook, DrillReport, DrillResult, DrillTakeover, DrillUnit,
     },
-    policy::{Finding, Hook},
+    policy::{Finding, Hook, asked_by},
 };
 
 /// Addresses that are listed one by one; of more only those with a problem.
@@ -48,7 +48,13 @@ fn one(unit: &DrillUnit, name: &str) -> String {
     text += &hooks(&unit.hooks);
     text += &addresses(&unit.addresses);
     if let Some(heard) = &unit.heard {
-        text += &wrap("  ARP now: ", &finding(heard));
+        let asked = match heard {
+            Finding::Silent => "ARP",
+            Finding::Source { ip } | Finding::Other { ip, .. } | Finding::Rival { ip, .. } => {
+                asked_by(*ip)
+            }
+        };
+        text += &wrap(&format!("  {asked} now: "), &finding(heard));
     }
     text
 }

@@ -1,6 +1,6 @@
 //! Who has the addresses while heartbeats fail.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::bench::Bench;
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     policy::{Cause, Command, Finding, PathState::*, State},
 };
 
-const IP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 10);
+const IP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 10));
 
 fn source() -> Finding {
     Finding::Source { ip: IP }
