@@ -97,6 +97,19 @@ impl SigningKeys {
         Ok(())
     }
 
+    /// Removes the keys of all other sessions than these: an earlier daemon may have left them.
+    pub fn retain_sessions(&mut self, sessions: &BTreeSet<u16>) -> anyhow::Result<()> {
+        let of_these = |place: &SessionKey| {
+            u16::try_from(place.session).is_ok_and(|number| sessions.contains(&number))
+        };
+        let known = self.known.iter().copied();
+        let others: Vec<SessionKey> = known.filter(|place| !of_these(place)).collect();
+        for place in others {
+            self.remove(place)?;
+        }
+        Ok(())
+    }
+
     /// Removes the keys whose time has come.
     pub fn expire(&mut self, now: u64) -> anyhow::Result<()> {
         let due: Vec<SessionKey> = self

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use failover_ebpf::abi::{self, Settings, settings};
 
-use super::Daemon;
+use super::{Daemon, layout};
 use crate::{config::Key, monitor::clock};
 
 impl Daemon {
@@ -23,6 +23,14 @@ impl Daemon {
             self.maps.signing_keys.set_reflector(&keys)?;
             self.maps.set_settings(settings)
         }
+    }
+
+    /// A secret that an earlier daemon had, and that no session of ours has any use for, does not stay in the kernel.
+    pub(super) fn forget_keys_of_others(&mut self) -> anyhow::Result<()> {
+        let sessions = layout::paths(&self.config)
+            .map(|(id, ..)| self.layout.session(id))
+            .collect();
+        self.maps.signing_keys.retain_sessions(&sessions)
     }
 
     /// Writes the keys of a session. Those that it had before are accepted as long as a request may be under way that was

@@ -209,6 +209,7 @@ impl Daemon {
         self.recall(memories)?;
         self.adopt(held).await?;
         self.resolve(false).await;
+        self.forget_keys_of_others()?;
         crate::fault::point("start:unwatched");
         self.watch_all()
     }
