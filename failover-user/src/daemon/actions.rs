@@ -240,7 +240,7 @@ impl Daemon {
         let (path, _) =
             layout::addresses_of(&self.config, unit).find(|(_, address)| address.ip == ip)?;
         let path = &self.config.sources[path.source].paths[path.path];
-        self.network.mac(&path.nic, path.monitor)
+        self.network.source_mac(&path.nic, path.monitor)
     }
 
     fn remove_addresses(&mut self, unit: UnitId) -> anyhow::Result<()> {

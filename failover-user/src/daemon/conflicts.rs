@@ -53,7 +53,7 @@ impl Daemon {
         });
         let of_source = layout::paths(&self.config)
             .filter(|(id, ..)| id.source == unit.source)
-            .any(|(_, _, path)| self.network.mac(&path.nic, path.monitor) == Some(mac));
+            .any(|(_, _, path)| self.network.source_mac(&path.nic, path.monitor) == Some(mac));
         if of_source || held.is_some_and(|held| held.source_mac == mac) {
             return Claimant::Source;
         }

@@ -32,6 +32,9 @@ pub(super) struct Network {
     pub(super) links: BTreeMap<String, Link>,
     /// MAC addresses of neighbours, by NIC and address. Kept when a neighbour falls silent.
     pub(super) neighbours: BTreeMap<(String, IpAddr), Mac>,
+    /// MAC addresses of sources, by the same, that have answered heartbeats. While a source is silent whoever else claims its
+    /// address becomes the neighbour that the kernel knows.
+    pub(super) confirmed: BTreeMap<(String, IpAddr), Mac>,
     /// NICs on which this host is an IPv6 router.
     pub(super) routers: BTreeSet<String>,
 }
@@ -40,6 +43,12 @@ impl Network {
     /// MAC of a neighbour.
     pub(super) fn mac(&self, nic: &str, ip: IpAddr) -> Option<Mac> {
         self.neighbours.get(&(nic.to_owned(), ip)).copied()
+    }
+
+    /// MAC of a source: the one that has answered heartbeats, or who is known to have its address.
+    pub(super) fn source_mac(&self, nic: &str, monitor: IpAddr) -> Option<Mac> {
+        let confirmed = self.confirmed.get(&(nic.to_owned(), monitor)).copied();
+        confirmed.or_else(|| self.mac(nic, monitor))
     }
 
     /// The address of ours on a NIC that a neighbour is asked from: one in its subnet, so that a link-local neighbour is
@@ -129,7 +138,7 @@ fn slice(config: &Config, layout: &Layout, network: &Network, part: &[Taken]) ->
         batch = batch.add_rule(address.ip, table_of(link.index), RULE_PRIORITY);
         let configured = &config.sources[path.source].paths[path.path];
         let source_mac = network
-            .mac(&configured.nic, configured.monitor)
+            .source_mac(&configured.nic, configured.monitor)
             .unwrap_or_default();
         entries.push((
             address.ip,
@@ -171,7 +180,7 @@ fn probes(layout: &Layout, network: &Network, taken: &[Taken]) -> Vec<Probe> {
 fn source_macs(config: &Config, network: &Network, source: usize) -> Vec<Mac> {
     let paths = config.sources[source].paths.iter();
     paths
-        .filter_map(|path| network.mac(&path.nic, path.monitor))
+        .filter_map(|path| network.source_mac(&path.nic, path.monitor))
         .collect()
 }
 
@@ -258,6 +267,7 @@ mod tests {
                 .map(|link| (link.name.clone(), link))
                 .collect(),
             neighbours: BTreeMap::new(),
+            confirmed: BTreeMap::new(),
             routers: BTreeSet::new(),
         };
         network.neighbours.insert(
@@ -358,6 +368,39 @@ mod tests {
             (back.mode, back.out, back.next_hop),
             (held::DRAIN, 2, [2, 0, 0, 0, 0, 10])
         );
+    }
+
+    #[test]
+    fn whoever_claims_the_address_of_a_silent_source_is_not_taken_for_it() {
+        let mut network = network();
+        let key = ("ens1".to_owned(), IpAddr::from([10, 0, 0, 10]));
+        network.confirmed.insert(key.clone(), [2, 0, 0, 0, 0, 10]);
+
+        network.neighbours.insert(key.clone(), [2, 0, 0, 0, 0, 99]);
+
+        assert_eq!(network.mac(&key.0, key.1), Some([2, 0, 0, 0, 0, 99]));
+        assert_eq!(network.source_mac(&key.0, key.1), Some([2, 0, 0, 0, 0, 10]));
+    }
+
+    #[test]
+    fn a_neighbour_is_asked_from_an_address_of_its_subnet_and_scope() {
+        let ip = |text: &str| text.parse::<IpAddr>().expect("an address");
+        let mut network = network();
+        let link = network.links.get_mut("ens1").expect("a NIC");
+        link.addresses = vec![
+            (ip("10.0.0.2"), 24),
+            (ip("fd00:0:0:1::9"), 64),
+            (ip("fd00:0:0:1::2"), 64),
+            (ip("fd00:0:0:1::1"), 128),
+            (ip("fe80::2"), 64),
+        ];
+
+        let asked_from = ["10.0.0.10", "fd00:0:0:1::10", "fe80::10", "fd00:0:0:2::10"]
+            .map(|neighbour| network.own_address("ens1", ip(neighbour)));
+
+        let expected = ["10.0.0.2", "fd00:0:0:1::2", "fe80::2"].map(|own| Some(ip(own)));
+        assert_eq!(asked_from[..3], expected);
+        assert_eq!(asked_from[3], None);
     }
 
     #[test]

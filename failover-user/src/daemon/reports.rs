@@ -88,6 +88,9 @@ impl Daemon {
         }
         let unit = layout::unit_of(&self.config, path);
         let before = self.paths.insert(path, state);
+        if state == PathState::Up {
+            self.confirm(path);
+        }
         if before != Some(state) {
             let monitor = self.config.sources[path.source].paths[path.path]
                 .monitor
@@ -107,6 +110,19 @@ impl Daemon {
             state,
             missed,
         });
+    }
+
+    /// A source answers: where requests are sent to, it is.
+    fn confirm(&mut self, path: PathId) {
+        let Some(configured) = layout::path(&self.config, path) else {
+            return;
+        };
+        let key = (configured.nic.clone(), configured.monitor);
+        if let Some(mac) = self.network.mac(&key.0, key.1)
+            && self.network.confirmed.insert(key, mac) != Some(mac)
+        {
+            self.refresh_plans();
+        }
     }
 
     fn on_taken_over(&mut self, unit: UnitId, cause: Cause, detect_ns: u64, outcome: Outcome) {

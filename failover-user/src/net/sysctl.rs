@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 /// An IP version, which has its own settings.
@@ -115,6 +115,7 @@ impl Changes {
             }
             Version::V6 if read(version, nic, "forwarding")? == "1" => Ok(()),
             Version::V6 => {
+                self.force_forwarding(nic)?;
                 // A NIC that forwards takes router advertisements only at 2.
                 if read(version, nic, "accept_ra")? == "1" {
                     self.set(version, nic, "accept_ra", "2")?;
@@ -123,6 +124,21 @@ impl Changes {
                 self.set(version, nic, "forwarding", "1")
             }
         }
+    }
+
+    /// The first packet of each client has to be sent on by the kernel, which finds the client's MAC. It forwards IPv6 if
+    /// the whole host does, or from a NIC that may in spite of it (Linux 6.17).
+    fn force_forwarding(&mut self, nic: &str) -> anyhow::Result<()> {
+        const KEY: &str = "force_forwarding";
+        if read(Version::V6, "all", "forwarding")? != "0" {
+            return Ok(());
+        }
+        if path(Version::V6, nic, KEY)?.exists() {
+            return self.set(Version::V6, nic, KEY, "1");
+        }
+        bail!(
+            "this kernel cannot forward IPv6 for {nic} alone: set net.ipv6.conf.all.forwarding = 1 (or use Linux 6.17)"
+        )
     }
 
     /// What was changed.

@@ -121,6 +121,7 @@ mod tests {
                 link(3, "ens3", [10, 0, 5, 1]),
             ]),
             neighbours: BTreeMap::new(),
+            confirmed: BTreeMap::new(),
             routers: Default::default(),
         };
 
@@ -144,6 +145,7 @@ mod tests {
         let network = Network {
             links: BTreeMap::from([(name, ens1), link(2, "ens2", [10, 0, 0, 3])]),
             neighbours: BTreeMap::new(),
+            confirmed: BTreeMap::new(),
             routers: Default::default(),
         };
         let unmanageable = BTreeMap::from([("ens2".to_owned(), "another program".to_owned())]);
