@@ -16,7 +16,10 @@ use failover_tests::{
 };
 use serde_json::Value;
 
-use crate::pair::{PATIENCE, Pair, REFLECTOR, automatic, run, source, state, wait_for_state};
+use crate::{
+    pair::{PATIENCE, Pair, REFLECTOR, automatic, run, source, state, wait_for_state},
+    six::{self, Six},
+};
 
 /// Key files of one host.
 struct Keys(tempfile::TempDir);
@@ -50,8 +53,12 @@ impl Keys {
     }
 
     fn source(&self, interval: &str, keys: &[(&str, u8)]) -> String {
-        let line = self.line(keys);
-        automatic(interval, 3).replace("misses", &format!("{line}misses"))
+        self.signed(&automatic(interval, 3), keys)
+    }
+
+    /// A configuration of one source with these keys.
+    fn signed(&self, config: &str, keys: &[(&str, u8)]) -> String {
+        config.replace("misses", &format!("{}misses", self.line(keys)))
     }
 }
 
@@ -111,6 +118,21 @@ fn a_signed_pair_detects_a_failure_and_takes_over() {
         let told = format!("{}{}", daemon.log(), run(daemon, &["status"], 0));
         assert!(!told.contains("correct horse"), "{told}");
     }
+}
+
+#[test]
+fn a_signed_pair_over_ipv6_does_the_same() {
+    let (six, keys) = (Six::new(), Keys::new());
+    keys.write("web1.key", "correct horse");
+    let reflector = keys.reflector(&[("web1.key", 0)]);
+    let source_daemon = Daemon::start(&six.lab, &six.source, &reflector);
+    let target = six.start_target(&keys.signed(&six::automatic("5ms", 3), &[("web1.key", 0)]));
+    more_replies(&target, 50);
+
+    assert_eq!(path(&target)["key_id"], 0);
+    assert_eq!(counter(&source_daemon, "request_unauthenticated"), 0);
+    six.source_nic.pull();
+    wait_for_state(&target, "web1", "taken-over");
 }
 
 #[test]
