@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::{Daemon, layout, plans};
 use crate::{
+    events::EventKind,
     monitor::clock,
     net::{
         announce::{announcement, probe},
@@ -99,7 +100,7 @@ impl Daemon {
         if let Some(error) = &error {
             fields["error"] = json!(error);
         }
-        self.record(Some(unit), "failback", fields);
+        self.record(Some(unit), EventKind::Failback, fields);
         Some(Input::StepDone { unit, error })
     }
 
@@ -203,7 +204,7 @@ impl Daemon {
         }
         self.record(
             Some(unit),
-            "defended",
+            EventKind::Defended,
             json!({ "address": ip.to_string(), "at_ns": clock::now() }),
         );
     }
@@ -230,7 +231,7 @@ impl Daemon {
         }
         self.record(
             Some(unit),
-            "source-announced",
+            EventKind::SourceAnnounced,
             json!({ "addresses": announced, "at_ns": clock::now() }),
         );
     }
@@ -300,6 +301,10 @@ impl Daemon {
             }
             announced.push(ip.to_string());
         }
-        self.record(Some(unit), "announced", json!({ "addresses": announced }));
+        self.record(
+            Some(unit),
+            EventKind::Announced,
+            json!({ "addresses": announced }),
+        );
     }
 }

@@ -7,6 +7,7 @@ use failover_ebpf::abi::held;
 use super::{Daemon, layout};
 use crate::{
     config::Deliver,
+    events::EventKind,
     net::{link_watch::LinkEvent, links::Link, neighbours::NeighbourEvent, subnet::single},
     policy::{Cause, State},
 };
@@ -63,7 +64,7 @@ impl Daemon {
             let nic = link.name.clone();
             self.record(
                 Some(unit),
-                "put-back",
+                EventKind::PutBack,
                 serde_json::json!({ "address": ip.to_string(), "nic": nic }),
             );
             self.monitor.take_over(unit, Cause::Adopted);
@@ -156,7 +157,7 @@ impl Daemon {
             self.senders.close(link.index);
             self.record(
                 None,
-                "nic",
+                EventKind::Nic,
                 serde_json::json!({ "nic": link.name, "xdp_mode": "none", "carrier": false }),
             );
             self.forget_absent()?;
@@ -194,7 +195,7 @@ impl Daemon {
         if before.usable() != link.usable() {
             self.record(
                 None,
-                "nic",
+                EventKind::Nic,
                 serde_json::json!({
                     "nic": link.name,
                     "xdp_mode": mode.name(),

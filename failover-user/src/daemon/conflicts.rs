@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{Daemon, layout};
 use crate::{
     bpf::keys::ip,
+    events::EventKind,
     monitor::clock,
     policy::{Claimant, DEFEND_INTERVAL, Input, UnitId},
 };
@@ -33,7 +34,7 @@ impl Daemon {
         let mac = claim.mac.map(|octet| format!("{octet:02x}")).join(":");
         self.record(
             Some(unit),
-            "claim",
+            EventKind::Claim,
             json!({
                 "address": ip.to_string(),
                 "mac": mac,

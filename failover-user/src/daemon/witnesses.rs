@@ -7,6 +7,7 @@ use super::{Daemon, layout};
 use crate::{
     bpf::keys::key,
     config::{Witness, WitnessProbe},
+    events::EventKind,
     monitor::{
         WitnessRequest, WitnessWatch,
         frames::{EchoRequest, Endpoints},
@@ -108,7 +109,7 @@ impl Daemon {
         };
         self.record(
             None,
-            "witness",
+            EventKind::Witness,
             json!({
                 "nic": witness.nic,
                 "address": witness.address.to_string(),
