@@ -21,7 +21,7 @@ use futures::TryStreamExt as _;
 use netlink_packet_route::{
     AddressFamily,
     address::{AddressAttribute, AddressFlags, AddressMessage, AddressProtocol},
-    route::{RouteAttribute, RouteMessage},
+    route::{RouteAttribute, RouteMessage, RouteType},
 };
 use rtnetlink::IpVersion;
 
@@ -42,7 +42,7 @@ fn take(nic: u32, addresses: &[Ipv6Addr]) -> Batch {
         .iter()
         .fold(Batch::builder(), |builder, ip| {
             builder
-                .add_address(nic, *ip)
+                .hold(nic, (*ip).into())
                 .add_rule(*ip, table_of(nic), RULE_PRIORITY)
         })
         .build()
@@ -119,6 +119,37 @@ fn a_held_address_is_usable_at_once_and_brings_no_route() {
         assert!(message.attributes.contains(&mark));
         assert_eq!(lab.routes_of(AddressFamily::Inet6).await, routes);
         wait_for_groups("nic", |groups| groups.contains(&solicited_node(HELD)));
+    });
+}
+
+/// Whether a packet for an address is delivered on this host.
+async fn is_delivered(lab: &Lab, address: Ipv6Addr) -> bool {
+    let mut request = RouteMessage::default();
+    request.header.address_family = AddressFamily::Inet6;
+    request.header.destination_prefix_length = 128;
+    let destination = RouteAttribute::Destination(IpAddr::V6(address).into());
+    request.attributes.push(destination);
+    let routes = lab.0.route().get(request).execute();
+    let routes: Vec<_> = routes.try_collect().await.unwrap();
+    routes[0].header.kind == RouteType::Local
+}
+
+#[test]
+fn what_comes_for_a_held_address_is_delivered_from_the_request_on_and_not_any_more_behind_it() {
+    in_namespace(async |lab| {
+        let nic = lab.nic("nic").await;
+        lab.address(nic, OWN, 64).await;
+        // The kernel makes a route of its own a moment later, so that once would prove nothing.
+        for last in 0x10..0x40 {
+            let address = ip(last);
+
+            execute(&take(nic, &[address]));
+            let held = is_delivered(&lab, address).await;
+            execute(&release(nic, &[address]));
+
+            assert!(held, "{address}");
+            assert!(!is_delivered(&lab, address).await, "{address}");
+        }
     });
 }
 
@@ -357,7 +388,8 @@ fn removing_everything_removes_ours_and_nothing_else() {
         let expected = Removed {
             addresses: 1,
             rules: 1,
-            routes: 1,
+            // Of the subnet, and of the address.
+            routes: 2,
             proxies: 1,
         };
         assert_eq!(removed, expected);

@@ -131,7 +131,7 @@ fn slice(config: &Config, layout: &Layout, network: &Network, part: &[Taken]) ->
     let mut once_more = Vec::new();
     for &(path, address, link) in part {
         batch = match (address.deliver, address.ip) {
-            (Deliver::Local, ip) => batch.add_address(link.index, ip),
+            (Deliver::Local, ip) => batch.hold(link.index, ip),
             (Deliver::Forward(_), IpAddr::V6(ip)) => batch.add_proxy(link.index, ip),
             (Deliver::Forward(_), IpAddr::V4(_)) => batch,
         };

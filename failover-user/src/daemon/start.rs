@@ -314,7 +314,7 @@ impl Daemon {
                 .map(|(index, _)| *index);
             for index in here.chain([entry.nic]).collect::<BTreeSet<_>>() {
                 if Some(index) != wanted || !deliver_here {
-                    batch = batch.remove_address(index, *ip);
+                    batch = batch.unhold(index, *ip);
                 }
             }
             for (index, proxied) in proxies.iter().filter(|(_, proxied)| proxied == ip) {

@@ -34,6 +34,10 @@ pub enum Operation {
     AddRule,
     /// Remove the rule of an address. Not there: success.
     RemoveRule,
+    /// Have what comes for an IPv6 address delivered on this host. Done already: success.
+    AddLocalRoute,
+    /// Deliver it no more. Done already: success.
+    RemoveLocalRoute,
     /// Listen on a NIC for who asks for an address, as its proxy. Done already: success.
     AddProxy,
     /// Listen no more. Done already: success.
@@ -44,13 +48,16 @@ impl Operation {
     /// Whether an error means that nothing was left to do.
     pub(super) fn is_done(self, errno: i32) -> bool {
         match self {
-            Self::AddAddress | Self::AddRule | Self::AddProxy => errno == libc::EEXIST,
+            Self::AddAddress | Self::AddRule | Self::AddProxy | Self::AddLocalRoute => {
+                errno == libc::EEXIST
+            }
             // A NIC that is gone has taken its addresses with it.
             Self::RemoveAddress => {
                 matches!(errno, libc::EADDRNOTAVAIL | libc::ENODEV | libc::ENOENT)
             }
             Self::RemoveRule => errno == libc::ENOENT,
             Self::RemoveProxy => matches!(errno, libc::ENODEV | libc::ENOENT),
+            Self::RemoveLocalRoute => matches!(errno, libc::ENODEV | libc::ESRCH),
         }
     }
 }
@@ -62,6 +69,8 @@ impl fmt::Display for Operation {
             Self::RemoveAddress => "cannot remove the address",
             Self::AddRule => "cannot add the rule for",
             Self::RemoveRule => "cannot remove the rule for",
+            Self::AddLocalRoute => "cannot add the local route of",
+            Self::RemoveLocalRoute => "cannot remove the local route of",
             Self::AddProxy => "cannot listen for",
             Self::RemoveProxy => "cannot end listening for",
         })
@@ -110,6 +119,10 @@ impl Batch {
                 | Operation::AddProxy
                 | Operation::RemoveProxy => {
                     let index = start + IFINDEX;
+                    moved.bytes[index..index + 4].copy_from_slice(&ifindex.to_ne_bytes());
+                }
+                Operation::AddLocalRoute | Operation::RemoveLocalRoute => {
+                    let index = start + ROUTE_IFINDEX;
                     moved.bytes[index..index + 4].copy_from_slice(&ifindex.to_ne_bytes());
                 }
                 Operation::AddRule | Operation::RemoveRule => {}
@@ -174,6 +187,34 @@ impl Builder {
         self.push(Operation::RemoveRule, ip, message)
     }
 
+    /// Put an address that is held here on a NIC, so that what comes for it is delivered from this request on.
+    #[must_use]
+    pub fn hold(self, ifindex: u32, ip: IpAddr) -> Self {
+        let builder = self.add_address(ifindex, ip);
+        match ip {
+            IpAddr::V4(_) => builder,
+            IpAddr::V6(ip) => {
+                let route = requests::local_route(ifindex, ip);
+                let message = RouteNetlinkMessage::NewRoute(route);
+                builder.push(Operation::AddLocalRoute, ip.into(), message)
+            }
+        }
+    }
+
+    /// Undo [`Self::hold`].
+    #[must_use]
+    pub fn unhold(self, ifindex: u32, ip: IpAddr) -> Self {
+        let builder = match ip {
+            IpAddr::V4(_) => self,
+            IpAddr::V6(ip) => {
+                let route = requests::local_route(ifindex, ip);
+                let message = RouteNetlinkMessage::DelRoute(route);
+                self.push(Operation::RemoveLocalRoute, ip.into(), message)
+            }
+        };
+        builder.remove_address(ifindex, ip)
+    }
+
     /// Have a NIC listen to the solicited-node group of an address that the kernel of this host does not have.
     #[must_use]
     pub fn add_proxy(self, ifindex: u32, ip: Ipv6Addr) -> Self {
@@ -191,9 +232,9 @@ impl Builder {
     /// Undo everything that a takeover does for an address on a NIC, however it was delivered.
     #[must_use]
     pub fn remove_held(self, ifindex: u32, ip: IpAddr) -> Self {
-        let builder =
-            self.remove_address(ifindex, ip)
-                .remove_rule(ip, table_of(ifindex), RULE_PRIORITY);
+        let builder = self
+            .unhold(ifindex, ip)
+            .remove_rule(ip, table_of(ifindex), RULE_PRIORITY);
         match ip {
             IpAddr::V4(_) => builder,
             IpAddr::V6(ip) => builder.remove_proxy(ifindex, ip),
@@ -236,6 +277,9 @@ impl Builder {
 /// `ifaddrmsg` or `ndmsg`.
 const IFINDEX: usize = 16 + 4;
 
+/// Where it is in the message about a local route: behind `nlmsghdr`, `rtmsg`, and the header of the first attribute.
+const ROUTE_IFINDEX: usize = 16 + 12 + 4;
+
 /// `nlmsg_len` of the message that begins here, without its padding.
 fn message_length(message: &[u8]) -> usize {
     let length = message.first_chunk().copied().unwrap_or_default();
@@ -251,7 +295,11 @@ fn flags(request: Request) -> u16 {
             // Without NLM_F_EXCL the kernel adds a second, equal rule.
             Operation::AddRule => NLM_F_CREATE | NLM_F_EXCL,
             Operation::AddProxy => NLM_F_CREATE | NLM_F_REPLACE,
-            Operation::RemoveAddress | Operation::RemoveRule | Operation::RemoveProxy => 0,
+            Operation::AddLocalRoute => NLM_F_CREATE | NLM_F_EXCL,
+            Operation::RemoveAddress
+            | Operation::RemoveRule
+            | Operation::RemoveProxy
+            | Operation::RemoveLocalRoute => 0,
         }
 }
 
@@ -360,6 +408,8 @@ mod tests {
                         .remove_address(nic, ip6)
                         .add_proxy(nic, ip6)
                         .remove_proxy(nic, ip6)
+                        .hold(nic, ip6.into())
+                        .unhold(nic, ip6.into())
                 })
                 .build()
         };
@@ -402,6 +452,7 @@ mod tests {
         assert!(Operation::RemoveAddress.is_done(libc::EADDRNOTAVAIL));
         assert!(Operation::RemoveRule.is_done(libc::ENOENT));
         assert!(Operation::RemoveProxy.is_done(libc::ENOENT));
+        assert!(Operation::RemoveLocalRoute.is_done(libc::ESRCH));
         assert!(!Operation::AddProxy.is_done(libc::ENODEV));
         assert!(!Operation::AddAddress.is_done(libc::ENODEV));
         assert!(!Operation::AddAddress.is_done(libc::EPERM));

@@ -8,12 +8,12 @@ use netlink_packet_route::{
     neighbour::{
         NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
     },
-    route::RouteProtocol,
+    route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteType},
     rule::{RuleAction, RuleAttribute, RuleMessage},
 };
 
 use super::{
-    PROTOCOL,
+    PROTOCOL, RULE_PRIORITY,
     subnet::{family, single},
 };
 
@@ -54,6 +54,29 @@ pub(super) fn rule(ip: IpAddr, table: u32, priority: u32) -> RuleMessage {
     ];
     message
 }
+
+/// The local route of an IPv6 address. The kernel makes one for each address by itself, but in its own time: what arrives
+/// in the fraction of a millisecond, or on a busy host in the milliseconds, before that is dropped.
+pub(super) fn local_route(ifindex: u32, ip: Ipv6Addr) -> RouteMessage {
+    let mut message = RouteMessage::default();
+    message.header.address_family = AddressFamily::Inet6;
+    message.header.destination_prefix_length = 128;
+    message.header.table = RouteHeader::RT_TABLE_UNSPEC;
+    message.header.protocol = RouteProtocol::Other(PROTOCOL);
+    message.header.kind = RouteType::Local;
+    message.attributes = vec![
+        // First, where `Batch::moved_to` finds it.
+        RouteAttribute::Oif(ifindex),
+        RouteAttribute::Table(RT_TABLE_LOCAL),
+        RouteAttribute::Destination(RouteAddress::Inet6(ip)),
+        // Not the kernel's, which has 0.
+        RouteAttribute::Priority(RULE_PRIORITY),
+    ];
+    message
+}
+
+/// The kernel's table of this host's own addresses.
+const RT_TABLE_LOCAL: u32 = 255;
 
 /// An IPv6 address that is held on a NIC without being the kernel's: as the proxy of its owner the NIC listens to the
 /// address's solicited-node group (RFC 4861 7.2.8), as long as the entry is there.
