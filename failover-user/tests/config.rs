@@ -49,7 +49,7 @@ fn host() -> HostFacts {
     let nic = |name: &str, addresses: &[(&str, u8)]| {
         let addresses = addresses
             .iter()
-            .map(|(ip, prefix)| (ip.parse().unwrap(), *prefix));
+            .map(|(ip, prefix)| (ip.parse().expect("an address"), *prefix));
         (name.to_owned(), name == "lo", addresses.collect())
     };
     let mut facts = HostFacts::from_links(

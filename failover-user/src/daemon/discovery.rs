@@ -3,10 +3,13 @@
 use std::{collections::BTreeSet, net::IpAddr};
 
 use super::{Daemon, layout};
-use crate::net::{
-    announce::solicited_node,
-    groups::Membership,
-    sysctl::{self, Version},
+use crate::{
+    events::EventKind,
+    net::{
+        announce::solicited_node,
+        groups::Membership,
+        sysctl::{self, Version},
+    },
 };
 
 impl Daemon {
@@ -36,7 +39,7 @@ impl Daemon {
         for (nic, error) in refused.difference(&self.unheard) {
             self.record(
                 None,
-                "error",
+                EventKind::Error,
                 serde_json::json!({ "nic": nic, "error": error }),
             );
         }

@@ -152,7 +152,7 @@ fn fold(sum: u32) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use etherparse::{Ethernet2Slice, Icmpv6Type, NetSlice, SlicedPacket, TransportSlice};
+    use etherparse::{Ethernet2Slice, NetSlice, SlicedPacket, TransportSlice};
 
     const IP: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 1, 0, 0, 0xab12, 0x3456);
     const OWN: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 1, 0, 0, 0, 2);
@@ -181,7 +181,8 @@ mod tests {
             panic!("no ICMPv6 in {frame:02x?}");
         };
         let header = ip.header();
-        let computed = Icmpv6Type::from(icmp.icmp_type())
+        let computed = icmp
+            .icmp_type()
             .calc_checksum(header.source(), header.destination(), icmp.payload())
             .unwrap();
         assert_eq!(icmp.checksum(), computed);
