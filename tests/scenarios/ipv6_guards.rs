@@ -84,6 +84,38 @@ fn a_source_that_starts_again_while_it_is_asked_about_keeps_its_addresses() {
 }
 
 #[test]
+fn a_source_that_starts_again_while_its_addresses_are_held_is_told_so_and_disturbs_nobody() {
+    let six = Six::new();
+    six.source.detect_duplicates("ens1");
+    let (_source, target) = six.start(&automatic("10ms", 3));
+    let client = six.client(ADDRESSES[0], 1000);
+    let pulled = six.source_nic.pull();
+    client.wait_for_answer_by("target", pulled);
+    wait_for_state(&target, "web1", "taken-over");
+
+    six.source_nic.remove_address(ADDRESSES[0]);
+    six.source_nic.replug();
+    let back = clock::now_ns();
+    six.source_nic.add_address(&format!("{}/64", ADDRESSES[0]));
+    // RFC 4862 5.4.3, 5.4.5: the question is answered, and the source does not use the address.
+    let told = clock::wait_until(PATIENCE, || {
+        let addresses = six.source.ipv6_addresses("ens1");
+        addresses
+            .iter()
+            .any(|address| address.ip == first() && address.duplicate)
+    });
+
+    assert!(told, "{:?}", six.source.ipv6_addresses("ens1"));
+    let report = client.finish();
+    assert_eq!(
+        report.lost_between(back, u64::MAX),
+        0,
+        "{:?}",
+        report.timeline()
+    );
+}
+
+#[test]
 fn what_another_host_has_is_taken_over_when_it_is_unplugged() {
     let six = Six::new();
     let (_source, target) = six.start(&automatic("10ms", 3));

@@ -15,6 +15,7 @@ use super::{
     reader::{Collector, Section},
     types::{Witness, WitnessProbe},
 };
+use crate::policy::asked_by;
 
 /// As many as the kernel side listens for besides all addresses that can be held.
 pub(super) const MAX_WITNESSES: usize = (abi::MAX_LISTENED - abi::MAX_ADDRESSES) as usize;
@@ -56,6 +57,7 @@ pub(super) fn read(item: &Item<'_>, number: usize, out: &mut Collector) -> Optio
         Some(item) => item.choice(PROBE, out),
         None => Some(WitnessProbe::Icmp),
     };
+    let probe_at = section.get("probe").map(|item| item.place);
     let address = section
         .require("address", "address = \"10.0.0.1\"", out)
         .and_then(|item| {
@@ -66,13 +68,13 @@ pub(super) fn read(item: &Item<'_>, number: usize, out: &mut Collector) -> Optio
                 nic: nic.clone(),
                 probe,
             });
+            if let (Some(probe), Some(at)) = (probe, &probe_at)
+                && let Some(complaint) = of_other_family(probe, ip)
+            {
+                out.complain(at, complaint);
+            }
             Some(ip)
         });
-    if let (Some(item), Some(probe), Some(ip)) = (section.get("probe"), probe, address)
-        && let Some(complaint) = of_other_family(probe, ip)
-    {
-        out.complain(&item.place, complaint);
-    }
     Some(Witness {
         nic: nic?.name,
         address: address?,
@@ -117,7 +119,7 @@ fn duplicate(named: &Inventory) -> Vec<Found> {
     })
 }
 
-/// An ARP answer is known by its address alone, so one host that is a witness of two NICs would vouch for both by one of them.
+/// An answer of ARP or neighbour discovery is known by its address alone, so one host that is a witness of two NICs would vouch for both by one of them.
 fn indistinct(named: &Inventory) -> Vec<Found> {
     let mut found = Vec::new();
     for (number, witness) in named.vouching.iter().enumerate() {
@@ -129,13 +131,20 @@ fn indistinct(named: &Inventory) -> Vec<Found> {
                 .nic
                 .as_ref()
                 .filter(|others| others.name != nic.name)?;
-            let by_arp = [witness.probe, other.probe].contains(&Some(WitnessProbe::Arp));
-            (other.ip == witness.ip && by_arp).then_some((other, others))
+            let mut probes = [witness.probe, other.probe].into_iter().flatten();
+            let resolved = probes.any(|probe| match probe {
+                WitnessProbe::Arp | WitnessProbe::Nd => true,
+                WitnessProbe::Icmp => false,
+            });
+            (other.ip == witness.ip && resolved).then_some((other, others))
         });
         if let Some((other, others)) = first {
             let complaint = Complaint::new(format!(
-                "{} is a witness of {} already, and by ARP it would vouch for {} as well",
-                witness.ip, others.name, nic.name
+                "{} is a witness of {} already, and by {} it would vouch for {} as well",
+                witness.ip,
+                others.name,
+                asked_by(witness.ip),
+                nic.name
             ));
             let help = "ask both with `probe = \"icmp\"`, or name another host here";
             found.push(complaint.help(help).at(&witness.at).after(&other.at));

@@ -241,7 +241,7 @@ pub(super) fn draining(held: Held, source_mac: Mac, link: Option<&Link>) -> Held
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config;
+    use crate::{config, net::batch::Operation};
 
     fn link(index: u32, name: &str, address: [u8; 4]) -> Link {
         Link {
@@ -452,5 +452,68 @@ mod tests {
         assert!(of_slices[..1000 / SLICE].iter().all(|slice| *slice == full));
         assert_eq!(of_slices.iter().map(|slice| slice.0).sum::<usize>(), 1000);
         assert_eq!(plan.probes.len(), MAX_PROBES);
+    }
+
+    const TEXT_6: &str = r#"
+        [[source]]
+        name = "a"
+        [[source.path]]
+        monitor = "10.0.0.10"
+        target_nic = "ens1"
+        addresses = [
+            "fd00:0:0:1::10/64",
+            { ip = "fd00:0:0:1::11/64", deliver = { forward = "fd00:0:0:5::20" } },
+        ]
+    "#;
+
+    #[test]
+    fn ipv6_addresses_are_held_asked_for_and_announced_in_their_own_way() {
+        let config = config::parse("test.toml", TEXT_6)
+            .expect("a good configuration")
+            .config;
+        let layout = Layout::new(&config, &BTreeMap::new());
+        let mut network = network();
+        network.routers.insert("ens1".to_owned());
+        let unit = UnitId {
+            source: 0,
+            path: None,
+        };
+
+        let plan = plan(&config, &layout, &network, unit);
+
+        let [slice] = &plan.slices[..] else {
+            panic!("{plan:?}");
+        };
+        let operations: Vec<_> = slice
+            .batch
+            .requests()
+            .iter()
+            .map(|request| request.operation)
+            .collect();
+        assert_eq!(
+            operations,
+            [
+                Operation::AddAddress,
+                Operation::AddLocalRoute,
+                Operation::AddRule,
+                // The kernel of this host does not have it, and its NIC listens all the same.
+                Operation::AddProxy,
+                Operation::AddRule,
+            ]
+        );
+        // One advertisement each, which says that a router sends it.
+        assert_eq!(slice.announcements.len(), 2);
+        assert!(
+            slice
+                .announcements
+                .iter()
+                .all(|(nic, frame)| (*nic, frame[58]) == (1, 0xa0))
+        );
+        // Without an IPv6 address of its own a NIC can only ask as one who wants the address.
+        assert!(
+            plan.probes
+                .iter()
+                .all(|probe| probe.frame == probe.question)
+        );
     }
 }

@@ -99,6 +99,8 @@ pub struct Ipv6Address {
     pub prefix: u8,
     /// It is not usable yet, or never: duplicate address detection goes on, or has failed.
     pub tentative: bool,
+    /// Duplicate address detection has found another host that has it.
+    pub duplicate: bool,
 }
 
 impl Host {
@@ -118,8 +120,9 @@ impl Host {
     /// The IPv6 addresses of a NIC.
     #[track_caller]
     pub fn ipv6_addresses(&self, nic: &str) -> Vec<Ipv6Address> {
-        // Not IFA_F_TENTATIVE alone: IFA_F_DADFAILED is usable as little.
-        const TENTATIVE: u32 = 0x40 | 0x08;
+        // IFA_F_TENTATIVE, IFA_F_DADFAILED.
+        const TENTATIVE: u32 = 0x40;
+        const DUPLICATE: u32 = 0x08;
 
         let text = self
             .run(|| std::fs::read_to_string("/proc/thread-self/net/if_inet6"))
@@ -134,7 +137,8 @@ impl Host {
                 Ipv6Address {
                     ip: hexadecimal(fields[0]),
                     prefix: number(2).to_le_bytes()[0],
-                    tentative: number(4) & TENTATIVE != 0,
+                    tentative: number(4) & (TENTATIVE | DUPLICATE) != 0,
+                    duplicate: number(4) & DUPLICATE != 0,
                 }
             })
             .collect()
