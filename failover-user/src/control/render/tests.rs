@@ -277,12 +277,11 @@ fn whether_heartbeats_are_signed_is_said_on_both_sides() {
 
     let text = shown(&host);
 
+    let words: Vec<_> = text.split_whitespace().collect();
+    let words = words.join(" ");
+    assert!(words.contains("; signed with key 7 "), "{text}");
     assert!(
-        text.contains("3 misses in a row this host takes over at once; signed\n  with key 7\n"),
-        "{text}"
-    );
-    assert!(
-        text.contains("at most once every 50 us; requests\n  have to be signed with key 1 or 2\n"),
+        words.contains("at most once every 50 us; requests have to be signed with key 1 or 2 "),
         "{text}"
     );
 }
