@@ -60,8 +60,13 @@ pub mod map {
     /// space.
     pub const ARP_SESSIONS: &str = "ARP_SESSIONS";
 
+    /// `HashMap<u32 key id, Key>`: keys that requests to our reflector are signed with. Writer: user space.
+    pub const KEYS: &str = "KEYS";
+    /// `HashMap<SessionKey, Key>`: keys that replies to our sessions are signed with. Writer: user space.
+    pub const SESSION_KEYS: &str = "SESSION_KEYS";
+
     /// All maps that are pinned.
-    pub const PINNED: [&str; 19] = [
+    pub const PINNED: [&str; 21] = [
         SETTINGS,
         NICS,
         MACS,
@@ -81,6 +86,8 @@ pub mod map {
         HEARD,
         CLAIMS,
         ARP_SESSIONS,
+        KEYS,
+        SESSION_KEYS,
     ];
 }
 
@@ -106,6 +113,13 @@ pub const MAX_COUNTERS: u32 = 256;
 pub const MAX_INITIATORS: u32 = 4096;
 /// Watchers that are remembered; the least recently seen goes first.
 pub const MAX_WATCHERS: u32 = 4096;
+
+/// Keys of the reflector: an id is one octet (RFC 5880 4.4).
+pub const MAX_KEYS: u32 = 256;
+/// Keys that a session can have at once. Two are in use while one takes the place of the other.
+pub const MAX_KEYS_OF_SESSION: u32 = 4;
+/// Keys of all sessions.
+pub const MAX_SESSION_KEYS: u32 = MAX_SESSIONS * MAX_KEYS_OF_SESSION;
 
 /// An IP address as map key: IPv6, or IPv4-mapped IPv6 (RFC 4291 2.5.5.2).
 pub type Ip = [u8; 16];
@@ -151,6 +165,8 @@ pub mod settings {
     pub const ANY_INITIATOR: u32 = 1 << 2;
     /// At least one held address is forwarded, so return traffic has to be looked for.
     pub const FORWARDING: u32 = 1 << 3;
+    /// The reflector answers requests that are signed with one of its keys, and no others.
+    pub const AUTHENTICATE: u32 = 1 << 4;
 }
 
 /// What the program needs to know about this host as a whole.
@@ -233,6 +249,33 @@ pub mod session {
 /// Requests in flight that a session can tell apart.
 pub const RING: usize = 64;
 
+/// A key of Meticulous Keyed SHA1 authentication (RFC 5880 4.4).
+#[repr(C)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Key {
+    /// Octets of the secret, 1 to 20.
+    pub len: u32,
+    /// The secret, and zeros behind it (RFC 5880 4.4: it is padded to 20 octets).
+    pub secret: [u8; 20],
+}
+
+impl core::fmt::Debug for Key {
+    /// A secret is shown to nobody.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Key(hidden)")
+    }
+}
+
+/// Key of the map of the sessions' keys.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SessionKey {
+    /// Number of the session.
+    pub session: u32,
+    /// Auth Key ID, 0 to 255.
+    pub id: u32,
+}
+
 /// A heartbeat session, as its replies are checked.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -257,6 +300,10 @@ pub struct Session {
     pub remote_mac: [u8; 6],
     /// Explicit padding.
     pub reserved: [u8; 2],
+    /// 1: replies have to be signed with one of the session's keys; 0: they must not be signed.
+    pub authenticated: u32,
+    /// Explicit padding.
+    pub reserved2: [u8; 4],
 }
 
 /// What the heartbeat thread tells the program about a session.
@@ -267,7 +314,8 @@ pub struct Session {
 pub struct SessionTx {
     /// Gaps that began before this are not measured: an outage is no jitter.
     pub measure_from_ns: u64,
-    /// Sequence of the latest request, 0 to 65535.
+    /// Sequence of the latest request. Its low 16 bits are in the discriminator of the request, all of it is the sequence
+    /// number of the request's authentication, which a meticulous sender increments for every packet (RFC 5880 6.7.4).
     pub last_sequence: u32,
     /// 1 once a request has been sent.
     pub started: u32,
@@ -482,10 +530,12 @@ pub enum Rare {
     InitiatorRefused = 2,
     /// A frame could not be redirected.
     RedirectFailed = 3,
+    /// A request whose signature is not accepted, or that has none.
+    SignatureRefused = 4,
 }
 
 /// Number of kinds in [`Rare`].
-pub const RARE_KINDS: u32 = 4;
+pub const RARE_KINDS: u32 = 5;
 
 #[cfg(feature = "user")]
 mod user {
@@ -516,6 +566,10 @@ mod user {
     unsafe impl aya::Pod for Heard {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Claim {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Key {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for SessionKey {}
 }
 
 const _: () = {
@@ -523,7 +577,7 @@ const _: () = {
     assert!(size_of::<Nic>() == 16);
     assert!(size_of::<Watcher>() == 32);
     assert!(size_of::<WatcherState>() == 32);
-    assert!(size_of::<Session>() == 72);
+    assert!(size_of::<Session>() == 80);
     assert!(size_of::<SessionTx>() == 16 + 8 * RING);
     assert!(size_of::<SessionRx>() == 72 + 4 * RING + 8 * BUCKETS);
     assert!(size_of::<Held>() == 64);
@@ -531,6 +585,8 @@ const _: () = {
     assert!(size_of::<Listened>() == 8);
     assert!(size_of::<Heard>() == 40);
     assert!(size_of::<Claim>() == 40);
+    assert!(size_of::<Key>() == 24);
+    assert!(size_of::<SessionKey>() == 8);
     assert!(MAX_SESSIONS <= 1 << 16);
     assert!(RING.is_power_of_two() && RING <= 1 << 15);
 };

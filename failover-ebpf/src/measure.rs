@@ -54,9 +54,6 @@ pub fn check_control<I: IpHeader>(reply: &Control<I>) -> Result<(), Verdict> {
     if bfd.demand() {
         return Err(Verdict::ReplyDemand);
     }
-    if bfd.authentication() {
-        return Err(Verdict::ReplyAuthentication);
-    }
     Ok(())
 }
 

@@ -194,6 +194,24 @@ verdicts! {
     NdDraining = "nd_draining" => Drop,
     /// Neighbour discovery sent to us for an address that is going back, turned round to the source.
     NdDrained = "nd_drained" => Transmit,
+    /// A request without authentication, although a key is configured.
+    RequestUnauthenticated = "request_unauthenticated" => Drop,
+    /// A request whose authentication is not Meticulous Keyed SHA1, or of another length (RFC 5880 6.7.4).
+    RequestBadAuthentication = "request_bad_authentication" => Drop,
+    /// A request that is signed with a key whose id is not configured.
+    RequestUnknownKey = "request_unknown_key" => Drop,
+    /// A request that is signed with another secret than ours, or was changed on its way.
+    RequestBadDigest = "request_bad_digest" => Drop,
+    /// A reply without authentication, although a key is configured.
+    ReplyUnauthenticated = "reply_unauthenticated" => Drop,
+    /// A reply whose authentication is not Meticulous Keyed SHA1, or of another length (RFC 5880 6.7.4).
+    ReplyBadAuthentication = "reply_bad_authentication" => Drop,
+    /// A reply that is signed with a key whose id is not configured.
+    ReplyUnknownKey = "reply_unknown_key" => Drop,
+    /// A reply that is signed with another secret than ours, or was changed on its way.
+    ReplyBadDigest = "reply_bad_digest" => Drop,
+    /// A reply with another authentication sequence than its request: it was recorded earlier (RFC 7880 section 11).
+    ReplyReplayed = "reply_replayed" => Drop,
 }
 
 const _: () = assert!(Verdict::ALL.len() <= crate::abi::MAX_COUNTERS as usize);

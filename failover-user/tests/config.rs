@@ -11,12 +11,17 @@ use std::{
 
 use failover_user::{
     cmd,
-    config::{self, Hooks, HostFacts, L2Alive, OnConflict, Problems, ProgramFacts, Style},
+    config::{
+        self, Hooks, HostFacts, KeyFacts, KeyFault, L2Alive, NoSecret, OnConflict, Problems,
+        ProgramFacts, Secret, Style,
+    },
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 #[path = "config/guards.rs"]
 mod guards;
+#[path = "config/keys.rs"]
+mod keys;
 
 fn directory(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -73,7 +78,48 @@ fn host() -> HostFacts {
     ]
     .map(|(path, program)| (PathBuf::from(path), program))
     .into();
+    facts.keys = [
+        ("web1", key(b"correct horse")),
+        (
+            "web1-next",
+            key(b"hex:0102030405060708090a0b0c0d0e0f1011121314"),
+        ),
+        ("absent", faulty(&[KeyFault::Absent])),
+        ("directory", faulty(&[KeyFault::NotAFile])),
+        (
+            "open",
+            faulty(&[
+                KeyFault::OpenToOthers(0o644),
+                KeyFault::Owner(1000),
+                KeyFault::Content(NoSecret::TooLong),
+            ]),
+        ),
+        ("empty", faulty(&[KeyFault::Content(NoSecret::Empty)])),
+        ("no-hex", faulty(&[KeyFault::Content(NoSecret::NotHex)])),
+        (
+            "hidden",
+            faulty(&[KeyFault::Unknown(
+                "Permission denied (os error 13)".to_owned(),
+            )]),
+        ),
+    ]
+    .map(|(name, facts)| (PathBuf::from(format!("/etc/failover/{name}.key")), facts))
+    .into();
     facts
+}
+
+fn key(content: &[u8]) -> KeyFacts {
+    KeyFacts {
+        secret: Secret::from_file(content).ok(),
+        faults: vec![],
+    }
+}
+
+fn faulty(faults: &[KeyFault]) -> KeyFacts {
+    KeyFacts {
+        secret: None,
+        faults: faults.to_vec(),
+    }
 }
 
 fn assert_says(file: &Path, extension: &str, said: &str) {

@@ -34,6 +34,7 @@ mod return_traffic;
 mod row;
 mod scene;
 mod scene6;
+mod signatures;
 mod size;
 mod steering;
 mod steering6;
@@ -67,6 +68,7 @@ fn tables() -> Vec<row::Row> {
         steering6::rows(),
         steering6::returned(),
         tagged::rows(),
+        signatures::rows(),
     ]
     .concat()
 }

@@ -23,6 +23,7 @@ mod readme;
 mod refusals;
 mod reload;
 mod several;
+mod signatures;
 mod six;
 mod takeover;
 mod top;

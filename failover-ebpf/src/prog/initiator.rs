@@ -14,7 +14,7 @@ use failover_ebpf::{
     },
 };
 
-use super::{maps, nics, packet::Packet, settle};
+use super::{maps, nics, packet::Packet, settle, signatures};
 
 /// An S-BFD reply.
 #[inline(never)]
@@ -37,7 +37,9 @@ fn try_measure<I: IpHeader>(packet: &mut Packet<'_>, link: Link) -> Result<Verdi
         .get(number as u32)
         .ok_or(Verdict::ReplyUnknownSession)?;
     measure::check_session(reply, link.tags, own)?;
-    match record(own, number, sequence, reply.bfd.required_min_rx()) {
+    let required_min_rx = reply.bfd.required_min_rx();
+    signatures::of_reply(packet.ctx(), link, own, reply)?;
+    match record(own, number, sequence, required_min_rx) {
         Ok(()) => Ok(Verdict::ReplyMeasured),
         Err(NoSample::Stale) => Err(Verdict::ReplyStale),
         Err(NoSample::Duplicate) => Err(Verdict::ReplyDuplicate),

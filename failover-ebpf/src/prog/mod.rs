@@ -12,6 +12,7 @@ mod rare;
 mod reflector;
 mod resolution;
 mod say;
+mod signatures;
 mod steering;
 mod tcp;
 

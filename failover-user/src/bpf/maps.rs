@@ -22,6 +22,7 @@ use failover_ebpf::{
 use super::{
     keys::{ip, key},
     pins::Pins,
+    signing_keys::SigningKeys,
 };
 
 /// Handles of all maps, except those that are mapped into memory.
@@ -42,6 +43,8 @@ pub struct Maps {
     listened: HashMap<MapData, Ip, Listened>,
     heard: Array<MapData, Heard>,
     arp_sessions: HashMap<MapData, Ip, u32>,
+    /// Keys that heartbeats are signed with.
+    pub signing_keys: SigningKeys,
 }
 
 impl Maps {
@@ -63,6 +66,7 @@ impl Maps {
             listened: open(pins, map::LISTENED)?,
             heard: open(pins, map::HEARD)?,
             arp_sessions: open(pins, map::ARP_SESSIONS)?,
+            signing_keys: SigningKeys::open(pins)?,
         })
     }
 
@@ -303,7 +307,7 @@ impl Addresses {
 }
 
 /// The kinds of maps that are opened here.
-trait Kind: Sized {
+pub(super) trait Kind: Sized {
     fn wrap(data: MapData) -> Result<Self, MapError>;
 }
 
@@ -324,7 +328,7 @@ kinds! {
     DevMapHash<MapData>, ;
 }
 
-fn open<M: Kind>(pins: &Pins, name: &str) -> anyhow::Result<M> {
+pub(super) fn open<M: Kind>(pins: &Pins, name: &str) -> anyhow::Result<M> {
     let path = pins.map(name);
     let data = MapData::from_pin(&path)
         .with_context(|| format!("the map {} cannot be opened", path.display()))?;
@@ -367,7 +371,7 @@ fn slots(wanted: &[(IpAddr, u32)]) -> anyhow::Result<BTreeMap<Ip, Listened>> {
     Ok(by_key)
 }
 
-fn ignore_absent(result: Result<(), MapError>) -> Result<(), MapError> {
+pub(super) fn ignore_absent(result: Result<(), MapError>) -> Result<(), MapError> {
     match result {
         Err(MapError::KeyNotFound) => Ok(()),
         Err(MapError::SyscallError(error))

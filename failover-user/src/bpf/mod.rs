@@ -13,5 +13,6 @@ pub mod pins;
 pub mod program;
 mod shape;
 pub mod shared;
+pub mod signing_keys;
 
 pub use object::object;

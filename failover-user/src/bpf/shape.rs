@@ -52,6 +52,10 @@ fn expected(name: &str) -> Option<Shape> {
         map::LISTENED => shape::<abi::Ip, abi::Listened>(MapType::Hash, abi::MAX_LISTENED),
         map::HEARD => shape::<u32, abi::Heard>(MapType::Array, abi::MAX_LISTENED),
         map::ARP_SESSIONS => shape::<abi::Ip, u32>(MapType::Hash, abi::MAX_SESSIONS),
+        map::KEYS => shape::<u32, abi::Key>(MapType::Hash, abi::MAX_KEYS),
+        map::SESSION_KEYS => {
+            shape::<abi::SessionKey, abi::Key>(MapType::Hash, abi::MAX_SESSION_KEYS)
+        }
         map::CLAIMS => shape::<(), ()>(MapType::RingBuf, abi::CLAIMS_BYTES),
         _ => return None,
     })

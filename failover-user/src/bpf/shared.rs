@@ -111,13 +111,14 @@ impl Sessions {
         })
     }
 
-    /// Says that the request `sequence` is about to be sent.
-    pub fn sending(&self, session: u16, sequence: u16, now: u64) {
+    /// Says that the request `sequence` is about to be sent; its low 16 bits are in its discriminator.
+    pub fn sending(&self, session: u16, sequence: impl Into<u32>, now: u64) {
+        let sequence = sequence.into();
         let tx = self.tx.element(session.into());
         // SAFETY: a pointer into the mapping, of which only field addresses are taken.
         unsafe {
-            atomic!(AtomicU64, (*tx).sent_ns[measure::slot(sequence)]).store(now, Relaxed);
-            atomic!(AtomicU32, (*tx).last_sequence).store(sequence as u32, Release);
+            atomic!(AtomicU64, (*tx).sent_ns[measure::slot(sequence as u16)]).store(now, Relaxed);
+            atomic!(AtomicU32, (*tx).last_sequence).store(sequence, Release);
             atomic!(AtomicU32, (*tx).started).store(1, Release);
         }
     }
@@ -129,11 +130,17 @@ impl Sessions {
         unsafe { atomic!(AtomicU64, (*tx).sent_ns[measure::slot(sequence)]).store(0, Release) };
     }
 
-    /// Sequence of the latest request.
-    pub fn last_sequence(&self, session: u16) -> u16 {
+    /// Sequence of the latest request, if there was one.
+    pub fn last_sequence(&self, session: u16) -> Option<u32> {
         let tx = self.tx.element(session.into());
         // SAFETY: as in `sending`.
-        unsafe { atomic!(AtomicU32, (*tx).last_sequence).load(Acquire) as u16 }
+        let (started, sequence) = unsafe {
+            (
+                atomic!(AtomicU32, (*tx).started).load(Acquire),
+                atomic!(AtomicU32, (*tx).last_sequence).load(Acquire),
+            )
+        };
+        (started != 0).then_some(sequence)
     }
 
     /// Says that gaps which began before `from` are outages and no measurement.

@@ -9,9 +9,9 @@ use std::{
 
 use crate::{
     config::{
-        self, Config, Deliver, Failback, Hooks, HostFacts, L2Alive, LoadError, OnConflict, OnError,
-        OnFailure, Probe, Reflector, Source, Style, Trigger, Witness, WitnessProbe, XdpMode,
-        default_discriminator, duration,
+        self, Config, Deliver, Failback, Hooks, HostFacts, Key, L2Alive, LoadError, OnConflict,
+        OnError, OnFailure, Probe, Reflector, Source, Style, Trigger, Witness, WitnessProbe,
+        XdpMode, default_discriminator, duration,
     },
     net::{self, links::Link},
     policy::asked_by,
@@ -142,6 +142,7 @@ fn describe_source(f: &mut fmt::Formatter<'_>, source: &Source) -> fmt::Result {
         detection(interval, misses)
     )?;
     probe::describe(f, source)?;
+    describe_keys(f, &source.keys)?;
     let when = match (source.trigger, source.paths.len()) {
         (Trigger::Any | Trigger::All, 1) => "the path has failed",
         (Trigger::Any, _) => "any path has failed",
@@ -208,6 +209,19 @@ fn describe_source(f: &mut fmt::Formatter<'_>, source: &Source) -> fmt::Result {
         }
     }
     Ok(())
+}
+
+fn describe_keys(f: &mut fmt::Formatter<'_>, keys: &[Key]) -> fmt::Result {
+    let Some((first, others)) = keys.split_first() else {
+        return Ok(());
+    };
+    let (id, file) = (first.id, first.file.display());
+    write!(f, "  signed with key {id} ({file})")?;
+    for (i, key) in others.iter().enumerate() {
+        let also = if i == 0 { "; replies also with" } else { " or" };
+        write!(f, "{also} key {} ({})", key.id, key.file.display())?;
+    }
+    writeln!(f)
 }
 
 fn describe_hooks(f: &mut fmt::Formatter<'_>, hooks: &Hooks) -> fmt::Result {
@@ -287,7 +301,16 @@ fn describe_reflector(
         initiators.join(", ")
     };
     let min_rx = duration::show(reflector.min_rx);
-    writeln!(f, "  for {who}, at most one request every {min_rx}")
+    writeln!(f, "  for {who}, at most one request every {min_rx}")?;
+    let keys: Vec<_> = reflector
+        .keys
+        .iter()
+        .map(|key| format!("key {} ({})", key.id, key.file.display()))
+        .collect();
+    if keys.is_empty() {
+        return Ok(());
+    }
+    writeln!(f, "  if it is signed with {}", keys.join(" or "))
 }
 
 #[cfg(test)]

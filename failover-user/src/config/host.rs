@@ -7,6 +7,7 @@ use failover_ebpf::abi;
 use super::{
     address::{is_link_local, network, same_subnet, usual_prefix},
     inventory::{Inventory, Monitor, Named},
+    key_file::{self, KeyFacts},
     problem::{Complaint, Found, enumerate},
     program::{self, ProgramFacts},
     types::default_discriminator,
@@ -23,6 +24,8 @@ pub struct HostFacts {
     /// Programs that hooks may name. A path that is not here leads to nothing; `load` looks at those that a file
     /// names.
     pub programs: BTreeMap<PathBuf, ProgramFacts>,
+    /// Key files, likewise.
+    pub keys: BTreeMap<PathBuf, KeyFacts>,
 }
 
 /// A NIC of the host.
@@ -53,6 +56,7 @@ impl HostFacts {
                 .collect(),
             held: held.into_iter().collect(),
             programs: BTreeMap::new(),
+            keys: BTreeMap::new(),
         }
     }
 
@@ -150,6 +154,7 @@ pub(super) fn compare(named: &Inventory, facts: &HostFacts) -> Vec<Found> {
     found.extend(no_discriminator(named, facts));
     found.extend(witness::compare_host(named, facts));
     found.extend(program::compare(named, facts));
+    found.extend(key_file::compare(named, facts));
     found
 }
 

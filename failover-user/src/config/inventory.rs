@@ -25,6 +25,8 @@ pub(super) struct Inventory {
     pub(super) vouching: Vec<Vouching>,
     /// The programs of hooks.
     pub(super) programs: Vec<Named>,
+    /// The files of keys.
+    pub(super) key_files: Vec<Named>,
     /// Every mention of a NIC.
     pub(super) nics: Vec<Named>,
     pub(super) monitors: Vec<Monitor>,

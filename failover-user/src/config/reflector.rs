@@ -8,6 +8,7 @@ use super::{
     address, discriminator,
     inventory::Named,
     item::Item,
+    key,
     keys::Kind,
     path::nic_name,
     problem::{Complaint, Place},
@@ -33,6 +34,10 @@ pub(super) fn read(item: &Item<'_>, out: &mut Collector) -> Option<Reflector> {
     let discriminator = section
         .get("discriminator")
         .and_then(|item| discriminator::read(&item, out));
+    let keys = match section.get("key") {
+        Some(item) => key::read(&item, abi::MAX_KEYS, out),
+        None => Some(Vec::new()),
+    };
     let min_rx = section
         .get("min_rx")
         .and_then(|item| item.duration(MIN_RX, out));
@@ -43,6 +48,7 @@ pub(super) fn read(item: &Item<'_>, out: &mut Collector) -> Option<Reflector> {
         nics,
         initiators: initiators?,
         discriminator,
+        keys: keys?,
         min_rx: min_rx.unwrap_or(Duration::from_micros(50)),
     })
 }

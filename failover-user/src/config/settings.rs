@@ -2,12 +2,15 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
+use failover_ebpf::abi::MAX_KEYS_OF_SESSION;
+
 use super::{
     hooks::HookSettings,
+    key,
     keys::Kind,
     probe,
     reader::{Collector, Section},
-    types::{Failback, L2Alive, OnConflict, OnFailure, Probe, Trigger},
+    types::{Failback, Key, L2Alive, OnConflict, OnFailure, Probe, Trigger},
 };
 
 /// `interval` can be this.
@@ -35,6 +38,7 @@ pub(super) struct Settings {
     pub(super) l2_alive: Option<L2Alive>,
     pub(super) on_conflict: Option<OnConflict>,
     pub(super) announce_every: Option<Duration>,
+    pub(super) keys: Option<Vec<Key>>,
     pub(super) hooks: HookSettings,
 }
 
@@ -72,6 +76,9 @@ impl Settings {
             announce_every: section
                 .get("announce_every")
                 .and_then(|item| item.duration(ANNOUNCE_EVERY, out)),
+            keys: section
+                .get("key")
+                .and_then(|item| key::read(&item, MAX_KEYS_OF_SESSION, out)),
             hooks: section
                 .get("hooks")
                 .map(|item| HookSettings::read(&item, hooks, out))
@@ -92,6 +99,7 @@ impl Settings {
             l2_alive: self.l2_alive.or(defaults.l2_alive),
             on_conflict: self.on_conflict.or(defaults.on_conflict),
             announce_every: self.announce_every.or(defaults.announce_every),
+            keys: self.keys.or_else(|| defaults.keys.clone()),
             hooks: self.hooks.or(&defaults.hooks),
         }
     }

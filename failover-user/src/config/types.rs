@@ -3,6 +3,7 @@
 use std::{fmt, net::IpAddr, path::PathBuf, time::Duration};
 
 pub use super::discriminator::default_discriminator;
+use super::secret::Secret;
 use crate::policy::Hook;
 
 /// A whole configuration file.
@@ -91,8 +92,22 @@ pub struct Source {
     pub hooks: Hooks,
     /// `announce_every`: how often held addresses are announced again. Default 60 s.
     pub announce_every: Duration,
+    /// `key`, one or a list: requests are signed with the first, replies may be signed with any. Empty: neither are signed.
+    pub keys: Vec<Key>,
     /// `[[source.path]]`, one per NIC of the source; at least one.
     pub paths: Vec<Path>,
+}
+
+/// `key = { file = "/etc/failover/web1.key", id = 1 }`: a secret that both hosts have (RFC 5880 6.7.4, Meticulous Keyed
+/// SHA1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// `id` by which packets name it, 0 to 255; unique in its list.
+    pub id: u8,
+    /// `file` that holds the secret: 1 to 20 octets, or `hex:` and as many pairs of digits.
+    pub file: PathBuf,
+    /// What the file holds. Only the text of a configuration says nothing of it; then this is empty.
+    pub secret: Secret,
 }
 
 /// `probe`: what a heartbeat is.
@@ -274,6 +289,9 @@ pub struct Reflector {
     pub initiators: Vec<IpAddr>,
     /// `discriminator`, an IP address or a number. Default: what [`default_discriminator`] makes of each address of `nics`.
     pub discriminator: Option<u32>,
+    /// `key`, one or a list: requests have to be signed with one of them, and are answered with the same. Empty: signed
+    /// requests are refused.
+    pub keys: Vec<Key>,
     /// `min_rx`: faster requests than this are refused (RFC 7880 7.2.3). Default 50 us.
     pub min_rx: Duration,
 }

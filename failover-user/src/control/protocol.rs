@@ -260,6 +260,9 @@ pub struct PathStatus {
     pub heartbeat: crate::policy::PathState,
     /// MAC of the source, if it is known.
     pub mac: Option<String>,
+    /// Id of the key that requests are signed with, and replies have to be signed; `null`: neither are.
+    #[serde(default)]
+    pub key_id: Option<u8>,
     /// Requests sent.
     pub sent: u64,
     /// Valid replies.
@@ -337,6 +340,9 @@ pub struct ReflectorStatus {
     pub discriminators: Vec<String>,
     /// Required Min RX Interval, microseconds.
     pub min_rx_us: u32,
+    /// Ids of the keys that requests have to be signed with one of; empty: requests must not be signed.
+    #[serde(default)]
+    pub key_ids: Vec<u8>,
     /// Who asks.
     pub watchers: Vec<WatcherStatus>,
 }

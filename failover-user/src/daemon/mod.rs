@@ -14,6 +14,7 @@ mod end;
 mod forwarding;
 mod hooking;
 mod identity;
+mod keys;
 mod layout;
 mod nics;
 mod plans;
@@ -282,6 +283,8 @@ impl Daemon {
                         bail!("the heartbeat thread has died");
                     }
                     let result = self.manage_missing().await;
+                    self.note(result);
+                    let result = self.maps.signing_keys.expire(clock::now());
                     self.note(result);
                     // At most once a round, however often routes change.
                     if sources.routes.has_changed().context("the kernel no longer tells of routes")? {

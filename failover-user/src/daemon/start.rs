@@ -155,6 +155,9 @@ impl Daemon {
             if reflector.initiators.is_empty() {
                 flags |= settings::ANY_INITIATOR;
             }
+            if !reflector.keys.is_empty() {
+                flags |= settings::AUTHENTICATE;
+            }
             min_rx_us = reflector.min_rx.as_micros() as u32;
             self.maps
                 .set_reflector(&discriminators, &own, &reflector.initiators)?;
@@ -164,10 +167,9 @@ impl Daemon {
         if !self.standbys().is_empty() {
             flags |= settings::FORWARDING;
         }
-        let sbfd_source_port = u32::from(self.sbfd_port.number());
-        self.maps.set_settings(Settings {
+        let settings = Settings {
             flags,
-            sbfd_source_port,
+            sbfd_source_port: u32::from(self.sbfd_port.number()),
             min_rx_us,
             tcp_source_port: if layout::asks_by_tcp(&self.config) {
                 self.tcp_source.port().into()
@@ -176,7 +178,8 @@ impl Daemon {
             },
             tcp_cookie: self.tcp_source.cookie().into(),
             reserved: 0,
-        })
+        };
+        self.write_reflector_keys(settings)
     }
 
     /// Addresses on NICs, except those that are held for somebody else: they are /32 and ours by protocol number, and the
@@ -219,6 +222,7 @@ impl Daemon {
         self.recall(memories)?;
         self.adopt(held).await?;
         self.resolve(false).await;
+        self.forget_keys_of_others()?;
         crate::fault::point("start:unwatched");
         self.watch_all()
     }

@@ -136,6 +136,10 @@ impl Daemon {
             state: self.state(layout::unit_of(&self.config, id)),
             heartbeat: self.paths.get(&id).copied().unwrap_or(PathState::Unknown),
             mac: self.network.mac(&path.nic, path.monitor).map(show_mac),
+            key_id: self.config.sources[id.source]
+                .keys
+                .first()
+                .map(|key| key.id),
             sent,
             received: measured.received,
             late: measured.late,
@@ -204,6 +208,7 @@ impl Daemon {
                 .map(|ip| ip.to_string())
                 .collect(),
             min_rx_us: reflector.min_rx.as_micros() as u32,
+            key_ids: reflector.keys.iter().map(|key| key.id).collect(),
             watchers: watchers.collect(),
         }))
     }

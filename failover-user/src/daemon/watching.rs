@@ -10,7 +10,9 @@ use crate::{
     config::Probe,
     monitor::{
         Request, Watch, clock,
-        frames::{EchoRequest, Endpoints, InitiatorState, SbfdRequest, SbfdSession, TcpRequest},
+        frames::{
+            EchoRequest, Endpoints, InitiatorState, SbfdRequest, SbfdSession, Signer, TcpRequest,
+        },
     },
     net::{
         announce::question,
@@ -92,6 +94,7 @@ impl Daemon {
         let source = &self.config.sources[id.source];
         let (probe, interval, misses) = (source.probe, source.interval, source.misses);
         let discriminator = source.paths[id.path].discriminator;
+        let keys = source.keys.clone();
         let number = self.layout.session(id);
         let cookie = self.cookie ^ u64::from(number);
         let (kind, request) = match probe {
@@ -103,6 +106,10 @@ impl Daemon {
                     misses: misses as u8,
                     interval_us: interval.as_micros() as u32,
                     remote_discriminator: discriminator,
+                    signer: keys.first().map(|key| Signer {
+                        id: key.id,
+                        secret: key.secret.clone(),
+                    }),
                 });
                 (session::SBFD, Request::Sbfd(request))
             }
@@ -133,6 +140,7 @@ impl Daemon {
                 Probe::Sbfd | Probe::Icmp | Probe::Arp => 0,
             },
             remote_mac: endpoints.destination_mac,
+            authenticated: u32::from(!keys.is_empty()),
             ..Session::default()
         };
         let anew = self.watched.contains(&id) && !self.is_same_host(number, &session)?;
@@ -140,6 +148,8 @@ impl Daemon {
             // Before the program knows: until the thread has heard of it, it would take refused answers for missing ones.
             self.monitor.unwatch(id);
         }
+        // Before the program asks for them.
+        self.write_session_keys(number, &keys, interval)?;
         self.begin_session(number, session)?;
         let (mut remembered, mut outage) = (self.remembered.remove(&id), None);
         if self.lost.remove(&id) {

@@ -3,6 +3,7 @@
 //! They are framed by hand so that they go on working when this host has the source's address itself. Each kind of request
 //! has a file of its own and is the same for IPv4 and IPv6: a [`frame::Frame`] knows where its headers are.
 
+mod auth;
 mod echo;
 mod frame;
 mod sbfd;
@@ -17,6 +18,7 @@ use bytes::Bytes;
 use crate::net::announce::request;
 
 pub use self::{
+    auth::{Signer, first_sequence},
     echo::EchoRequest,
     sbfd::{InitiatorState, SBFD_PORT, SbfdRequest, SbfdSession},
     tcp::TcpRequest,

@@ -1,11 +1,15 @@
 //! One path's heartbeats as the thread runs them.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use failover_ebpf::abi::discriminator;
 
 use super::{
-    PathStats, Report, Request, Watch,
+    PathStats, Report, Request, Watch, clock,
+    frames::first_sequence,
     judge::{Judge, OwnLink},
 };
 use crate::{
@@ -23,7 +27,8 @@ pub(super) struct Session {
     /// When the next request is due, and the one in flight has run out of time.
     pub(super) due_ns: u64,
     number: u16,
-    sequence: u16,
+    /// Of the latest request; its low 16 bits are in the discriminator (see `abi::SessionTx`).
+    sequence: u32,
     /// The request that is in flight: when it was sent.
     in_flight: Option<u64>,
     /// Requests in a row that our own NIC refused.
@@ -67,7 +72,9 @@ impl Session {
             interval_ns,
             number: watch.session,
             // The numbering goes on where an earlier daemon left it, so that its late replies are not taken for ours.
-            sequence: shared.last_sequence(watch.session),
+            sequence: shared
+                .last_sequence(watch.session)
+                .unwrap_or_else(|| first_sequence(Duration::from_nanos(clock::unix_now()))),
             in_flight: None,
             refused: 0,
             refusals: 0,
@@ -146,7 +153,8 @@ impl Session {
 
     /// The mark alone may be 65,536 requests old: nothing overwrites it while nothing answers.
     fn is_answered(&self, shared: &Sessions, sent_ns: u64) -> bool {
-        shared.answered(self.number, self.sequence) && shared.last_reply(self.number) >= sent_ns
+        shared.answered(self.number, self.sequence as u16)
+            && shared.last_reply(self.number) >= sent_ns
     }
 
     /// Judges the request in flight, whose time is up.
@@ -165,7 +173,7 @@ impl Session {
                 .missed(sent_ns, shared.last_reply(self.number), link);
             self.count_refusal(
                 before.1,
-                shared.refused(self.number, self.sequence, sent_ns),
+                shared.refused(self.number, self.sequence as u16, sent_ns),
             );
             first_miss = self.judge.missed_in_a_row() == 1 && self.state() != PathState::Unknown;
         }
@@ -200,11 +208,14 @@ impl Session {
     pub(super) fn next_request(&mut self, shared: &Sessions, now: u64) {
         self.sequence = self.sequence.wrapping_add(1);
         match &mut self.request {
-            Request::Sbfd(frame) => frame.patch(discriminator(self.number, self.sequence)),
-            Request::Icmp(frame) => frame.patch(self.sequence),
+            Request::Sbfd(frame) => {
+                frame.patch(discriminator(self.number, self.sequence as u16));
+                frame.sign(self.sequence);
+            }
+            Request::Icmp(frame) => frame.patch(self.sequence as u16),
             // It has no place for a sequence: a reply answers the latest request.
             Request::Arp(_) => {}
-            Request::Tcp(frame) => frame.patch(self.sequence),
+            Request::Tcp(frame) => frame.patch(self.sequence as u16),
         }
         shared.sending(self.number, self.sequence, now);
         self.in_flight = Some(now);
@@ -224,7 +235,7 @@ impl Session {
 
     /// The request that was made ready was not sent after all: it cannot be missed.
     pub(super) fn not_sent(&mut self, shared: &Sessions) {
-        shared.not_sent(self.number, self.sequence);
+        shared.not_sent(self.number, self.sequence as u16);
         self.in_flight = None;
         self.refused = self.refused.saturating_add(1);
         self.stats.sent.fetch_sub(1, Relaxed);

@@ -73,7 +73,7 @@ impl Witness {
         self.request = watch.request;
         // The numbering goes on where an earlier daemon left it, so that its late replies are not taken for ours.
         if let Some(session) = session(&self.request).filter(|now| before != Some(*now)) {
-            self.sequence = shared.last_sequence(session);
+            self.sequence = shared.last_sequence(session).unwrap_or(0) as u16;
         }
     }
 

@@ -108,6 +108,7 @@ fn status(state: State) -> Status {
         state,
         heartbeat: PathState::Up,
         mac: None,
+        key_id: None,
         sent: 1,
         received: 1,
         late: 0,

@@ -205,8 +205,10 @@ pub(crate) fn rule(source: &SourceStatus) -> String {
         "" | "sbfd" => String::new(),
         other => format!(" ({other}, no software on the source)"),
     };
+    let key_id = source.paths.iter().find_map(|path| path.key_id);
+    let signed = key_id.map_or(String::new(), |id| format!("; signed with key {id}"));
     format!(
-        "heartbeat{probe} every {}; after {misses} this host {then}",
+        "heartbeat{probe} every {}; after {misses} this host {then}{signed}",
         short(source.interval_ns)
     )
 }

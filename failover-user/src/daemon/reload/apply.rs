@@ -137,6 +137,7 @@ impl Daemon {
         let held = held.iter().map(|(ip, _)| *ip).collect();
         for number in self.layout.follow(&self.config, order, &held) {
             self.maps.set_session(number, Session::default())?;
+            self.maps.signing_keys.clear_session(number)?;
             self.sessions.clear(number);
         }
         Ok(())

@@ -3,6 +3,7 @@ mod tcp;
 use super::*;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use ::sha1::{Digest as _, Sha1};
 use etherparse::{
     IpHeaders, IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header, PacketBuilder, SlicedPacket,
     TransportSlice,
@@ -33,6 +34,14 @@ fn session(endpoints: Endpoints) -> SbfdSession {
         misses: 3,
         interval_us: 10_000,
         remote_discriminator: 0x0a00_000a,
+        signer: None,
+    }
+}
+
+fn signer(id: u8, secret: &[u8]) -> Signer {
+    Signer {
+        id,
+        secret: crate::config::Secret::from_file(secret).unwrap(),
     }
 }
 
@@ -68,11 +77,11 @@ fn packet(
 }
 
 /// The frame of a control packet, checksums included, as somebody else's code makes it.
-fn expected_sbfd(endpoints: &Endpoints, control: [u8; 24]) -> Vec<u8> {
+fn expected_sbfd(endpoints: &Endpoints, control: &[u8]) -> Vec<u8> {
     let mut frame = Vec::new();
-    packet(endpoints, &control, IpNumber::UDP)
+    packet(endpoints, control, IpNumber::UDP)
         .udp(49_152, 7784)
-        .write(&mut frame, &control)
+        .write(&mut frame, control)
         .unwrap();
     frame
 }
@@ -134,8 +143,75 @@ fn an_sbfd_request_is_what_the_rfcs_say() {
             0, 0, 0, 0, // Required Min RX
             0, 0, 0, 0, // Required Min Echo RX
         ];
-        assert_eq!(request.frame(), expected_sbfd(&endpoints, control));
+        assert_eq!(request.frame(), expected_sbfd(&endpoints, &control));
     }
+}
+
+#[test]
+fn a_signed_request_is_what_the_rfcs_say() {
+    let secret = b"correct horse";
+    for endpoints in FAMILIES {
+        let mut request = SbfdRequest::new(&SbfdSession {
+            signer: Some(signer(7, secret)),
+            ..session(endpoints)
+        });
+        for sequence in [0x8000_0203u32, 0xffff_ffff, 0] {
+            request.patch(0x0001_0000 | sequence & 0xffff);
+            request.sign(sequence);
+
+            #[rustfmt::skip]
+            let mut control = vec![
+                0x20, 0x46, 3, 52, // version 1; Down, A and D; Detect Mult; length
+                0x00, 0x01, 0x00, 0x00, // My Discriminator
+                0x0a, 0x00, 0x00, 0x0a, // Your Discriminator
+                0x00, 0x00, 0x27, 0x10, // Desired Min TX: 10,000 us
+                0, 0, 0, 0, // Required Min RX
+                0, 0, 0, 0, // Required Min Echo RX
+                5, 28, 7, 0, // Meticulous Keyed SHA1; length; key id; reserved
+                0, 0, 0, 0, // Sequence Number
+            ];
+            control[6..8].copy_from_slice(&(sequence as u16).to_be_bytes());
+            control[28..32].copy_from_slice(&sequence.to_be_bytes());
+            let hash = Sha1::new()
+                .chain_update(&control)
+                .chain_update(b"correct horse\0\0\0\0\0\0\0")
+                .finalize();
+            control.extend(hash);
+            assert_eq!(request.frame(), expected_sbfd(&endpoints, &control));
+        }
+    }
+}
+
+#[test]
+fn a_signed_request_can_change_its_state() {
+    for endpoints in FAMILIES {
+        let built = |state| {
+            let mut request = SbfdRequest::new(&SbfdSession {
+                signer: Some(signer(1, b"s")),
+                state,
+                ..session(endpoints)
+            });
+            request.patch(1);
+            request
+        };
+        let mut request = built(InitiatorState::Down);
+        request.set_state(InitiatorState::Up);
+        request.sign(1);
+
+        let mut built_so = built(InitiatorState::Up);
+        built_so.sign(1);
+        assert_eq!(request, built_so);
+    }
+}
+
+#[test]
+fn a_request_without_a_key_is_not_signed() {
+    let mut request = SbfdRequest::new(&session(V4));
+    let before = request.clone();
+
+    request.sign(1);
+
+    assert_eq!(request, before);
 }
 
 #[test]

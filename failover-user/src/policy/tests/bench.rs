@@ -45,6 +45,7 @@ pub(super) fn source(name: &str, paths: u8) -> Source {
         on_conflict: OnConflict::Defend,
         hooks: Hooks::default(),
         announce_every: Duration::from_secs(60),
+        keys: Vec::new(),
         paths: (0..paths).map(path).collect(),
     }
 }
