@@ -126,7 +126,54 @@ mod tests {
 
     const MAC: Mac = [2, 0, 0, 0, 0, 7];
     const OTHER: Mac = [2, 0, 0, 0, 0, 8];
+    const SOURCE: Mac = [2, 0, 0, 0, 0, 9];
     const ADDRESS: Ip = ipv4_key([10, 0, 0, 1]);
+
+    /// An address on the NIC 3, which is [`MAC`]'s.
+    fn target(mode: u32) -> Held {
+        Held {
+            mode,
+            nic: 3,
+            out: 3,
+            nic_mac: MAC,
+            next_hop: SOURCE,
+            ..Held::default()
+        }
+    }
+
+    #[test]
+    fn only_questions_are_answered_and_only_on_the_chosen_nic() {
+        for mode in [held::LOCAL, held::FORWARD] {
+            let on = |asks, ingress| treat(asks, OTHER, MAC, &target(mode), ingress, MAC);
+
+            assert_eq!(on(true, 3), Treatment::Answer);
+            assert_eq!(on(true, 4), Treatment::WrongNic);
+            assert_eq!(on(false, 3), Treatment::Unrelated);
+        }
+    }
+
+    #[test]
+    fn while_an_address_goes_back_the_source_alone_answers() {
+        let target = target(held::DRAIN);
+        let on = |asks, by, to, ingress| treat(asks, by, to, &target, ingress, MAC);
+
+        assert_eq!(on(true, OTHER, MAC, 3), Treatment::TurnRound);
+        assert_eq!(on(false, OTHER, MAC, 3), Treatment::TurnRound);
+        assert_eq!(on(true, OTHER, OTHER, 3), Treatment::Draining);
+        assert_eq!(on(true, OTHER, MAC, 4), Treatment::Draining);
+        assert_eq!(on(true, SOURCE, MAC, 3), Treatment::Draining);
+        assert_eq!(on(false, SOURCE, MAC, 3), Treatment::Unrelated);
+    }
+
+    #[test]
+    fn another_host_contradicts_us_unless_the_address_goes_back() {
+        let conflict = |by, mode| is_conflict(by, &target(mode), |mac| mac == SOURCE);
+
+        assert!(conflict(OTHER, held::LOCAL));
+        assert!(!conflict(MAC, held::LOCAL));
+        assert!(!conflict(SOURCE, held::FORWARD), "a NIC of ours");
+        assert!(!conflict(OTHER, held::DRAIN));
+    }
 
     #[test]
     fn claims_and_probes_are_noted_apart() {

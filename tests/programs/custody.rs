@@ -286,7 +286,7 @@ fn custody_rows() {
 fn what_a_fenced_host_hears_of_its_addresses_is_noted() {
     bench(|bench| {
         frozen(bench);
-        bench.maps.listen(&[(HOST, 3)]).unwrap();
+        bench.maps.listen(&[(HOST.into(), 3)]).unwrap();
 
         bench.run(Port::Chosen, &arp_announcement(SOURCE_MAC, HOST));
 

@@ -83,7 +83,7 @@ fn a_fenced_host_sends_nothing_that_speaks_for_its_identity() {
 
         let sent: Vec<_> = speaking()
             .into_iter()
-            .filter(|(_, frame)| bench.send(frame))
+            .filter(|(_, frame)| bench.send_out(frame))
             .collect();
 
         assert_eq!(sent, []);
@@ -103,7 +103,7 @@ fn a_fenced_host_sends_everything_else() {
 
         let kept: Vec<_> = others()
             .into_iter()
-            .filter(|(_, frame)| !bench.send(frame))
+            .filter(|(_, frame)| !bench.send_out(frame))
             .collect();
 
         assert_eq!(kept, []);
@@ -118,7 +118,7 @@ fn a_healthy_host_sends_everything() {
         bench.health.set(health::SELF_FENCE);
 
         let frames = speaking().into_iter().chain(others());
-        let kept: Vec<_> = frames.filter(|(_, frame)| !bench.send(frame)).collect();
+        let kept: Vec<_> = frames.filter(|(_, frame)| !bench.send_out(frame)).collect();
 
         assert_eq!(kept, []);
     });
@@ -134,8 +134,8 @@ fn only_the_address_that_is_elsewhere_is_withheld() {
         bench.maps.set_identity(STRANGE.into(), 0).unwrap();
         bench.health.set(health::WITHHELD);
 
-        let withheld = bench.send(&udp(&outgoing(HOST), 1, 2, b"hello"));
-        let used = bench.send(&udp(&outgoing(STRANGE), 1, 2, b"hello"));
+        let withheld = bench.send_out(&udp(&outgoing(HOST), 1, 2, b"hello"));
+        let used = bench.send_out(&udp(&outgoing(STRANGE), 1, 2, b"hello"));
 
         assert!(!withheld && used);
     });

@@ -25,6 +25,8 @@ const NOTHING: SessionRx = SessionRx {
     required_min_rx_us: 0,
     remote_state: remote::UNSET,
     reserved: 0,
+    refused: 0,
+    refused_mark: 0,
     answered: [0; RING],
     histogram: [0; BUCKETS],
 };
@@ -232,7 +234,7 @@ fn sequences_go_on_behind_65_535() {
         }
 
         assert_eq!(bench.measured(SBFD).received, 4);
-        assert_eq!(bench.sessions.last_sequence(SBFD), 1);
+        assert_eq!(bench.sessions.last_sequence(SBFD), Some(1));
     });
 }
 

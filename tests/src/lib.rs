@@ -9,3 +9,6 @@ pub mod edits;
 pub mod frames;
 pub mod frames6;
 pub mod lab;
+pub mod pcap;
+pub mod segments;
+pub mod signatures;

@@ -8,11 +8,11 @@ use failover_ebpf::{
     heartbeat::{self, Control},
     link::Link,
     reflect,
-    verdict::Verdict,
+    verdict::{Action, Verdict},
     wire::ip::IpHeader,
 };
 
-use super::{custody, maps, nics, packet::Packet, rare, say, settle};
+use super::{custody, maps, nics, packet::Packet, rare, say, settle, signatures};
 
 /// Whether requests are answered on the NIC that this packet came in by.
 #[inline(always)]
@@ -40,9 +40,14 @@ fn try_answer<I: IpHeader>(
     link: Link,
 ) -> Result<Verdict, Verdict> {
     check::<I>(ctx, link)?;
+    let signed = signatures::of_request::<I>(ctx, link, own)?;
     admit::<I>(ctx, own, link)?;
     pace::<I>(ctx, own, link)?;
-    Ok(reply::<I>(ctx, own, link))
+    let answered = reply::<I>(ctx, own, link);
+    if signed && answered.action() == Action::Transmit {
+        signatures::sign::<I>(ctx, link)?;
+    }
+    Ok(answered)
 }
 
 /// What the packet itself can say.

@@ -10,7 +10,7 @@ use failover_ebpf::{
     wire::arp::Arp,
 };
 
-use super::{custody, hearing, held, nics, packet::Packet, settle};
+use super::{custody, hearing, held, initiator, nics, packet::Packet, settle};
 
 /// Answers for held addresses; everything else passes.
 ///
@@ -18,20 +18,25 @@ use super::{custody, hearing, held, nics, packet::Packet, settle};
 #[inline(always)]
 pub(super) fn arp(ctx: &XdpContext, own: &Settings, link: Link) -> Verdict {
     match hear(ctx, link) {
-        Ok(()) => answer(ctx, own, link),
+        Ok(unrelated) => answer(ctx, own, link, unrelated),
         Err(verdict) => verdict,
     }
 }
 
-/// Notes what the packet says, unless it contradicts us.
+/// Notes what the packet says, unless it answers or contradicts us. What it counts as if it is nothing else.
 #[inline(never)]
-fn hear(ctx: &XdpContext, link: Link) -> Result<(), Verdict> {
+fn hear(ctx: &XdpContext, link: Link) -> Result<Verdict, Verdict> {
     let mut packet = Packet::of(ctx, link);
     let ingress = packet.ingress();
     let (_, arp) = packet.headers::<Arp>().ok_or(Verdict::PassTruncated)?;
     if !arp.is_ipv4_over_ethernet() {
         return Err(Verdict::PassNotIp);
     }
+    // Before anything is made of it: see `arp_reply`.
+    let unrelated = match initiator::measure_arp(arp, link.tags) {
+        Ok(measured) => return Err(measured),
+        Err(unrelated) => unrelated,
+    };
     if let Some(said) = arp::said(arp) {
         hearing::listen(&said, link.tags, arp.sha());
         if let Said::Has(claimed) = &said
@@ -40,17 +45,23 @@ fn hear(ctx: &XdpContext, link: Link) -> Result<(), Verdict> {
             return Err(Verdict::PassConflict);
         }
     }
-    Ok(())
+    Ok(unrelated)
 }
 
-/// Behind the listening: what others say of an address is what ends its fence.
+/// Behind the listening: what others say of an address is what ends its fence. `unrelated`: what the packet counts as if it is
+/// nothing else.
 #[inline(never)]
-fn answer(ctx: &XdpContext, own: &Settings, link: Link) -> Verdict {
-    settle(try_answer(ctx, own, link))
+fn answer(ctx: &XdpContext, own: &Settings, link: Link, unrelated: Verdict) -> Verdict {
+    settle(try_answer(ctx, own, link, unrelated))
 }
 
 #[inline(always)]
-fn try_answer(ctx: &XdpContext, own: &Settings, link: Link) -> Result<Verdict, Verdict> {
+fn try_answer(
+    ctx: &XdpContext,
+    own: &Settings,
+    link: Link,
+    unrelated: Verdict,
+) -> Result<Verdict, Verdict> {
     let mut packet = Packet::of(ctx, link);
     let ingress = packet.ingress();
     let (eth, arp) = packet.headers::<Arp>().ok_or(Verdict::PassTruncated)?;
@@ -58,7 +69,13 @@ fn try_answer(ctx: &XdpContext, own: &Settings, link: Link) -> Result<Verdict, V
     if custody::is_fenced(own, &asked) {
         return Err(Verdict::Fenced);
     }
-    let target = held::find(&asked, link.tags)?;
+    let target = held::find(&asked, link.tags).map_err(|verdict| {
+        if verdict == Verdict::PassUnrelated {
+            unrelated
+        } else {
+            verdict
+        }
+    })?;
     // A NIC that is not managed answers for nothing.
     let nic = nics::managed(ingress).ok_or(Verdict::PassUnrelated)?;
     arp::answer(eth, arp, target, ingress, nic.mac)

@@ -7,6 +7,7 @@
 pub mod claims;
 mod egress;
 pub mod health;
+pub mod keys;
 pub mod log;
 pub mod maps;
 mod object;
@@ -14,5 +15,6 @@ pub mod pins;
 pub mod program;
 mod shape;
 pub mod shared;
+pub mod signing_keys;
 
 pub use object::object;

@@ -53,6 +53,11 @@ fn expected(name: &str) -> Option<Shape> {
         map::HEARD => shape::<u32, abi::Heard>(MapType::Array, abi::MAX_LISTENED),
         map::HEALTH => shape::<u32, abi::Health>(MapType::Array, 1),
         map::IDENTITY => shape::<abi::Ip, u32>(MapType::Hash, abi::MAX_IDENTITY),
+        map::ARP_SESSIONS => shape::<abi::Ip, u32>(MapType::Hash, abi::MAX_SESSIONS),
+        map::KEYS => shape::<u32, abi::Key>(MapType::Hash, abi::MAX_KEYS),
+        map::SESSION_KEYS => {
+            shape::<abi::SessionKey, abi::Key>(MapType::Hash, abi::MAX_SESSION_KEYS)
+        }
         map::CLAIMS => shape::<(), ()>(MapType::RingBuf, abi::CLAIMS_BYTES),
         _ => return None,
     })

@@ -17,15 +17,12 @@ pub(super) enum Kind {
     Hooks,
     DefaultHooks,
     Witness,
+    Key,
 }
 
 /// Keys that the file format has and this version does not act on. They are refused: a file that asks for a guard must
 /// not be run without it.
-const UNSUPPORTED: &[(Kind, &str)] = &[
-    (Kind::Daemon, "metrics"),
-    (Kind::Source, "key"),
-    (Kind::Reflector, "key"),
-];
+const UNSUPPORTED: &[(Kind, &str)] = &[(Kind::Daemon, "metrics")];
 
 /// Keys of `[defaults]`, which are those of `[[source]]` that several sources can share.
 const SETTINGS: &[&str] = &[
@@ -39,6 +36,7 @@ const SETTINGS: &[&str] = &[
     "l2_alive",
     "on_conflict",
     "announce_every",
+    "key",
     "hooks",
 ];
 
@@ -54,7 +52,7 @@ const HOOKS: &[&str] = &[
 ];
 
 impl Kind {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::File,
         Self::Daemon,
         Self::Defaults,
@@ -67,6 +65,7 @@ impl Kind {
         Self::Hooks,
         Self::DefaultHooks,
         Self::Witness,
+        Self::Key,
     ];
 
     /// How a person calls a table of this kind.
@@ -84,6 +83,7 @@ impl Kind {
             Self::Hooks => "[source.hooks]",
             Self::DefaultHooks => "[defaults.hooks]",
             Self::Witness => "[[witness]]",
+            Self::Key => "`key`",
         }
     }
 
@@ -101,6 +101,7 @@ impl Kind {
                 "nics",
                 "initiators",
                 "discriminator",
+                "key",
                 "min_rx",
                 "dead_man",
                 "self_fence",
@@ -112,25 +113,12 @@ impl Kind {
             ],
             Self::Hooks | Self::DefaultHooks => HOOKS.to_vec(),
             Self::Witness => vec!["nic", "address", "probe"],
+            Self::Key => vec!["file", "id"],
         }
     }
 
     fn unsupported(self, key: &str) -> bool {
-        let home = match self {
-            Self::Defaults => Self::Source,
-            Self::File
-            | Self::Daemon
-            | Self::Source
-            | Self::Path
-            | Self::Address
-            | Self::Deliver
-            | Self::Reflector
-            | Self::Check
-            | Self::Hooks
-            | Self::DefaultHooks
-            | Self::Witness => self,
-        };
-        UNSUPPORTED.contains(&(home, key))
+        UNSUPPORTED.contains(&(self, key))
     }
 
     /// Why `key` cannot be in a table of this kind; `None`: it can.
@@ -198,13 +186,6 @@ mod tests {
                 format!("`{key}` is not supported by this version")
             );
         }
-    }
-
-    #[test]
-    fn unsupported_keys_of_a_source_are_unsupported_as_defaults() {
-        let complaint = Kind::Defaults.refuse("key").expect("refused");
-
-        assert_eq!(complaint.message, "`key` is not supported by this version");
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::{
     collections::{BTreeMap, HashMap},
     fmt::Display,
     hash::Hash,
-    net::IpAddr,
     ops::RangeInclusive,
     time::Duration,
 };
@@ -15,6 +14,7 @@ use super::{
     address, check, discriminator,
     inventory::{Inventory, Named, duplicates, owner},
     item::Item,
+    key,
     keys::Kind,
     path::nic_name,
     problem::{Complaint, Found, Place},
@@ -43,6 +43,10 @@ pub(super) fn read(item: &Item<'_>, out: &mut Collector) -> Option<Reflector> {
     let discriminator = section
         .get("discriminator")
         .and_then(|item| discriminator::read(&item, out));
+    let keys = match section.get("key") {
+        Some(item) => key::read(&item, abi::MAX_KEYS, out),
+        None => Some(Vec::new()),
+    };
     let min_rx = section
         .get("min_rx")
         .and_then(|item| item.duration(MIN_RX, out));
@@ -67,6 +71,7 @@ pub(super) fn read(item: &Item<'_>, out: &mut Collector) -> Option<Reflector> {
         nics,
         initiators: initiators?,
         discriminator,
+        keys: keys?,
         min_rx: min_rx.unwrap_or(Duration::from_micros(50)),
         dead_man: dead_man?,
         self_fence: self_fence?,
@@ -107,7 +112,6 @@ fn identity(item: &Item<'_>, out: &mut Collector) -> Option<Vec<Identity>> {
         .filter_map(|member| {
             let parse = address::parse_in_subnet;
             let (ip, prefix) = member.parsed(expected, "10.0.0.10/24", parse, out)?;
-            let ip = IpAddr::from(ip);
             out.inventory.identity.push((ip, member.place.clone()));
             Some(Identity { ip, prefix })
         })
@@ -135,8 +139,8 @@ pub(super) fn compare(named: &Inventory) -> Vec<Found> {
         Complaint::new(format!("{ip} is listed twice")).help("remove one of the two")
     });
     let mut sources = BTreeMap::new();
-    let monitors = named.monitors.iter().map(|m| (IpAddr::from(m.ip), &m.at));
-    let addresses = named.addresses.iter().map(|a| (IpAddr::from(a.ip), &a.at));
+    let monitors = named.monitors.iter().map(|m| (m.ip, &m.at));
+    let addresses = named.addresses.iter().map(|a| (a.ip, &a.at));
     for (ip, at) in monitors.chain(addresses) {
         sources.entry(ip).or_insert(at);
     }
@@ -172,7 +176,7 @@ fn nics(item: &Item<'_>, out: &mut Collector) -> Option<Vec<String>> {
     Some(names.into_iter().map(|(name, _)| name).collect())
 }
 
-fn initiators(item: &Item<'_>, out: &mut Collector) -> Option<Vec<std::net::Ipv4Addr>> {
+fn initiators(item: &Item<'_>, out: &mut Collector) -> Option<Vec<std::net::IpAddr>> {
     let example = "initiators = [\"10.0.0.2\"]";
     let members = item.list("a list of addresses", example, out)?;
     if members.is_empty() {
@@ -194,7 +198,7 @@ fn initiators(item: &Item<'_>, out: &mut Collector) -> Option<Vec<std::net::Ipv4
     let ips: Vec<_> = members
         .iter()
         .filter_map(|member| {
-            let ip = member.parsed("an IPv4 address", "10.0.0.2", address::parse_host, out)?;
+            let ip = member.parsed("an IP address", "10.0.0.2", address::parse_host, out)?;
             Some((ip, member.place.clone()))
         })
         .collect();

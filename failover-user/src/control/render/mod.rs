@@ -6,6 +6,7 @@
 mod custody;
 mod drill;
 mod event;
+mod refusals;
 pub(crate) mod source;
 pub(crate) mod status;
 mod table;

@@ -11,7 +11,7 @@ use crate::{
     control::event_kind::EventKind,
     monitor::clock,
     net::{
-        announce::{arp_probe, gratuitous_arp},
+        announce::{announcement, probe},
         links::Link,
     },
     reflector::custody::{Act, Standing},
@@ -72,11 +72,7 @@ impl Daemon {
             .nics
             .iter()
             .filter_map(|name| self.network.links.get(name));
-        let has = |link: &&Link| {
-            link.addresses
-                .iter()
-                .any(|(own, _)| IpAddr::from(*own) == ip)
-        };
+        let has = |link: &&Link| link.addresses.iter().any(|(own, _)| *own == ip);
         links.clone().find(has).or_else(|| links.next())
     }
 
@@ -84,9 +80,12 @@ impl Daemon {
     pub(super) fn carry_out_acts(&mut self, acts: Vec<Act>) {
         for act in acts {
             match act {
-                Act::Probe(ip) => self.send_for(ip, |link| probe(ip, link.mac)),
+                Act::Probe(ip) => self.send_for(ip, |link| vec![probe(ip, link.mac)]),
                 Act::Announce(ip) => {
-                    self.send_for(ip, |link| announcement(ip, link.mac));
+                    let router = self
+                        .link_of(ip)
+                        .is_some_and(|link| self.network.is_router(&link.name));
+                    self.send_for(ip, |link| announcement(ip, link.mac, link.mac, router));
                     let fields = json!({ "address": ip.to_string(), "at_ns": clock::now() });
                     self.record(None, EventKind::OwnAnnounced, fields);
                 }
@@ -141,21 +140,5 @@ impl Daemon {
             }
         }
         self.record(None, EventKind::Custody, fields);
-    }
-}
-
-/// A probe for an address.
-fn probe(ip: IpAddr, mac: [u8; 6]) -> Vec<Bytes> {
-    match ip {
-        IpAddr::V4(ip) => vec![arp_probe(ip, mac)],
-        IpAddr::V6(_) => Vec::new(),
-    }
-}
-
-/// An announcement of an address, in both forms.
-fn announcement(ip: IpAddr, mac: [u8; 6]) -> Vec<Bytes> {
-    match ip {
-        IpAddr::V4(ip) => gratuitous_arp(ip, mac, mac).into(),
-        IpAddr::V6(_) => Vec::new(),
     }
 }
