@@ -85,10 +85,17 @@ impl Accounts {
         // A reply answers one request, in their order, and no request is answered twice.
         let mut asked = requests.iter();
         for reply in &replies {
-            let answers = |request: &&Heartbeat| request.my_discriminator == reply.your_discriminator;
-            assert!(asked.any(|request| answers(&request)), "no answer to a request: {reply:?}");
+            let answers =
+                |request: &&Heartbeat| request.my_discriminator == reply.your_discriminator;
+            assert!(
+                asked.any(|request| answers(&request)),
+                "no answer to a request: {reply:?}"
+            );
         }
-        assert_eq!(self.source.counter(Verdict::RequestAnswered), replies.len() as u64);
+        assert_eq!(
+            self.source.counter(Verdict::RequestAnswered),
+            replies.len() as u64
+        );
         eprintln!(
             "on the wire: {} requests, {} replies, {} other frames, all of them ARP",
             requests.len(),
@@ -102,7 +109,9 @@ impl Host {
     fn settle(name: &'static str, nic: &Nic, wire: &Capture, daemon: &Daemon) -> Self {
         let sent = sent(nic, wire);
         let received = wire.frames();
-        let received = received.iter().filter(|frame| frame.direction == Direction::In);
+        let received = received
+            .iter()
+            .filter(|frame| frame.direction == Direction::In);
         let maps = Maps::open(&Pins::new(daemon.pins())).expect("the maps");
         Self {
             name,
@@ -125,7 +134,11 @@ impl Host {
         for (verdict, counted) in &self.counters {
             let sent = flood.iter().find(|(reason, _)| reason == verdict);
             let sent = sent.map_or(0, |(_, sent)| *sent);
-            eprintln!("{}: {} sent {sent}, counted {counted}", self.name, verdict.name());
+            eprintln!(
+                "{}: {} sent {sent}, counted {counted}",
+                self.name,
+                verdict.name()
+            );
             if OF_THE_SESSION.contains(verdict) {
                 session += counted.saturating_sub(sent);
                 missing += sent.saturating_sub(*counted);
@@ -144,13 +157,17 @@ impl Host {
 
 /// Whether this verdict is about heartbeats of S-BFD.
 fn is_heartbeat(verdict: Verdict) -> bool {
-    ["request_", "reply_"].iter().any(|kind| verdict.name().starts_with(kind))
+    ["request_", "reply_"]
+        .iter()
+        .any(|kind| verdict.name().starts_with(kind))
 }
 
 /// All frames that a NIC has sent. The capture has seen as many as the wire has counted.
 fn sent(nic: &Nic, wire: &Capture) -> Vec<Frame> {
     let out = |frame: &&Frame| frame.direction == Direction::Out;
-    let complete = wait_until(ON_ITS_WAY, || nic.wire_traffic().received == wire.count(out) as u64);
+    let complete = wait_until(ON_ITS_WAY, || {
+        nic.wire_traffic().received == wire.count(out) as u64
+    });
     assert!(
         complete,
         "{} frames left {}, and the capture saw {}",
@@ -158,7 +175,10 @@ fn sent(nic: &Nic, wire: &Capture) -> Vec<Frame> {
         nic.name(),
         wire.count(out)
     );
-    wire.frames().into_iter().filter(|frame| frame.direction == Direction::Out).collect()
+    wire.frames()
+        .into_iter()
+        .filter(|frame| frame.direction == Direction::Out)
+        .collect()
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -184,6 +204,9 @@ fn heartbeat(frame: &Frame) -> Option<Heartbeat> {
 }
 
 fn assert_only_arp<'a>(who: &str, frames: impl Iterator<Item = &'a Frame>) {
-    let strange: Vec<_> = frames.filter(|frame| frame.arp().is_none()).take(5).collect();
+    let strange: Vec<_> = frames
+        .filter(|frame| frame.arp().is_none())
+        .take(5)
+        .collect();
     assert!(strange.is_empty(), "{who} sent {strange:02x?}");
 }

@@ -67,10 +67,19 @@ fn a_flood_keeps_to_its_rate() {
     let lab = Lab::new();
     let (nic, _mirror) = mirror(&lab);
 
-    let sent = Flood::start(&nic, &frames(), 20_000, Until::Elapsed(Duration::from_secs(1))).finish();
+    let sent = Flood::start(
+        &nic,
+        &frames(),
+        20_000,
+        Until::Elapsed(Duration::from_secs(1)),
+    )
+    .finish();
 
     // It is never ahead of its time; how far it is behind is a matter of what else the machine does.
-    assert!(sent.total() <= 20_000 + sent.elapsed.as_millis() as u64, "{sent:?}");
+    assert!(
+        sent.total() <= 20_000 + sent.elapsed.as_millis() as u64,
+        "{sent:?}"
+    );
     assert!(sent.total() > 2_000, "{sent:?}");
     assert_eq!(nic.wire_traffic().received, sent.total() - sent.lost);
 }

@@ -1,7 +1,7 @@
 //! The frames of the floods: heartbeats that are invalid each in its way, drawn at random, with the reason that each has to
 //! be refused for.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::net::Ipv4Addr;
 
 use failover_ebpf::verdict::Verdict;
 use failover_tests::{
@@ -20,9 +20,9 @@ const STRANGER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 66);
 const AUTHENTICATED: u8 = 0x04;
 /// The M bit, reserved (RFC 5880 4.1).
 const MULTIPOINT: u8 = 0x01;
-/// How far back a replayed sequence is: further than requests are remembered (64), and so far that 30 s of flood at one
-/// request a millisecond do not come to it again, as sequences repeat after 65,536.
-const REPLAYED: Duration = Duration::from_millis(5000);
+/// How many requests ago the replayed reply was due: more than are remembered (64), and so many that the session does not come
+/// to this sequence again within a minute, as sequences repeat after 65,536.
+const REPLAYED: u16 = 5000;
 
 /// A heartbeat that nobody may answer or believe.
 pub(super) struct Invalid {
@@ -59,7 +59,9 @@ impl Session {
         Self {
             initiator: address(at::IP_SRC),
             reflector: address(at::IP_SRC + 4),
-            initiator_mac: Mac(request.octets[at::ETH_SRC..][..6].try_into().expect("a MAC")),
+            initiator_mac: Mac(request.octets[at::ETH_SRC..][..6]
+                .try_into()
+                .expect("a MAC")),
             reflector_mac,
             port,
             my_discriminator: word(4),
@@ -73,9 +75,8 @@ impl Session {
 
     /// A reply to what this session sent a while ago: valid once, and stale now.
     fn reply(&self) -> Bfd {
-        let back = u16::try_from(REPLAYED.as_millis()).expect("a sequence");
         let [a, b, high, low] = self.my_discriminator.to_be_bytes();
-        let sequence = u16::from_be_bytes([high, low]).wrapping_sub(back);
+        let sequence = u16::from_be_bytes([high, low]).wrapping_sub(REPLAYED);
         let [high, low] = sequence.to_be_bytes();
         let replayed = u32::from_be_bytes([a, b, high, low]);
         Bfd::reply_to(&Bfd::request(replayed, self.your_discriminator), 50)
@@ -121,13 +122,22 @@ fn request(session: &Session, random: &mut StdRng) -> Invalid {
     let (frame, reason) = match random.random_range(0..12) {
         0 => {
             let your_discriminator = other_than(session.your_discriminator, random);
-            let bfd = Bfd { your_discriminator, ..valid };
+            let bfd = Bfd {
+                your_discriminator,
+                ..valid
+            };
             (ask(bfd), Verdict::RequestUnknownDiscriminator)
         }
         1 => (ask(Bfd { flags: 0, ..valid }), Verdict::RequestNotDemand),
-        2 => (valid.frame(&flow, SBFD_PORT, SBFD_PORT), Verdict::RequestFromReflector),
+        2 => (
+            valid.frame(&flow, SBFD_PORT, SBFD_PORT),
+            Verdict::RequestFromReflector,
+        ),
         3 => (cut(ask(valid), random), Verdict::RequestTruncated),
-        4 => (shortened(&flow, port, SBFD_PORT, &valid, random), Verdict::RequestTruncated),
+        4 => (
+            shortened(&flow, port, SBFD_PORT, &valid, random),
+            Verdict::RequestTruncated,
+        ),
         5 => (lying(ask(valid), random), Verdict::RequestTruncated),
         6 => (spoiled(ask(valid), random), Verdict::RequestBadChecksum),
         7 => {
@@ -140,7 +150,10 @@ fn request(session: &Session, random: &mut StdRng) -> Invalid {
             (ask(Bfd { flags, ..valid }), Verdict::RequestAuthentication)
         }
         10 => (with_ip_options(&ask(valid), 1), Verdict::RequestIpOptions),
-        _ => (meant(ask(valid), at::IP_FRAGMENT, &[0x20, 0]), Verdict::RequestFragment),
+        _ => (
+            meant(ask(valid), at::IP_FRAGMENT, &[0x20, 0]),
+            Verdict::RequestFragment,
+        ),
     };
     Invalid { frame, reason }
 }
@@ -153,30 +166,67 @@ fn reply(session: &Session, random: &mut StdRng) -> Invalid {
     let (frame, reason) = match random.random_range(0..14) {
         0 => {
             // The session's number is in the upper half; there is no other session.
-            let number = other_than(session.my_discriminator >> 16, random) << 16;
-            let your_discriminator = number | random.random_range(0..1 << 16);
-            (say(Bfd { your_discriminator, ..replayed }), Verdict::ReplyUnknownSession)
+            let your_discriminator = loop {
+                let other = other_than(session.my_discriminator, random);
+                if other >> 16 != session.my_discriminator >> 16 {
+                    break other;
+                }
+            };
+            (
+                say(Bfd {
+                    your_discriminator,
+                    ..replayed
+                }),
+                Verdict::ReplyUnknownSession,
+            )
         }
         1 => {
             let stranger = session.to_initiator(STRANGER);
-            (replayed.frame(&stranger, SBFD_PORT, port), Verdict::ReplyWrongHost)
+            (
+                replayed.frame(&stranger, SBFD_PORT, port),
+                Verdict::ReplyWrongHost,
+            )
         }
         2 => {
             let my_discriminator = other_than(session.your_discriminator, random);
-            (say(Bfd { my_discriminator, ..replayed }), Verdict::ReplyWrongHost)
+            (
+                say(Bfd {
+                    my_discriminator,
+                    ..replayed
+                }),
+                Verdict::ReplyWrongHost,
+            )
         }
         3 | 4 => (say(replayed), Verdict::ReplyStale),
         5 => (cut(say(replayed), random), Verdict::ReplyTruncated),
-        6 => (shortened(&flow, SBFD_PORT, port, &replayed, random), Verdict::ReplyTruncated),
+        6 => (
+            shortened(&flow, SBFD_PORT, port, &replayed, random),
+            Verdict::ReplyTruncated,
+        ),
         7 => (lying(say(replayed), random), Verdict::ReplyTruncated),
         8 => (spoiled(say(replayed), random), Verdict::ReplyBadChecksum),
         9 => {
             let ttl = random.random_range(1..255);
-            (replayed.frame(&Flow { ttl, ..flow }, SBFD_PORT, port), Verdict::ReplyRouted)
+            (
+                replayed.frame(&Flow { ttl, ..flow }, SBFD_PORT, port),
+                Verdict::ReplyRouted,
+            )
         }
         10 => (say(malformed(replayed, random)), Verdict::ReplyMalformed),
-        11 => (say(Bfd { flags: Bfd::DEMAND, ..replayed }), Verdict::ReplyDemand),
-        12 => (say(Bfd { flags: AUTHENTICATED, ..replayed }), Verdict::ReplyAuthentication),
+        11 => (
+            say(Bfd {
+                flags: Bfd::DEMAND,
+                ..replayed
+            }),
+            Verdict::ReplyDemand,
+        ),
+        12 => (
+            say(Bfd {
+                flags: AUTHENTICATED,
+                ..replayed
+            }),
+            Verdict::ReplyAuthentication,
+        ),
         _ => (with_ip_options(&say(replayed), 1), Verdict::ReplyIpOptions),
     };
     Invalid { frame, reason }
@@ -185,7 +235,7 @@ fn reply(session: &Session, random: &mut StdRng) -> Invalid {
 /// Any number but this one and 0.
 fn other_than(number: u32, random: &mut StdRng) -> u32 {
     loop {
-        let other = random.random_range(1..1 << 16);
+        let other = random.random_range(1..=u32::MAX);
         if other != number {
             return other;
         }
@@ -215,7 +265,8 @@ fn lying(frame: Vec<u8>, random: &mut StdRng) -> Vec<u8> {
 
 /// An octet that is not what the checksum says.
 fn spoiled(frame: Vec<u8>, random: &mut StdRng) -> Vec<u8> {
-    let at = [at::IP_CHECKSUM, at::UDP_CHECKSUM, at::BFD + 4, at::BFD + 16][random.random_range(0..4)];
+    let at =
+        [at::IP_CHECKSUM, at::UDP_CHECKSUM, at::BFD + 4, at::BFD + 16][random.random_range(0..4)];
     let octet = frame[at] ^ random.random_range(1..=u8::MAX);
     with(frame, at, &[octet])
 }
@@ -223,8 +274,14 @@ fn spoiled(frame: Vec<u8>, random: &mut StdRng) -> Vec<u8> {
 /// What RFC 5880 6.8.6 has every receiver discard.
 fn malformed(bfd: Bfd, random: &mut StdRng) -> Bfd {
     if random.random() {
-        Bfd { detect_mult: 0, ..bfd }
+        Bfd {
+            detect_mult: 0,
+            ..bfd
+        }
     } else {
-        Bfd { flags: bfd.flags | MULTIPOINT, ..bfd }
+        Bfd {
+            flags: bfd.flags | MULTIPOINT,
+            ..bfd
+        }
     }
 }

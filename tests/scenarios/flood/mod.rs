@@ -60,8 +60,12 @@ fn floods_of_invalid_heartbeats_get_neither_a_verdict_nor_an_answer() {
     target.kill9();
     let accounts = Accounts::close(&pair, wires, &source, &target);
     accounts.assert_nothing_was_answered();
-    accounts.source.assert_refused(&counted(&requests, &at_source), at_source.lost);
-    accounts.target.assert_refused(&counted(&replies, &at_target), at_target.lost);
+    accounts
+        .source
+        .assert_refused(&counted(&requests, &at_source), at_source.lost);
+    accounts
+        .target
+        .assert_refused(&counted(&replies, &at_target), at_target.lost);
     for sent in [at_source, at_target] {
         assert!(sent.rate() > SLOWEST, "{:.0} frames a second", sent.rate());
     }
@@ -76,7 +80,10 @@ fn flood(nic: &failover_tests::lab::Nic, frames: &[Invalid]) -> Flood {
 fn counted(frames: &[Invalid], sent: &Sent) -> Vec<(Verdict, u64)> {
     let mut reasons: Vec<(Verdict, u64)> = Vec::new();
     for (invalid, sent) in frames.iter().zip(&sent.frames) {
-        match reasons.iter_mut().find(|(reason, _)| *reason == invalid.reason) {
+        match reasons
+            .iter_mut()
+            .find(|(reason, _)| *reason == invalid.reason)
+        {
             Some((_, count)) => *count += sent,
             None => reasons.push((invalid.reason, *sent)),
         }
@@ -115,7 +122,10 @@ fn report(whom: &str, sent: &Sent) {
 /// What the session measured between two looks at it.
 fn report_session(before: &PathStatus, after: &PathStatus) {
     let earlier = |floor| {
-        let same = before.rtt_histogram.iter().find(|(other, _)| *other == floor);
+        let same = before
+            .rtt_histogram
+            .iter()
+            .find(|(other, _)| *other == floor);
         same.map_or(0, |(_, count)| *count)
     };
     let buckets: Vec<(u64, u64)> = after

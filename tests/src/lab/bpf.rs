@@ -51,6 +51,8 @@ impl Instruction {
 pub(crate) enum Hook {
     /// XDP in the driver.
     Xdp,
+    /// XDP behind the driver, which every link can have.
+    GenericXdp,
     /// tc egress (tcx).
     TcxEgress,
 }
@@ -58,14 +60,14 @@ pub(crate) enum Hook {
 impl Hook {
     fn program_type(self) -> u32 {
         match self {
-            Self::Xdp => 6,
+            Self::Xdp | Self::GenericXdp => 6,
             Self::TcxEgress => 3,
         }
     }
 
     fn attach_type(self) -> u32 {
         match self {
-            Self::Xdp => 37,
+            Self::Xdp | Self::GenericXdp => 37,
             Self::TcxEgress => 47,
         }
     }
@@ -73,7 +75,7 @@ impl Hook {
     fn program_flags(self) -> u32 {
         match self {
             // BPF_F_XDP_HAS_FRAGS: without it a veth refuses large MTUs and segmentation offload.
-            Self::Xdp => 1 << 5,
+            Self::Xdp | Self::GenericXdp => 1 << 5,
             Self::TcxEgress => 0,
         }
     }
@@ -82,6 +84,8 @@ impl Hook {
         match self {
             // XDP_FLAGS_DRV_MODE: only a native program gives the veth a NAPI.
             Self::Xdp => 1 << 2,
+            // XDP_FLAGS_SKB_MODE
+            Self::GenericXdp => 1 << 1,
             Self::TcxEgress => 0,
         }
     }
@@ -244,7 +248,8 @@ pub(crate) fn load(hook: Hook, name: &str, program: &[Instruction]) -> Result<Ow
     }
 
     // SAFETY: the pointers are to the program, as long as stated, and to a terminated string; both outlive the call.
-    new_descriptor(unsafe { bpf(BPF_PROG_LOAD, &attributes) }).with_context(|| format!("loading {name}"))
+    new_descriptor(unsafe { bpf(BPF_PROG_LOAD, &attributes) })
+        .with_context(|| format!("loading {name}"))
 }
 
 /// Attaches a program to the link with this index in the calling thread's namespace. It stays as long as the descriptor
@@ -277,8 +282,7 @@ fn new_descriptor(returned: std::io::Result<i64>) -> std::io::Result<OwnedFd> {
 /// `attributes` must be what `command` expects, and pointers in it must be valid for the call.
 unsafe fn bpf<T>(command: i64, attributes: &T) -> std::io::Result<i64> {
     // SAFETY: the caller's promise; the size is that of the attributes, the kernel takes the rest as zero.
-    let returned =
-        unsafe { libc::syscall(libc::SYS_bpf, command, attributes, size_of::<T>()) };
+    let returned = unsafe { libc::syscall(libc::SYS_bpf, command, attributes, size_of::<T>()) };
 
     if returned < 0 {
         return Err(std::io::Error::last_os_error());

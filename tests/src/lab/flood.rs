@@ -19,7 +19,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use super::{
-    Must, Nic,
+    Must, Namespace, Nic,
     bpf::{self, Hook, Instruction},
     clock::{now_ns, sleep_until, wait_until},
     word::Word,
@@ -132,13 +132,39 @@ impl Flood {
     }
 }
 
+/// Index of a loopback.
+const LOOPBACK: u32 = 1;
+
 /// The program, its table and the number of frames that it has sent.
 struct Generator {
     program: OwnedFd,
     _table: OwnedFd,
+    _installed: Installed,
     sent: Word,
     kinds: u64,
     longest: Vec<u8>,
+}
+
+/// The program on the loopback of an empty namespace, where it never runs.
+///
+/// The kernel calls XDP programs by a dispatcher, rewritten for each program that comes or goes, at the price of an RCU grace
+/// period. For a program that is nowhere else that is twice in every system call of ours: 58 ms each were measured, with
+/// 0.4 ms of frames. One that is on some link stays in the dispatcher.
+struct Installed {
+    _link: OwnedFd,
+    _nowhere: Namespace,
+}
+
+impl Installed {
+    fn new(program: &OwnedFd) -> Result<Self> {
+        let nowhere = Namespace::new("nowhere");
+        let link = nowhere.run(|| bpf::attach(Hook::GenericXdp, program.as_fd(), LOOPBACK))?;
+
+        Ok(Self {
+            _link: link,
+            _nowhere: nowhere,
+        })
+    }
 }
 
 impl Generator {
@@ -162,11 +188,19 @@ impl Generator {
 
         let table = bpf::create_table(&values, VALUE)?;
         let sent = Word::create()?;
-        let program = program(&sent, &table, i32::try_from(frames.len())?, onto.cast_signed());
+        let program = program(
+            &sent,
+            &table,
+            i32::try_from(frames.len())?,
+            onto.cast_signed(),
+        );
+        let program = bpf::load(Hook::Xdp, "lab_flood", &program)?;
+        let installed = Installed::new(&program)?;
 
         Ok(Self {
-            program: bpf::load(Hook::Xdp, "lab_flood", &program)?,
+            program,
             _table: table,
+            _installed: installed,
             sent,
             kinds: u64::try_from(frames.len())?,
             longest: vec![0; LONGEST],
@@ -199,7 +233,9 @@ impl Generator {
                 });
             }
 
-            if now - owed_from > MOST_OWED_NS && frames_in(now - owed_from, per_second) - owed_sent > most_owed {
+            if now - owed_from > MOST_OWED_NS
+                && frames_in(now - owed_from, per_second) - owed_sent > most_owed
+            {
                 (owed_from, owed_sent) = (now - MOST_OWED_NS, 0);
             }
 
@@ -223,11 +259,15 @@ impl Generator {
         let before = self.sent.load();
         let runs = u32::try_from(frames)?;
 
-        bpf::run_live(self.program.as_fd(), &self.longest, runs, BATCH).context("sending frames")?;
+        bpf::run_live(self.program.as_fd(), &self.longest, runs, BATCH)
+            .context("sending frames")?;
 
         let sent = self.sent.load() - before;
 
-        ensure!(sent == frames, "{sent} frames were sent instead of {frames}");
+        ensure!(
+            sent == frames,
+            "{sent} frames were sent instead of {frames}"
+        );
 
         Ok(())
     }
