@@ -20,7 +20,7 @@ use failover_user::control::protocol::PathStatus;
 use rand::{SeedableRng as _, rngs::StdRng};
 use serde_json::Value;
 
-use crate::pair::{Pair, automatic, events, source, state};
+use crate::pair::{Pair, automatic, events, source, wait_for_state};
 
 use accounts::{Accounts, Wires};
 use mix::{Invalid, Session};
@@ -55,7 +55,7 @@ fn floods_of_invalid_heartbeats_get_neither_a_verdict_nor_an_answer() {
     report("reflector", &at_source);
     report("initiator", &at_target);
     report_session(&before, &after);
-    assert_healthy(&target);
+    assert_no_verdict(&target);
     // Nothing is sent from now on, so that what is counted stays as it is.
     target.kill9();
     let accounts = Accounts::close(&pair, wires, &source, &target);
@@ -91,16 +91,23 @@ fn counted(frames: &[Invalid], sent: &Sent) -> Vec<(Verdict, u64)> {
     reasons
 }
 
-/// The state is what it was, and nothing has happened since it became that.
-fn assert_healthy(target: &Daemon) {
+/// No verdict: on the way the source was at most suspected for a heartbeat that was lost, as on any wire that is full.
+fn assert_no_verdict(target: &Daemon) {
+    wait_for_state(target, "web1", "healthy");
+    let transitions = events(target, "transition");
+    let to = |state: &str| {
+        let such = transitions.iter().filter(|event| event["to"] == state);
+        such.count()
+    };
+    assert_eq!(
+        to("healthy") + to("suspect"),
+        transitions.len(),
+        "{transitions:?}"
+    );
     let status = target.status();
-    assert_eq!(state(&status, "web1"), "healthy", "{status:#}");
-    let left: Vec<_> = events(target, "transition")
-        .into_iter()
-        .filter(|event| event["from"] == "healthy")
-        .collect();
-    assert!(left.is_empty(), "{left:?}");
     assert_eq!(source(&status, "web1")["last_takeover"], Value::Null);
+    assert!(events(target, "takeover").is_empty());
+    eprintln!("the source was suspected {} times", to("suspect"));
 }
 
 fn path(target: &Daemon) -> PathStatus {

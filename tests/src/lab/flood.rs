@@ -35,10 +35,10 @@ const VALUE: usize = 4 + LONGEST;
 /// Frames that are sent without a look at anything else. A veth's ring holds 256, and each batch is taken from it before the
 /// next one is made, unless another processor is at it.
 const BATCH: u32 = 64;
-/// Frames of one system call.
-const MOST_AT_ONCE: u64 = 1024;
+/// Frames of one system call: what fits into the ring.
+const MOST_AT_ONCE: u64 = 256;
 /// How often the sender looks whether frames are due.
-const TICK_NS: u64 = 1_000_000;
+const TICK_NS: u64 = 500_000;
 /// A sender that was kept from sending makes up for this much of it and forgets the rest.
 const MOST_OWED_NS: u64 = 100_000_000;
 /// How long the last frames may take to be received.
