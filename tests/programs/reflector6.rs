@@ -209,6 +209,16 @@ fn frames_refused() -> Vec<Row> {
             ],
         ),
         behind(
+            "a request behind as many extension headers as are followed",
+            next::HOP_BY_HOP,
+            &[0, 0, 1, 4, 0, 0, 0, 0],
+        )
+        .with_frame(|frame| {
+            (0..3).fold(frame.to_vec(), |frame, _| {
+                with_extension(&frame, next::DESTINATION, &[0, 0, 1, 4, 0, 0, 0, 0])
+            })
+        }),
+        behind(
             "a request behind two extension headers",
             next::HOP_BY_HOP,
             &[0, 0, 1, 4, 0, 0, 0, 0],

@@ -86,7 +86,7 @@ fn advertise(
     let difference = (packet.l3() + Answer::LEN) as i64 - packet.len() as i64;
     // SAFETY: the context is the one that the kernel gave to the program, and no reference into the frame is left.
     if unsafe { bpf_xdp_adjust_tail(ctx.as_ptr().cast(), difference as i32) } != 0 {
-        // A driver that has no room behind the frame: the kernel has the address and answers.
+        // A driver that has no room behind the frame: the kernel answers for what it has itself.
         return Err(Verdict::PassLocal);
     }
     let (eth, answer) = packet.headers::<Answer>().ok_or(Verdict::PassTruncated)?;

@@ -12,6 +12,9 @@ use crate::{
     policy::{Claimant, DEFEND_INTERVAL, Input, UnitId},
 };
 
+/// A failover host that has probed for an address in this time is one that takes or defends it.
+pub(super) const PROBED_LATELY: Duration = DEFEND_INTERVAL.saturating_add(RECENT);
+
 /// A claim that is older was made while no daemon ran, or is too old to answer.
 const RECENT: Duration = Duration::from_secs(5);
 
@@ -55,12 +58,12 @@ impl Daemon {
         });
         let of_source = layout::paths(&self.config)
             .filter(|(id, ..)| id.source == unit.source)
-            .any(|(_, _, path)| self.network.mac(&path.nic, path.monitor) == Some(mac));
+            .any(|(_, _, path)| self.network.source_mac(&path.nic, path.monitor) == Some(mac));
         if of_source || held.is_some_and(|held| held.source_mac == mac) {
             return Claimant::Source;
         }
         let heard = self.board.get(self.layout.slot(ip));
-        let lately = DEFEND_INTERVAL.as_nanos() as u64 + RECENT.as_nanos() as u64;
+        let lately = PROBED_LATELY.as_nanos() as u64;
         let probed = heard.probed_by == mac && now.saturating_sub(heard.probed_ns) < lately;
         match held {
             Some(held) if probed => Claimant::Peer {
