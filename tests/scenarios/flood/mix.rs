@@ -263,12 +263,17 @@ fn lying(frame: Vec<u8>, random: &mut StdRng) -> Vec<u8> {
     }
 }
 
-/// An octet that is not what the checksum says.
+/// An octet that is not what the checksum says, which is still there: zeros would mean that there is none (RFC 768).
 fn spoiled(frame: Vec<u8>, random: &mut StdRng) -> Vec<u8> {
-    let at =
-        [at::IP_CHECKSUM, at::UDP_CHECKSUM, at::BFD + 4, at::BFD + 16][random.random_range(0..4)];
-    let octet = frame[at] ^ random.random_range(1..=u8::MAX);
-    with(frame, at, &[octet])
+    let places = [at::IP_CHECKSUM, at::UDP_CHECKSUM, at::BFD + 4, at::BFD + 16];
+    loop {
+        let at = places[random.random_range(0..places.len())];
+        let octet = frame[at] ^ random.random_range(1..=u8::MAX);
+        let spoiled = with(frame.clone(), at, &[octet]);
+        if spoiled[at::UDP_CHECKSUM..][..2] != [0, 0] {
+            return spoiled;
+        }
+    }
 }
 
 /// What RFC 5880 6.8.6 has every receiver discard.
