@@ -1,18 +1,18 @@
 //! Another host claims what this one holds.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::net::Ipv4Addr;
 
 use failover_ebpf::abi::{Claim, Ip};
 use serde_json::json;
 
 use super::{Daemon, layout};
 use crate::{
-    monitor::clock,
-    policy::{Claimant, DEFEND_INTERVAL, Input, UnitId},
+    monitor::{
+        claimant::{RECENT, claimant},
+        clock,
+    },
+    policy::{Claimant, Input, UnitId},
 };
-
-/// A claim that is older was made while no daemon ran, or is too old to answer.
-const RECENT: Duration = Duration::from_secs(5);
 
 impl Daemon {
     pub(super) fn on_claim(&mut self, claim: &Claim) {
@@ -46,7 +46,7 @@ impl Daemon {
         self.feed(Input::Claim { unit, ip, mac, by });
     }
 
-    /// Who a MAC belongs to. A failover host probes for what it defends, which nobody else does for an address that he has.
+    /// Who a MAC belongs to.
     fn claimant(&self, unit: UnitId, ip: Ipv4Addr, mac: [u8; 6], now: u64) -> Claimant {
         let held = self.maps.addresses.get(ip).unwrap_or_else(|error| {
             tracing::error!(%ip, error = %format!("{error:#}"), "it is not known how an address is held");
@@ -55,18 +55,8 @@ impl Daemon {
         let of_source = layout::paths(&self.config)
             .filter(|(id, ..)| id.source == unit.source)
             .any(|(_, _, path)| self.network.mac(&path.nic, path.monitor) == Some(mac));
-        if of_source || held.is_some_and(|held| held.source_mac == mac) {
-            return Claimant::Source;
-        }
         let heard = self.board.get(self.layout.slot(ip));
-        let lately = DEFEND_INTERVAL.as_nanos() as u64 + RECENT.as_nanos() as u64;
-        let probed = heard.probed_by == mac && now.saturating_sub(heard.probed_ns) < lately;
-        match held {
-            Some(held) if probed => Claimant::Peer {
-                keeps: mac < held.nic_mac,
-            },
-            Some(_) | None => Claimant::Stranger,
-        }
+        claimant(mac, held.as_ref(), of_source, &heard, now)
     }
 }
 

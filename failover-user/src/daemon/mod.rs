@@ -67,7 +67,7 @@ use crate::{
         self, batch::BatchSocket, link_watch::LinkEvent, neighbours::NeighbourEvent,
         only_one::OnlyOne, xdp::Mode,
     },
-    policy::{Action, Finding, Input, PathId, PathState, Policy, UnitId},
+    policy::{Action, Finding, Input, PathId, PathState, Policy, UnitId, changes_memory},
 };
 
 /// Where a daemon keeps things.
@@ -318,7 +318,7 @@ impl Daemon {
         let by_hand = matches!(input, Input::Command { .. });
         let actions = self.policy.handle(input, clock::now())?;
         crate::fault::point("policy:decided");
-        if by_hand || Self::changes_memory(&actions) {
+        if by_hand || changes_memory(&actions) {
             self.remember();
         }
         self.carry_out(actions);

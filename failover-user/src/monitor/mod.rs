@@ -6,6 +6,7 @@
 //!
 //! Takeovers that take long are left to a worker, a thread beside it, so that they delay no heartbeat.
 
+pub mod claimant;
 pub mod clock;
 pub mod finding;
 pub mod frames;
@@ -16,6 +17,7 @@ pub mod rehearsal;
 mod report;
 pub mod scheduling;
 mod session;
+pub mod standing;
 mod thread;
 mod watch;
 mod witness;

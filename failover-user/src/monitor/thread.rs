@@ -24,6 +24,7 @@ use super::{
     plan::{Means, Plan},
     scheduling,
     session::Session,
+    standing::Standing,
     witness::Witness,
     worker::Job,
 };
@@ -32,21 +33,14 @@ use crate::{
         pins::Pins,
         shared::{HeardBoard, Sessions},
     },
-    config::Trigger,
-    policy::{Finding, UnitId},
+    policy::UnitId,
 };
 
 /// A unit as the thread knows it.
 #[derive(Debug)]
 struct Unit {
-    trigger: Trigger,
-    /// The thread may act by itself.
-    armed: bool,
+    standing: Standing,
     plan: Option<Arc<Plan>>,
-    /// When its addresses were last asked for; 0: never.
-    probed_ns: u64,
-    /// The verdict stands, and this was heard.
-    failed: Option<Finding>,
 }
 
 /// What is due at some time.
@@ -166,13 +160,11 @@ impl Heartbeats {
                     self.units
                         .entry(unit)
                         .or_insert(Unit {
-                            trigger,
-                            armed: false,
+                            standing: Standing::new(trigger),
                             plan: None,
-                            probed_ns: 0,
-                            failed: None,
                         })
-                        .trigger = trigger;
+                        .standing
+                        .set_trigger(trigger);
                 }
                 Ok(Command::UnitGone(unit)) => {
                     self.units.remove(&unit);

@@ -38,5 +38,6 @@ pub use conflict::{CONFLICT_QUIET, DEFEND_INTERVAL};
 pub use elsewhere::{PROBE_EVERY, PROBE_EVERY_PROMPT, RIVAL_WAIT};
 pub use failback::{AFTER_ABORT, DRAIN, GRACE, SETTLE};
 pub use machine::Policy;
+pub use remember::{RECENTLY, changes_memory};
 pub use takeover::{CHECK_WAIT, THREAD_WAIT};
 pub use types::*;

@@ -1,11 +1,36 @@
 //! What the next daemon has to know, and what an earlier one knew.
 
+use std::time::Duration;
+
 use super::{
-    Memory, State, Taken,
+    Action, Memory, State, Taken,
     table::On,
     unit::{Phase, Turn, Unit},
     words,
 };
+
+/// A source that had answered an earlier daemon so short a time before can fail at once; one that was silent for longer has
+/// to answer first. It is more than a restart takes.
+pub const RECENTLY: Duration = Duration::from_secs(60);
+
+/// Whether actions change what the next daemon has to know. Single misses do not, and they are frequent.
+pub fn changes_memory(actions: &[Action]) -> bool {
+    let quiet = |state: &State| matches!(state, State::Healthy | State::Suspect);
+    actions.iter().any(|action| match action {
+        Action::Transition { from, to, .. } => !(quiet(from) && quiet(to)),
+        Action::Arm { .. }
+        | Action::TakeOver { .. }
+        | Action::Drain { .. }
+        | Action::LetGo { .. }
+        | Action::RemoveAddresses { .. }
+        | Action::Forget { .. }
+        | Action::Announce { .. }
+        | Action::Probe { .. }
+        | Action::Defend { .. }
+        | Action::AnnounceSource { .. }
+        | Action::RunHook { .. } => false,
+    })
+}
 
 impl Unit {
     /// What is lost with this process.

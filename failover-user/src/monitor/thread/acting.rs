@@ -1,17 +1,18 @@
 //! From a miss to the verdict, and from the verdict to the takeover.
 
-use super::{Heartbeats, asking::Link};
+use std::sync::Arc;
+
+use super::{Heartbeats, Unit, asking::Link};
 use crate::{
+    bpf::shared::HeardBoard,
     monitor::{
-        Outcome, Report, clock,
+        Outcome, Plan, Report, clock,
         finding::finding,
-        session::{Change, Session},
+        judge::Change,
+        session::Session,
         worker::{Job, Order},
     },
-    policy::{
-        Cause, Finding, UnitId,
-        trigger::{UnitVerdict, verdict},
-    },
+    policy::{Cause, Finding, UnitId},
 };
 
 /// What a takeover has come to.
@@ -72,57 +73,34 @@ impl Heartbeats {
         self.conclude(deed);
     }
 
-    fn verdict(&self, unit: UnitId) -> UnitVerdict {
-        let paths = self.sessions.iter().filter(|session| session.unit == unit);
-        match self.units.get(&unit) {
-            Some(known) => verdict(known.trigger, paths.map(Session::state)),
-            None => UnitVerdict::Unknown,
-        }
-    }
-
     /// What was heard, if the verdict on a unit has just come to stand.
     fn new_verdict(&mut self, unit: UnitId) -> Option<Finding> {
-        if self.verdict(unit) != UnitVerdict::Failed {
-            self.units.get_mut(&unit)?.failed = None;
-            return None;
-        }
-        let known = self.units.get(&unit)?;
-        if known.failed.is_some() {
-            return None;
-        }
-        let finding = self.heard_since(unit, known.probed_ns);
-        self.units.get_mut(&unit)?.failed = Some(finding.clone());
-        Some(finding)
+        let Unit { standing, plan } = self.units.get_mut(&unit)?;
+        let paths = self.sessions.iter().filter(|session| session.unit == unit);
+        standing.follow(paths.map(Session::state), |since| {
+            heard_since(&self.board, plan.as_deref(), since)
+        })
     }
 
     /// The verdict on a unit may have lost what it was based on.
     pub(super) fn forget_verdict(&mut self, unit: UnitId) {
-        if self.verdict(unit) != UnitVerdict::Failed
-            && let Some(known) = self.units.get_mut(&unit)
-        {
-            known.failed = None;
+        if let Some(known) = self.units.get_mut(&unit) {
+            let paths = self.sessions.iter().filter(|session| session.unit == unit);
+            known.standing.forget(paths.map(Session::state));
         }
     }
 
     /// What ARP has said of a unit's addresses since they were asked for.
     pub(super) fn heard_since(&self, unit: UnitId, sent_ns: u64) -> Finding {
-        if sent_ns == 0 {
-            // They were not asked for, and what was heard whenever is no answer.
-            return Finding::Silent;
-        }
         let plan = self.units.get(&unit).and_then(|known| known.plan.as_ref());
-        plan.map_or(Finding::Silent, |plan| {
-            finding(&plan.probes, &plan.source_macs, sent_ns, |slot| {
-                self.board.get(slot)
-            })
-        })
+        heard_since(&self.board, plan.map(Arc::as_ref), sent_ns)
     }
 
     pub(super) fn arm(&mut self, unit: UnitId, armed: bool) {
         let Some(known) = self.units.get_mut(&unit) else {
             return;
         };
-        known.armed = armed;
+        known.standing.arm(armed);
         // The verdict may have come while the permission was on its way.
         let deed = self.act_on(unit, clock::now());
         self.conclude(deed);
@@ -131,12 +109,10 @@ impl Heartbeats {
     /// Takes a unit over if its verdict stands and the thread may.
     fn act_on(&mut self, unit: UnitId, now: u64) -> Option<Deed> {
         let known = self.units.get(&unit)?;
-        let finding = known.failed.as_ref()?;
-        let allowed = known
-            .plan
-            .as_ref()
-            .is_none_or(|plan| finding.allows(plan.l2_alive));
-        if !known.armed || !allowed {
+        if !known
+            .standing
+            .acts(known.plan.as_ref().map(|plan| plan.l2_alive))
+        {
             return None;
         }
         let paths = self.sessions.iter().filter(|session| session.unit == unit);
@@ -157,7 +133,7 @@ impl Heartbeats {
     ) -> Option<Deed> {
         let now = clock::now();
         let known = self.units.get_mut(&unit)?;
-        known.armed = false;
+        known.standing.taken();
         let outcome = match known.plan.as_ref() {
             Some(plan) if plan.is_long() => {
                 return Some(Deed::Long(Order {
@@ -193,4 +169,12 @@ impl Heartbeats {
             None => {}
         }
     }
+}
+
+fn heard_since(board: &HeardBoard, plan: Option<&Plan>, sent_ns: u64) -> Finding {
+    plan.map_or(Finding::Silent, |plan| {
+        finding(&plan.probes, &plan.source_macs, sent_ns, |slot| {
+            board.get(slot)
+        })
+    })
 }

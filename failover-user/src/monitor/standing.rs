@@ -1,0 +1,192 @@
+//! How one unit stands with the heartbeat thread: what it may do by itself, what was asked, what was heard. Pure: it is told
+//! the times.
+
+use crate::{
+    config::{L2Alive, Trigger},
+    policy::{
+        Finding, PathState,
+        trigger::{UnitVerdict, verdict},
+    },
+};
+
+/// Rounds of probes for one unit are at least this far apart.
+const ROUND_NS: u64 = 10_000_000;
+
+/// A unit as the thread judges it. Times are nanoseconds of the monotonic clock.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    trigger: Trigger,
+    /// The thread may act by itself.
+    armed: bool,
+    /// When its addresses were last asked for; 0: never.
+    probed_ns: u64,
+    /// The verdict stands, and this was heard.
+    failed: Option<Finding>,
+}
+
+impl Standing {
+    /// A unit about which nothing is known and nothing may be done.
+    pub fn new(trigger: Trigger) -> Self {
+        Self {
+            trigger,
+            armed: false,
+            probed_ns: 0,
+            failed: None,
+        }
+    }
+
+    /// Another configuration has another trigger.
+    pub fn set_trigger(&mut self, trigger: Trigger) {
+        self.trigger = trigger;
+    }
+
+    /// Allows or forbids the thread to act by itself.
+    pub fn arm(&mut self, armed: bool) {
+        self.armed = armed;
+    }
+
+    /// Whether its addresses are to be asked for at a first miss at `now`. If that was done just now, what is heard since then
+    /// counts.
+    pub fn is_to_be_asked_for(&self, now: u64) -> bool {
+        self.probed_ns == 0 || now >= self.probed_ns + ROUND_NS
+    }
+
+    /// Its addresses are asked for at `now`.
+    pub fn asked_for(&mut self, now: u64) {
+        self.probed_ns = now;
+    }
+
+    /// Follows the states of its paths. If the verdict has just come to stand: what was heard since its addresses were asked
+    /// for, which `heard` knows. If they were not asked for, what was heard whenever is no answer.
+    pub fn follow(
+        &mut self,
+        states: impl Iterator<Item = PathState>,
+        heard: impl FnOnce(u64) -> Finding,
+    ) -> Option<Finding> {
+        if verdict(self.trigger, states) != UnitVerdict::Failed {
+            self.failed = None;
+            return None;
+        }
+        if self.failed.is_some() {
+            return None;
+        }
+        let finding = match self.probed_ns {
+            0 => Finding::Silent,
+            since => heard(since),
+        };
+        self.failed = Some(finding.clone());
+        Some(finding)
+    }
+
+    /// A path of it is watched no more: the verdict may have lost what it was based on.
+    pub fn forget(&mut self, states: impl Iterator<Item = PathState>) {
+        if verdict(self.trigger, states) != UnitVerdict::Failed {
+            self.failed = None;
+        }
+    }
+
+    /// It was asked once more who has the addresses. While the verdict stands, the latest answer counts.
+    pub fn hear(&mut self, finding: &Finding) {
+        if self.failed.is_some() {
+            self.failed = Some(finding.clone());
+        }
+    }
+
+    /// Whether the thread takes it over now: the verdict stands, the thread may act, and nobody was heard who has the addresses.
+    /// Without a plan there is no rule.
+    pub fn acts(&self, rule: Option<L2Alive>) -> bool {
+        let heard = self.failed.as_ref();
+        self.armed
+            && heard.is_some_and(|finding| rule.is_none_or(|l2_alive| finding.allows(l2_alive)))
+    }
+
+    /// It is being taken over: one verdict is one attempt.
+    pub fn taken(&mut self) {
+        self.armed = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use PathState::{Down, Missing, Up};
+
+    const MS: u64 = 1_000_000;
+
+    fn source() -> Finding {
+        Finding::Source {
+            ip: [10, 0, 0, 10].into(),
+        }
+    }
+
+    /// Armed, asked for at 5 ms, and down.
+    fn failed(finding: Finding) -> Standing {
+        let mut unit = Standing::new(Trigger::All);
+        unit.arm(true);
+        unit.asked_for(5 * MS);
+        unit.follow([Down].into_iter(), |_| finding);
+        unit
+    }
+
+    #[test]
+    fn what_was_heard_since_it_was_asked_for_comes_with_the_verdict_and_once() {
+        let mut unit = Standing::new(Trigger::All);
+        unit.asked_for(5 * MS);
+        let mut told = Vec::new();
+
+        for state in [Missing, Down, Down, Up, Down] {
+            told.push(unit.follow([state].into_iter(), |since| {
+                assert_eq!(since, 5 * MS);
+                source()
+            }));
+        }
+
+        assert_eq!(told, [None, Some(source()), None, None, Some(source())]);
+    }
+
+    #[test]
+    fn what_was_never_asked_for_is_not_answered() {
+        let mut unit = Standing::new(Trigger::All);
+
+        let told = unit.follow([Down].into_iter(), |_| source());
+
+        assert_eq!(told, Some(Finding::Silent));
+    }
+
+    #[test]
+    fn it_acts_once_and_only_where_it_may() {
+        let mut unit = failed(Finding::Silent);
+        let mut unarmed = failed(Finding::Silent);
+        unarmed.arm(false);
+        let alive = failed(source());
+
+        assert!(unit.acts(Some(L2Alive::Ask)));
+        unit.taken();
+        assert!(!unit.acts(Some(L2Alive::Ask)));
+        assert!(!unarmed.acts(Some(L2Alive::Ask)));
+        assert_eq!(
+            [L2Alive::Ask, L2Alive::Refuse, L2Alive::Ignore].map(|rule| alive.acts(Some(rule))),
+            [false, false, true]
+        );
+    }
+
+    #[test]
+    fn the_latest_answer_counts() {
+        let mut unit = failed(source());
+
+        unit.hear(&Finding::Silent);
+
+        assert!(unit.acts(Some(L2Alive::Ask)));
+    }
+
+    #[test]
+    fn a_second_miss_right_after_the_first_asks_nobody_again() {
+        let mut unit = Standing::new(Trigger::Any);
+        let never = unit.is_to_be_asked_for(MS);
+        unit.asked_for(5 * MS);
+
+        assert!(never);
+        assert!(!unit.is_to_be_asked_for(15 * MS - 1));
+        assert!(unit.is_to_be_asked_for(15 * MS));
+    }
+}
