@@ -345,8 +345,13 @@ pub struct Heard {
     pub claimed_by: [u8; 6],
     /// Who probed for it last, likewise.
     pub probed_by: [u8; 6],
+    /// Who claimed it last but [`Self::claimed_by`]: where the source and another host answer one question, the answer of
+    /// neither hides the other's.
+    pub other_by: [u8; 6],
     /// Explicit padding.
-    pub reserved: [u8; 4],
+    pub reserved: [u8; 6],
+    /// When that was. 0: never.
+    pub other_ns: u64,
 }
 
 /// Another host claims a held address (RFC 5227 2.4), except while it goes back ([`held::DRAIN`]).
@@ -430,7 +435,7 @@ const _: () = {
     assert!(size_of::<SessionRx>() == 56 + 4 * RING + 8 * BUCKETS);
     assert!(size_of::<Held>() == 56);
     assert!(size_of::<Traffic>() == 16);
-    assert!(size_of::<Heard>() == 40);
+    assert!(size_of::<Heard>() == 56);
     assert!(size_of::<Claim>() == 40);
     assert!(MAX_SESSIONS <= 1 << 16);
     assert!(RING.is_power_of_two() && RING <= 1 << 15);

@@ -181,8 +181,8 @@ impl Daemon {
         Ok(())
     }
 
-    /// Announces a held address that another host claims, once (RFC 5227 2.4), and probes for it, by which another failover
-    /// host knows us.
+    /// Probes for a held address that another host claims, by which another failover host knows us, and announces it, once
+    /// (RFC 5227 2.4).
     fn defend(&mut self, unit: UnitId, ip: Ipv4Addr) {
         let held = match self.maps.addresses.get(ip) {
             Ok(Some(held)) if held.mode != held::DRAIN => held,
@@ -193,7 +193,7 @@ impl Daemon {
             }
         };
         let [announcement, _] = gratuitous_arp(ip, held.nic_mac, held.nic_mac);
-        for frame in [announcement, arp_probe(ip, held.nic_mac)] {
+        for frame in [arp_probe(ip, held.nic_mac), announcement] {
             if let Err(error) = self.senders.send(held.nic, &frame) {
                 tracing::warn!(%ip, %error, "a held address is not defended");
             }
@@ -285,7 +285,9 @@ impl Daemon {
             .into_iter()
             .filter(|(_, held)| held.mode != held::DRAIN)
         {
-            for frame in gratuitous_arp(ip, held.nic_mac, held.nic_mac) {
+            // By the probe another failover host that has the address, too, knows us.
+            let [request, reply] = gratuitous_arp(ip, held.nic_mac, held.nic_mac);
+            for frame in [arp_probe(ip, held.nic_mac), request, reply] {
                 if let Err(error) = self.senders.send(held.nic, &frame) {
                     tracing::warn!(%ip, %error, "an announcement was not sent");
                 }

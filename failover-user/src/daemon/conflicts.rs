@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Daemon, layout};
 use crate::{
     monitor::{
-        claimant::{RECENT, claimant},
+        claimant::{PEER_WAIT, RECENT, claimant},
         clock,
     },
     policy::{Claimant, Input, UnitId},
@@ -31,6 +31,11 @@ impl Daemon {
         };
         let unit = layout::unit_of(&self.config, path);
         let by = self.claimant(unit, ip, claim.mac, now);
+        let known = now.saturating_sub(claim.at_ns) >= PEER_WAIT.as_nanos() as u64;
+        if by == Claimant::Stranger && !known {
+            self.strangers.push_back(*claim);
+            return;
+        }
         let mac = claim.mac.map(|octet| format!("{octet:02x}")).join(":");
         self.record(
             Some(unit),
@@ -46,6 +51,21 @@ impl Daemon {
         self.feed(Input::Claim { unit, ip, mac, by });
     }
 
+    /// Claims by hosts that nobody knew when they were heard are due: by now it is known whether they are other failover hosts.
+    pub(super) fn look_at_strangers(&mut self) {
+        let now = clock::now();
+        while self.strangers.front().is_some_and(|claim| due(claim) <= now)
+            && let Some(claim) = self.strangers.pop_front()
+        {
+            self.on_claim(&claim);
+        }
+    }
+
+    /// When [`Self::look_at_strangers`] has something to do.
+    pub(super) fn strangers_due(&self) -> Option<u64> {
+        self.strangers.front().map(due)
+    }
+
     /// Who a MAC belongs to.
     fn claimant(&self, unit: UnitId, ip: Ipv4Addr, mac: [u8; 6], now: u64) -> Claimant {
         let held = self.maps.addresses.get(ip).unwrap_or_else(|error| {
@@ -58,6 +78,10 @@ impl Daemon {
         let heard = self.board.get(self.layout.slot(ip));
         claimant(mac, held.as_ref(), of_source, &heard, now)
     }
+}
+
+fn due(claim: &Claim) -> u64 {
+    claim.at_ns + PEER_WAIT.as_nanos() as u64
 }
 
 fn ipv4(ip: &Ip) -> Option<Ipv4Addr> {

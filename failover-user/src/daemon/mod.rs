@@ -26,7 +26,7 @@ mod watching;
 mod witnesses;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -118,6 +118,8 @@ struct Daemon {
     hooks: hooking::Hooks,
     /// What the program has heard of addresses.
     board: HeardBoard,
+    /// Claims of held addresses by hosts that may yet make themselves known, in the order in which they were heard.
+    strangers: VecDeque<Claim>,
     /// Sources that are not watched, because an administrator said so.
     unmonitored: BTreeSet<usize>,
     /// What people are told about each unit.
@@ -261,7 +263,10 @@ impl Daemon {
                 _ = sources.hangup.recv() => self.begin_reload(Asker::Signal),
                 // The daemon has a sender itself, so there is always a next one.
                 Some(loaded) = sources.loaded.recv() => self.on_loaded(loaded, &mut sources.reports).await,
-                () = sleep_until(deadline) => self.feed(Input::Clock),
+                () = sleep_until(deadline) => {
+                    self.look_at_strangers();
+                    self.feed(Input::Clock);
+                }
                 _ = housekeeping.tick() => {
                     if self.monitor.has_died() {
                         bail!("the heartbeat thread has died");
@@ -297,7 +302,8 @@ impl Daemon {
     /// When the policy has to be told the time.
     fn deadline(&self) -> Instant {
         const FAR: Duration = Duration::from_secs(3600);
-        let wait = self.policy.next_deadline().map_or(FAR, |deadline| {
+        let deadlines = [self.policy.next_deadline(), self.strangers_due()];
+        let wait = deadlines.into_iter().flatten().min().map_or(FAR, |deadline| {
             Duration::from_nanos(deadline.saturating_sub(clock::now()))
         });
         Instant::now() + wait

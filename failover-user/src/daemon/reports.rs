@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Daemon, layout};
 use crate::{
     monitor::{Outcome, Report},
-    policy::{Cause, Input, PathId, PathState, UnitId},
+    policy::{Cause, Input, PathId, PathState, UnitId, answers_anew},
 };
 
 impl Daemon {
@@ -107,6 +107,9 @@ impl Daemon {
             state,
             missed,
         });
+        if answers_anew(before, state) {
+            self.remember();
+        }
     }
 
     fn on_taken_over(&mut self, unit: UnitId, cause: Cause, detect_ns: u64, outcome: Outcome) {
@@ -142,12 +145,16 @@ impl Daemon {
             self.told(unit).taken_over(detect_ns, takeover_ns, cause);
         }
         let Outcome { held, error, .. } = outcome;
-        self.feed(Input::TakeoverDone {
-            unit,
-            cause,
-            held,
-            error: error.clone(),
-        });
+        // What was given back while the news of it was on its way is not held any more.
+        let gone = held > 0 && self.held(unit).is_ok_and(|held| held.is_empty());
+        if !gone {
+            self.feed(Input::TakeoverDone {
+                unit,
+                cause,
+                held,
+                error: error.clone(),
+            });
+        }
         crate::fault::point("takeover:told");
         self.settle_takeover(unit, held, takeover_ns, error.as_deref());
     }

@@ -1,7 +1,7 @@
 //! From nothing, or from what an earlier daemon left, to a running daemon.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::Ipv4Addr,
 };
 
@@ -102,6 +102,7 @@ impl Daemon {
             store,
             hooks,
             board: HeardBoard::open(&pins)?,
+            strangers: VecDeque::new(),
             unmonitored: BTreeSet::new(),
             told,
             events,

@@ -105,9 +105,10 @@ impl Judge {
         }
     }
 
-    /// The misses that may become a verdict begin with the request that was judged last.
+    /// The misses that may become a verdict begin with the request that was judged last. A path that had answered an earlier
+    /// daemon goes from unknown to down.
     pub fn is_at_first_miss(&self) -> bool {
-        self.missed == 1 && self.state != PathState::Unknown
+        self.missed == 1 && (self.state != PathState::Unknown || self.remembered)
     }
 
     /// How often one miss more would have been a verdict.

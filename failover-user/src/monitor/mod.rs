@@ -118,7 +118,7 @@ impl Monitor {
         let (ready, started) = mpsc::channel();
         let brake = Arc::new(Brake::default());
         let (jobs, worker) = worker::start(pins, Arc::clone(&brake), reports.clone())?;
-        let inner = thread::Heartbeats::new(pins, jobs, inbox, Arc::clone(&wake), reports)?;
+        let inner = thread::Heartbeats::new(pins, jobs, Arc::clone(&brake), inbox, Arc::clone(&wake), reports)?;
         let thread = std::thread::Builder::new()
             .name("heartbeat".to_owned())
             .spawn(move || {
@@ -225,7 +225,7 @@ impl Monitor {
         Ok(())
     }
 
-    /// Voids the long takeovers of a unit that have been ordered, and waits (a few milliseconds) until none of its addresses
+    /// Voids the takeovers of a unit that have been ordered, and waits (a few milliseconds) until none of its addresses
     /// is being taken: to be called before addresses are given back. What was begun is reported as broken off.
     pub fn abandon(&self, unit: UnitId) {
         self.brake.abandon(unit);

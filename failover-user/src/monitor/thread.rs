@@ -26,7 +26,7 @@ use super::{
     session::Session,
     standing::Standing,
     witness::Witness,
-    worker::Job,
+    worker::{Brake, Job},
 };
 use crate::{
     bpf::{
@@ -100,6 +100,7 @@ pub(super) struct Heartbeats {
     board: HeardBoard,
     means: Means,
     worker: mpsc::Sender<Job>,
+    brake: Arc<Brake>,
     sessions: Vec<Session>,
     units: BTreeMap<UnitId, Unit>,
     witnesses: BTreeMap<usize, Witness>,
@@ -117,6 +118,7 @@ impl Heartbeats {
     pub(super) fn new(
         pins: &Pins,
         worker: mpsc::Sender<Job>,
+        brake: Arc<Brake>,
         inbox: mpsc::Receiver<Command>,
         wake: Arc<OwnedFd>,
         reports: UnboundedSender<Report>,
@@ -126,6 +128,7 @@ impl Heartbeats {
             board: HeardBoard::open(pins)?,
             means: Means::open(pins)?,
             worker,
+            brake,
             sessions: Vec::new(),
             units: BTreeMap::new(),
             witnesses: BTreeMap::new(),

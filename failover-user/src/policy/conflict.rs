@@ -66,6 +66,8 @@ impl Unit {
         }
         match (by, rule) {
             (Claimant::Peer { keeps: true }, _) => {
+                // By a probe the other one knows us, too: whatever else it has heard of us was no stranger's claim.
+                turn.actions.push(Action::Probe { unit: self.id });
                 self.start_failback(turn, On::Claim, words::PEER_KEEPS);
             }
             (Claimant::Peer { keeps: false }, _) => self.defend(turn, ip),
@@ -96,7 +98,7 @@ impl Unit {
             Phase::Idle
             | Phase::Watching(_)
             | Phase::Checking { .. }
-            | Phase::BeforeTakeover(_)
+            | Phase::BeforeTakeover { .. }
             | Phase::AwaitingThread { .. }
             | Phase::Commanded(_)
             | Phase::GivingBack(_) => false,
@@ -124,7 +126,7 @@ impl Unit {
             Phase::Idle
             | Phase::Watching(_)
             | Phase::Checking { .. }
-            | Phase::BeforeTakeover(_)
+            | Phase::BeforeTakeover { .. }
             | Phase::AwaitingThread { .. }
             | Phase::Commanded(_)
             | Phase::GivingBack(_) => None,

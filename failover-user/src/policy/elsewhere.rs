@@ -24,11 +24,17 @@ pub const RIVAL_WAIT: Duration = Duration::from_millis(200);
 /// How often in a row nobody has to answer before that is believed: one ARP packet may be lost.
 const SILENT_ROUNDS: u32 = 2;
 
+/// How often in a row another host is heard to be about to take over, and does not get there, before it counts no more: it may
+/// only watch, as this one does.
+pub const RIVAL_ROUNDS: u32 = 4;
+
 /// It is asked again and again who has the addresses.
 #[derive(Clone, Debug)]
 pub(super) struct Watching {
     next: Now,
     every: Duration,
+    /// Rounds in a row in which a host that goes first was heard, and nobody that has them.
+    rivals: u32,
     /// Rounds in a row in which what keeps us from acting was not heard.
     silent: u32,
 }
@@ -55,6 +61,7 @@ impl Unit {
         self.phase = Phase::Watching(Watching {
             next: now.saturating_add(nanos(first)),
             every,
+            rivals: 0,
             silent: 0,
         });
     }
@@ -128,13 +135,10 @@ impl Unit {
     pub(super) fn on_heard(&mut self, turn: &mut Turn, finding: Finding) {
         self.finding = finding;
         match &self.phase {
-            Phase::Checking { cause, .. } => {
-                let cause = *cause;
-                self.checked(turn, cause);
-            }
+            Phase::Checking { .. } => self.checked(turn),
             Phase::Watching(_) => self.watched(turn),
             Phase::Idle
-            | Phase::BeforeTakeover(_)
+            | Phase::BeforeTakeover { .. }
             | Phase::AwaitingThread { .. }
             | Phase::Commanded(_)
             | Phase::Holding(_)
@@ -143,7 +147,10 @@ impl Unit {
     }
 
     /// `taking-over`: it is known who has the addresses, and nothing was taken yet.
-    pub(super) fn checked(&mut self, turn: &mut Turn, cause: Cause) {
+    pub(super) fn checked(&mut self, turn: &mut Turn) {
+        let Phase::Checking { cause, hooked, .. } = self.phase else {
+            return;
+        };
         if self.released {
             self.phase = Phase::Idle;
             return self.go(turn, State::Failed, On::NotTaken, words::STOPPING);
@@ -160,7 +167,11 @@ impl Unit {
                 return;
             }
         }
-        self.before_takeover(turn, cause);
+        if hooked {
+            self.command_takeover(turn, cause);
+        } else {
+            self.before_takeover(turn, cause);
+        }
     }
 
     /// Another round of watching is done.
@@ -184,14 +195,24 @@ impl Unit {
         if elsewhere && self.state != State::HeldElsewhere {
             return self.go_elsewhere(turn);
         }
-        let kept =
-            elsewhere || (waits_for_source && matches!(self.finding, Finding::Source { .. }));
-        if elsewhere {
-            self.cause = words::elsewhere(&self.finding);
-        }
         let Phase::Watching(watching) = &mut self.phase else {
             return;
         };
+        let kept = match self.finding {
+            Finding::Other { .. } => true,
+            Finding::Rival { first: true, .. } => {
+                watching.rivals += 1;
+                watching.rivals < RIVAL_ROUNDS
+            }
+            Finding::Source { .. } => waits_for_source,
+            Finding::Silent | Finding::Rival { first: false, .. } => false,
+        };
+        if !matches!(self.finding, Finding::Rival { first: true, .. }) {
+            watching.rivals = 0;
+        }
+        if elsewhere {
+            self.cause = words::elsewhere(&self.finding);
+        }
         watching.silent = if kept { 0 } else { watching.silent + 1 };
         if watching.silent < SILENT_ROUNDS {
             return;
@@ -206,6 +227,10 @@ impl Unit {
     /// The other host has the addresses no more.
     fn let_go(&mut self, turn: &mut Turn) {
         self.phase = Phase::Idle;
+        if self.finding.is_elsewhere() {
+            // It has announced its takeover for too long.
+            self.finding = Finding::Silent;
+        }
         if self.paths.verdict() == UnitVerdict::Failed {
             self.on_verdict(turn, On::LetGo, words::LET_GO, Fresh::Yes);
         } else {

@@ -35,9 +35,9 @@ mod words;
 mod tests;
 
 pub use conflict::{CONFLICT_QUIET, DEFEND_INTERVAL};
-pub use elsewhere::{PROBE_EVERY, PROBE_EVERY_PROMPT, RIVAL_WAIT};
+pub use elsewhere::{PROBE_EVERY, PROBE_EVERY_PROMPT, RIVAL_ROUNDS, RIVAL_WAIT};
 pub use failback::{AFTER_ABORT, DRAIN, GRACE, SETTLE};
 pub use machine::Policy;
-pub use remember::{RECENTLY, changes_memory};
-pub use takeover::{CHECK_WAIT, THREAD_WAIT};
+pub use remember::{RECENTLY, answers_anew, changes_memory};
+pub use takeover::{CHECK_WAIT, HEARD_FOR, THREAD_WAIT};
 pub use types::*;

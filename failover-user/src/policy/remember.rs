@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Action, Memory, State, Taken,
+    Action, Memory, PathState, State, Taken,
     table::On,
     unit::{Phase, Turn, Unit},
     words,
@@ -30,6 +30,16 @@ pub fn changes_memory(actions: &[Action]) -> bool {
         | Action::AnnounceSource { .. }
         | Action::RunHook { .. } => false,
     })
+}
+
+/// Whether a path that was in one state and is in another now has answered for the first time, or for the first time since it
+/// was silent: its silence is evidence from now on, and the next daemon has to know that.
+pub fn answers_anew(before: Option<PathState>, now: PathState) -> bool {
+    now == PathState::Up
+        && match before {
+            None | Some(PathState::Unknown | PathState::Down | PathState::Isolated) => true,
+            Some(PathState::Up | PathState::Missing) => false,
+        }
 }
 
 impl Unit {

@@ -23,8 +23,20 @@ pub const THREAD_WAIT: Duration = Duration::from_millis(250);
 /// thread is kept from running.
 pub const CHECK_WAIT: Duration = Duration::from_secs(1);
 
+/// What was heard of the addresses counts for so long: a hook that takes longer is followed by another question, for another
+/// host may have taken them meanwhile.
+pub const HEARD_FOR: Duration = Duration::from_millis(100);
+
 /// How long an automatic failback that is due waits for a path that has just missed a request.
 const RECHECK: Duration = Duration::from_millis(500);
+
+/// Whether the news of the silence that a takeover follows has come. The thread may be faster than its news, and then what is
+/// known of the paths is old.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PathNews {
+    Known,
+    Late,
+}
 
 /// The addresses are held.
 #[derive(Clone, Debug)]
@@ -63,27 +75,40 @@ impl Unit {
     pub(super) fn begin_takeover(&mut self, turn: &mut Turn, cause: Cause, fresh: Fresh) {
         match fresh {
             Fresh::Yes => self.before_takeover(turn, cause),
-            Fresh::No => {
-                self.phase = Phase::Checking {
-                    cause,
-                    until: turn.now.saturating_add(nanos(CHECK_WAIT)),
-                };
-                turn.actions.push(Action::Probe { unit: self.id });
-            }
+            Fresh::No => self.check(turn, cause, false),
         }
+    }
+
+    /// In `taking-over`: asks who has the addresses.
+    fn check(&mut self, turn: &mut Turn, cause: Cause, hooked: bool) {
+        self.phase = Phase::Checking {
+            cause,
+            until: turn.now.saturating_add(nanos(CHECK_WAIT)),
+            hooked,
+        };
+        turn.actions.push(Action::Probe { unit: self.id });
     }
 
     /// The hook, then the takeover.
     pub(super) fn before_takeover(&mut self, turn: &mut Turn, cause: Cause) {
         if self.run_hook(turn, Hook::BeforeTakeover) {
-            self.phase = Phase::BeforeTakeover(cause);
+            self.phase = Phase::BeforeTakeover {
+                cause,
+                since: turn.now,
+            };
         } else {
             self.command_takeover(turn, cause);
         }
     }
 
     /// The hook has ended.
-    fn before_takeover_done(&mut self, turn: &mut Turn, cause: Cause, error: Option<&str>) {
+    fn before_takeover_done(
+        &mut self,
+        turn: &mut Turn,
+        cause: Cause,
+        since: Now,
+        error: Option<&str>,
+    ) {
         if self.released {
             self.phase = Phase::Idle;
             return self.go(turn, State::Failed, On::NotTaken, words::STOPPING);
@@ -92,12 +117,15 @@ impl Unit {
             let note = words::hook_failed(Hook::BeforeTakeover, error);
             if self.rules.hooks.on_error == OnError::Abort {
                 let note = words::with_note(note, words::ABORTED);
-                return self.not_taken(turn, On::HookFailed, cause, &note);
+                return self.not_taken(turn, On::HookFailed, PathNews::Known, &note);
             }
             self.cause = words::with_note(self.cause.clone(), &note);
         }
         if cause == Cause::Verdict && (self.hold || self.paths.verdict() != UnitVerdict::Failed) {
             return self.settle(turn, On::NotTaken, "nothing was taken");
+        }
+        if turn.now > since.saturating_add(nanos(HEARD_FOR)) {
+            return self.check(turn, cause, true);
         }
         self.command_takeover(turn, cause);
     }
@@ -105,9 +133,9 @@ impl Unit {
     /// A hook has ended.
     pub(super) fn on_hook_done(&mut self, turn: &mut Turn, hook: Hook, error: Option<&str>) {
         match (hook, &self.phase) {
-            (Hook::BeforeTakeover, Phase::BeforeTakeover(cause)) => {
-                let cause = *cause;
-                self.before_takeover_done(turn, cause, error);
+            (Hook::BeforeTakeover, Phase::BeforeTakeover { cause, since }) => {
+                let (cause, since) = (*cause, *since);
+                self.before_takeover_done(turn, cause, since, error);
             }
             (Hook::BeforeFailback, Phase::GivingBack(_)) => self.before_failback_done(turn, error),
             (
@@ -130,7 +158,7 @@ impl Unit {
     }
 
     /// Gives [`Action::TakeOver`].
-    fn command_takeover(&mut self, turn: &mut Turn, cause: Cause) {
+    pub(super) fn command_takeover(&mut self, turn: &mut Turn, cause: Cause) {
         self.phase = Phase::Commanded(cause);
         turn.actions.push(Action::TakeOver {
             unit: self.id,
@@ -159,9 +187,33 @@ impl Unit {
         error: Option<&str>,
     ) {
         self.began = false;
+        let news = match self.state {
+            State::TakingOver => PathNews::Known,
+            State::Unknown
+            | State::Healthy
+            | State::Suspect
+            | State::Failed
+            | State::AwaitingApproval
+            | State::TakenOver
+            | State::FailingBack
+            | State::Isolated
+            | State::Held
+            | State::HeldElsewhere
+            | State::Conflict => PathNews::Late,
+        };
         match self.state {
             // The thread and a command met: the second report says nothing new.
             State::TakenOver | State::Conflict | State::FailingBack => return,
+            // What was ordered before has come to nothing, and nothing has been ordered since.
+            State::TakingOver
+                if held == 0
+                    && matches!(
+                        self.phase,
+                        Phase::Checking { .. } | Phase::BeforeTakeover { .. }
+                    ) =>
+            {
+                return;
+            }
             State::TakingOver => {}
             // The thread was faster than the news of its verdict.
             State::Healthy | State::Suspect | State::Isolated
@@ -199,12 +251,12 @@ impl Unit {
         }
 
         if held == 0 {
-            self.takeover_failed(turn, cause, error.unwrap_or("no address was taken"));
+            self.takeover_failed(turn, news, error.unwrap_or("no address was taken"));
         } else {
             let expected = match &self.phase {
                 Phase::Commanded(expected) => *expected == cause,
                 Phase::AwaitingThread { .. } => cause == Cause::Verdict,
-                Phase::Checking { .. } | Phase::BeforeTakeover(_) => false,
+                Phase::Checking { .. } | Phase::BeforeTakeover { .. } => false,
                 Phase::Idle | Phase::Watching(_) | Phase::Holding(_) | Phase::GivingBack(_) => true,
             };
             let reason = if expected {
@@ -222,24 +274,23 @@ impl Unit {
     }
 
     /// No address is held. Some of them may have been announced all the same.
-    fn takeover_failed(&mut self, turn: &mut Turn, cause: Cause, error: &str) {
+    fn takeover_failed(&mut self, turn: &mut Turn, news: PathNews, error: &str) {
         turn.actions.push(Action::AnnounceSource { unit: self.id });
         let note = format!("takeover failed: {error}");
-        self.not_taken(turn, On::NotTaken, cause, &note);
+        self.not_taken(turn, On::NotTaken, news, &note);
     }
 
-    /// The takeover came to nothing: left alone until the source answers.
-    fn not_taken(&mut self, turn: &mut Turn, on: On, cause: Cause, note: &str) {
+    /// The takeover came to nothing: left alone until the source answers, which it may have done meanwhile.
+    fn not_taken(&mut self, turn: &mut Turn, on: On, news: PathNews, note: &str) {
         self.phase = Phase::Idle;
         self.go(turn, State::Failed, on, note);
-        // At a verdict the news of the silence may still be on its way, so what is known of the paths may be old.
         let answers = matches!(
             self.paths.verdict(),
             UnitVerdict::Healthy | UnitVerdict::Suspect
         );
         if self.hold {
             self.settle(turn, On::NotTaken, note);
-        } else if answers && cause != Cause::Verdict {
+        } else if answers && news == PathNews::Known {
             self.settle(turn, On::Answer, note);
         }
     }

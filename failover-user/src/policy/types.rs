@@ -354,7 +354,7 @@ pub enum Action {
         /// Which.
         unit: UnitId,
     },
-    /// Announce the held addresses again.
+    /// Probe for the held addresses (see [`Claimant::Peer`]), and announce them again.
     Announce {
         /// Which.
         unit: UnitId,
@@ -364,7 +364,7 @@ pub enum Action {
         /// Which.
         unit: UnitId,
     },
-    /// Announce a held address that another host claims, and probe for it once (see [`Claimant::Peer`]).
+    /// Probe for a held address that another host claims (see [`Claimant::Peer`]), and announce it.
     Defend {
         /// Which.
         unit: UnitId,

@@ -81,9 +81,16 @@ pub(super) enum Phase {
         cause: Cause,
         /// When the answer is not expected any more.
         until: Now,
+        /// The hook before it has run.
+        hooked: bool,
     },
     /// `taking-over`: the hook before it runs.
-    BeforeTakeover(Cause),
+    BeforeTakeover {
+        /// Why they are to be taken.
+        cause: Cause,
+        /// Since when.
+        since: Now,
+    },
     /// `taking-over`: the heartbeat thread was armed at the verdict, so its report is expected.
     AwaitingThread {
         /// When it is not expected any more.
@@ -369,12 +376,11 @@ impl Unit {
     /// Time has passed.
     pub(super) fn on_clock(&mut self, turn: &mut Turn) {
         match &self.phase {
-            Phase::Idle | Phase::Commanded(_) | Phase::BeforeTakeover(_) => {}
+            Phase::Idle | Phase::Commanded(_) | Phase::BeforeTakeover { .. } => {}
             Phase::AwaitingThread { until } if *until <= turn.now => self.thread_did_not_act(turn),
-            Phase::Checking { until, cause } if *until <= turn.now => {
-                let cause = *cause;
+            Phase::Checking { until, .. } if *until <= turn.now => {
                 self.finding = Finding::Silent;
-                self.checked(turn, cause);
+                self.checked(turn);
             }
             Phase::AwaitingThread { .. } | Phase::Checking { .. } => {}
             Phase::Watching(_) => self.on_clock_watching(turn),
@@ -386,7 +392,7 @@ impl Unit {
     /// When [`Self::on_clock`] has something to do.
     pub(super) fn next_deadline(&self) -> Option<Now> {
         match &self.phase {
-            Phase::Idle | Phase::Commanded(_) | Phase::BeforeTakeover(_) => None,
+            Phase::Idle | Phase::Commanded(_) | Phase::BeforeTakeover { .. } => None,
             Phase::AwaitingThread { until } | Phase::Checking { until, .. } => Some(*until),
             Phase::Watching(watching) => Some(watching.next()),
             Phase::Holding(holding) => holding.next_deadline(),

@@ -144,7 +144,10 @@ impl Heartbeats {
                     detect_ns,
                 }));
             }
-            Some(plan) => plan.execute(now, &mut self.means),
+            Some(plan) => self
+                .brake
+                .unless_abandoned(unit, ordered_ns, || plan.execute(now, &mut self.means))
+                .unwrap_or_else(|| Outcome::broken_off(now)),
             None => Outcome::unprepared(now),
         };
         Some(Deed::Done(Report::TakenOver {

@@ -100,6 +100,7 @@ impl Watched {
                         | State::HeldElsewhere
                         | State::AwaitingApproval
                         | State::Failed
+                        | State::Conflict
                 ),
                 "probed in {:?}",
                 self.state

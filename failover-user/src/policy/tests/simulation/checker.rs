@@ -18,7 +18,7 @@ use crate::{
     config::{L2Alive, OnFailure},
     monitor::judge::Testimony,
     policy::{
-        Action, Cause, DRAIN, GRACE, Hook, Input, Now, PROBE_EVERY, RIVAL_WAIT, SETTLE, State, UnitId,
+        Action, Cause, DRAIN, GRACE, Hook, Input, Now, PROBE_EVERY, RIVAL_ROUNDS, RIVAL_WAIT, SETTLE, State, UnitId,
         tests::watched::unit_of,
     },
 };
@@ -199,7 +199,7 @@ impl World {
         let alone = detection + hook + self.exchange();
         // The other one goes first, and does not get there.
         let rival = if self.checker.targets > 1 {
-            RIVAL_WAIT.as_nanos() as Now + 4 * (PROBE_EVERY.as_nanos() as Now + 100 * MS) + self.other_hook(target)
+            (RIVAL_WAIT + PROBE_EVERY * (RIVAL_ROUNDS + 1)).as_nanos() as Now + SECOND + self.other_hook(target)
         } else {
             0
         };
@@ -235,10 +235,13 @@ impl World {
             return false;
         }
         (0..self.checker.lans).filter(|lan| covers(unit, *lan)).all(|lan| {
+            // Another target that fails over path by path may have one address of this unit, and then it stands back.
+            let elsewhere = self.targets.iter().any(|other| other.kernel.is_local(lan));
             let answered = daemon.thread.beats[lan].as_ref().map_or(0, |beats| beats.last_reply(now));
             let vouched = !place.standby.witness
                 || self.network.clean_since(lan, host, Host::Witness).is_some();
             answered > self.checker.excused[target][lan]
+                && !elsewhere
                 && vouched
                 && self.network.clean_since(lan, host, host).is_some()
         })
@@ -259,7 +262,6 @@ impl World {
         unit: UnitId,
         lan: usize,
         cause: Cause,
-        itself: bool,
     ) {
         let place = &self.targets[target];
         let source = &place.standby.source;
@@ -275,7 +277,7 @@ impl World {
             let holds = self.targets[other].kernel.local_since[lan];
             if long(clean) && long(holds) {
                 let words = format!(
-                    "target {target} takes the address of LAN {lan} ({unit:?}, {cause:?}, by itself: {itself}), which target {other} holds since {holds:?}"
+                    "target {target} takes the address of LAN {lan} ({unit:?}, {cause:?}), which target {other} holds since {holds:?}"
                 );
                 return self.complain('d', words);
             }

@@ -7,6 +7,7 @@ use rand::Rng;
 
 use super::{
     draw::Point,
+    kernel::Told,
     network::{Arp, Host, LANS, MS, Said, SECOND, US},
     thread::{Thread, covers},
     world::{Due, Event, Order, World, Wrong},
@@ -14,12 +15,12 @@ use super::{
 use crate::{
     config::OnFailure,
     monitor::{
-        claimant::{RECENT, claimant},
+        claimant::{PEER_WAIT, RECENT, claimant},
         standing::Standing,
     },
     policy::{
-        Action, Command, Hook, Input, Memory, Now, PathId, PathState, Policy, RECENTLY, State,
-        UnitId, changes_memory, tests::watched::Watched,
+        Action, Claimant, Command, Hook, Input, Memory, Now, PathId, PathState, Policy, RECENTLY, State,
+        UnitId, answers_anew, changes_memory, tests::watched::Watched,
     },
 };
 
@@ -51,7 +52,9 @@ pub(super) struct Daemon {
     pub(super) remembered: [bool; LANS],
     /// Paths with heartbeats.
     watches: [bool; LANS],
-    /// Takeovers by the worker that were ordered until then are void.
+    /// How each was reported last.
+    paths: [Option<PathState>; LANS],
+    /// Takeovers that were ordered until then are void.
     pub(super) abandoned: BTreeMap<UnitId, Now>,
     /// What it was told, to be replayed.
     pub(super) history: Vec<(Now, Input)>,
@@ -87,6 +90,7 @@ impl World {
             ending: None,
             remembered: [false; LANS],
             watches: [false; LANS],
+            paths: [None; LANS],
             abandoned: BTreeMap::new(),
             history: Vec::new(),
         });
@@ -106,7 +110,8 @@ impl World {
             self.feed(target, Input::Adopted { unit, draining });
             if !draining {
                 let cause = crate::policy::Cause::Adopted;
-                self.order(target, Order::TakeOver { unit, cause });
+                let ordered = self.now;
+                self.order(target, Order::TakeOver { unit, cause, ordered });
             }
         }
         self.claims_are_read(target);
@@ -216,8 +221,9 @@ impl World {
             Due::Order(order) => self.obey(target, order),
             Due::Finding { unit, sent } => self.finding_is_due(target, unit, sent),
             Due::Worker { unit, cause, ordered } => self.work(target, unit, cause, ordered),
-            Due::News(input) => self.feed(target, input),
+            Due::News(input) => self.hear(target, input),
             Due::Claims => self.read_claims(target),
+            Due::Stranger(told) => self.read_claim(target, told),
             Due::Clock => self.clock(target),
             Due::HookDone { unit, hook } => {
                 let fails = self.targets[target].standby.hooks_fail;
@@ -287,24 +293,65 @@ impl World {
         let now = self.now;
         while let Some(told) = self.targets[target].kernel.claims.pop_front() {
             let late = now - told.at > RECENT.as_nanos() as Now;
-            if late || self.wrong == Some(Wrong::NoClaims) {
-                continue;
+            if !late && self.wrong != Some(Wrong::NoClaims) {
+                self.read_claim(target, told);
             }
-            let Some(unit) = self.unit_on(target, told.lan) else {
-                return;
-            };
-            let source = self.mac(Host::Source, told.lan);
-            let place = &self.targets[target];
-            let by = claimant(
-                told.by,
-                place.kernel.held[told.lan].as_ref(),
-                place.kernel.knows_source[told.lan] && told.by == source,
-                &place.kernel.heard[told.lan],
-                now,
-            );
-            let ip = place.standby.source.paths[told.lan].addresses[0].ip;
-            let mac = told.by.map(|octet| format!("{octet:02x}")).join(":");
-            self.feed(target, Input::Claim { unit, ip, mac, by });
+        }
+    }
+
+    /// Who claims, if that is known; if not, it is looked at again.
+    fn read_claim(&mut self, target: usize, told: Told) {
+        let now = self.now;
+        let Some(unit) = self.unit_on(target, told.lan) else {
+            return;
+        };
+        let source = self.mac(Host::Source, told.lan);
+        let place = &self.targets[target];
+        let by = claimant(
+            told.by,
+            place.kernel.held[told.lan].as_ref(),
+            place.kernel.knows_source[told.lan] && told.by == source,
+            &place.kernel.heard[told.lan],
+            now,
+        );
+        let due = told.at + PEER_WAIT.as_nanos() as Now;
+        if by == Claimant::Stranger && now < due {
+            return self.due_at(target, due, Due::Stranger(told));
+        }
+        let ip = place.standby.source.paths[told.lan].addresses[0].ip;
+        let mac = told.by.map(|octet| format!("{octet:02x}")).join(":");
+        self.feed(target, Input::Claim { unit, ip, mac, by });
+    }
+
+    /// News from the thread.
+    fn hear(&mut self, target: usize, input: Input) {
+        let now_path = match &input {
+            Input::TakeoverDone { unit, held: 1.., .. } => {
+                // What was given back while the news of it was on its way is not held any more.
+                let held = &self.targets[target].kernel.held;
+                let gone = (0..LANS).all(|lan| !covers(*unit, lan) || held[lan].is_none());
+                if gone && self.wrong != Some(Wrong::Lies) {
+                    return;
+                }
+                None
+            }
+            Input::Path { path, state, .. } => Some((path.path, *state)),
+            Input::TakeoverDone { .. }
+            | Input::TakeoverBegan { .. }
+            | Input::StepDone { .. }
+            | Input::Adopted { .. }
+            | Input::Command { .. }
+            | Input::Heard { .. }
+            | Input::Claim { .. }
+            | Input::HookDone { .. }
+            | Input::Remembered { .. }
+            | Input::Clock => None,
+        };
+        self.feed(target, input);
+        if let (Some((lan, state)), Some(daemon)) = (now_path, &mut self.targets[target].daemon)
+            && answers_anew(daemon.paths[lan].replace(state), state)
+        {
+            self.remember(target);
         }
     }
 
@@ -395,7 +442,10 @@ impl World {
         let host = Host::Target(target);
         match action {
             Action::Arm { unit, armed } => self.order(target, Order::Arm { unit, armed }),
-            Action::TakeOver { unit, cause } => self.order(target, Order::TakeOver { unit, cause }),
+            Action::TakeOver { unit, cause } => {
+                let ordered = self.now;
+                self.order(target, Order::TakeOver { unit, cause, ordered });
+            }
             Action::Probe { unit } => self.order(target, Order::Probe { unit }),
             Action::Drain { unit } => {
                 let error = self.turn_round(target, unit, true);
@@ -493,6 +543,8 @@ impl World {
                 let host = Host::Target(target);
                 let by = self.mac(host, lan);
                 self.check_announcement(target, lan);
+                let said = Said::Wants;
+                self.send(host, Arp { lan, to: None, by, said });
                 self.announce(host, lan, by);
             }
         }
@@ -500,7 +552,7 @@ impl World {
 
     fn defend(&mut self, host: Host, lan: usize) {
         let by = self.mac(host, lan);
-        for said in [Said::Announces, Said::Wants] {
+        for said in [Said::Wants, Said::Announces] {
             self.send(host, Arp { lan, to: None, by, said });
         }
     }

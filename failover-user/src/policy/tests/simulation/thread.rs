@@ -77,8 +77,8 @@ impl World {
                     self.act(target, unit);
                 }
             }
-            Order::TakeOver { unit, cause } => {
-                let report = self.take_over(target, unit, cause, false);
+            Order::TakeOver { unit, cause, ordered } => {
+                let report = self.take_over(target, unit, cause, ordered);
                 self.reports(target, report);
             }
             Order::Probe { unit } => {
@@ -329,38 +329,34 @@ impl World {
         if !standing.acts(Some(rule)) {
             return None;
         }
-        self.take_over(target, unit, Cause::Verdict, true)
+        self.take_over(target, unit, Cause::Verdict, self.now)
     }
 
     /// Takes a unit over, now or by the worker. What is to be reported of it.
-    fn take_over(&mut self, target: usize, unit: UnitId, cause: Cause, itself: bool) -> Option<Input> {
+    fn take_over(&mut self, target: usize, unit: UnitId, cause: Cause, ordered: Now) -> Option<Input> {
         self.thread(target)?.unit(unit)?.taken();
         if self.targets[target].standby.long {
-            let ordered = self.now;
             let at = self.now + self.rng.random_range(100 * US..30 * MS);
             self.due_at(target, at, Due::Worker { unit, cause, ordered });
             return Some(Input::TakeoverBegan { unit });
         }
-        self.execute(target, unit, cause, itself)
+        self.execute(target, unit, cause, ordered)
     }
 
-    /// The worker carries a takeover out, unless it was abandoned.
+    /// The worker carries a takeover out.
     pub(super) fn work(&mut self, target: usize, unit: UnitId, cause: Cause, ordered: Now) {
-        let Some(daemon) = &self.targets[target].daemon else {
-            return;
-        };
-        let report = if daemon.abandoned.get(&unit).is_some_and(|until| ordered <= *until) {
-            let error = Some("the takeover was broken off".to_owned());
-            Some(Input::TakeoverDone { unit, cause, held: 0, error })
-        } else {
-            self.execute(target, unit, cause, false)
-        };
+        let report = self.execute(target, unit, cause, ordered);
         self.reports(target, report);
     }
 
-    /// Addresses, entries, announcements.
-    fn execute(&mut self, target: usize, unit: UnitId, cause: Cause, itself: bool) -> Option<Input> {
+    /// Addresses, entries, announcements; unless it was abandoned since it was ordered.
+    fn execute(&mut self, target: usize, unit: UnitId, cause: Cause, ordered: Now) -> Option<Input> {
         let host = Host::Target(target);
+        let abandoned = self.targets[target].daemon.as_ref()?.abandoned.get(&unit);
+        if abandoned.is_some_and(|until| ordered <= *until) {
+            let error = Some("the takeover was broken off".to_owned());
+            return Some(Input::TakeoverDone { unit, cause, held: 0, error });
+        }
         let lans: Vec<_> = (0..self.draw.lans).filter(|lan| covers(unit, *lan)).collect();
         self.note(|_| format!("target {target} takes {lans:?} over: {cause:?}"));
         let done = Input::TakeoverDone { unit, cause, held: lans.len(), error: None };
@@ -369,7 +365,7 @@ impl World {
         }
         for &lan in &lans {
             if !self.targets[target].kernel.is_local(lan) {
-                self.check_takeover(target, unit, lan, cause, itself);
+                self.check_takeover(target, unit, lan, cause);
             }
             let nic_mac = self.mac(host, lan);
             let source_mac = self.mac(Host::Source, lan);

@@ -9,7 +9,7 @@ use super::{
     client::{Asks, Client},
     daemon::{Daemon, Disk},
     draw::{Draw, Point, Standby, Trouble, What},
-    kernel::{Fate, Kernel},
+    kernel::{Fate, Kernel, Told},
     network::{Arp, HOSTS, Host, LANS, MS, Mac, Network, SECOND, Said, US},
 };
 use crate::policy::{Cause, Command, Hook, Input, Now, UnitId};
@@ -52,6 +52,8 @@ pub(super) enum Due {
     News(Input),
     /// The daemon reads the claims.
     Claims,
+    /// By now it is known who that was.
+    Stranger(Told),
     Clock,
     HookDone { unit: UnitId, hook: Hook },
     /// Once a second.
@@ -62,7 +64,7 @@ pub(super) enum Due {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Order {
     Arm { unit: UnitId, armed: bool },
-    TakeOver { unit: UnitId, cause: Cause },
+    TakeOver { unit: UnitId, cause: Cause, ordered: Now },
     Probe { unit: UnitId },
     Watch { lan: usize },
 }
