@@ -155,6 +155,11 @@ impl Unit {
             self.phase = Phase::Idle;
             return self.go(turn, State::Failed, On::NotTaken, words::STOPPING);
         }
+        if hooked && matches!(self.finding, Finding::Rival { .. }) {
+            // Who only wants them has its own question before it takes them, and will find us. To wait for it would be to run the
+            // hook again behind it, and again.
+            self.finding = Finding::Silent;
+        }
         if self.finding.is_elsewhere() {
             return self.go_elsewhere(turn);
         }
@@ -234,7 +239,7 @@ impl Unit {
         if self.paths.verdict() == UnitVerdict::Failed {
             self.on_verdict(turn, On::LetGo, words::LET_GO, Fresh::Yes);
         } else {
-            self.follow_paths(turn);
+            self.follow_paths(turn, Fresh::No);
         }
     }
 

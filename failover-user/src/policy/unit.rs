@@ -245,6 +245,13 @@ impl Unit {
 
     /// The heartbeat thread reports a path.
     pub(super) fn on_path(&mut self, turn: &mut Turn, index: usize, state: PathState, missed: u32) {
+        // It says what it has heard when its verdict comes to stand. One that stood before, because of a path that is silent
+        // since before a failback, came with old news.
+        let fresh = if self.paths.verdict_of_thread() == UnitVerdict::Failed {
+            Fresh::No
+        } else {
+            Fresh::Yes
+        };
         self.paths.report(index, state, missed, turn.now);
         match self.state {
             State::Unknown
@@ -253,7 +260,7 @@ impl Unit {
             | State::Isolated
             | State::AwaitingApproval
             | State::HeldElsewhere => {
-                self.follow_paths(turn);
+                self.follow_paths(turn, fresh);
             }
             // It was declined, or could not be taken: only an answer changes that.
             State::Failed => {
@@ -261,7 +268,7 @@ impl Unit {
                     self.paths.verdict(),
                     UnitVerdict::Healthy | UnitVerdict::Suspect
                 ) {
-                    self.follow_paths(turn);
+                    self.follow_paths(turn, fresh);
                 }
             }
             State::TakenOver | State::Conflict => self.watch_for_failback(turn.now),
@@ -272,8 +279,9 @@ impl Unit {
         self.arm(turn);
     }
 
-    /// From a state in which nothing is under way to the one that the paths call for.
-    pub(super) fn follow_paths(&mut self, turn: &mut Turn) {
+    /// From a state in which nothing is under way to the one that the paths call for. `fresh`: whether the thread has said what
+    /// it has heard, should they call for a takeover.
+    pub(super) fn follow_paths(&mut self, turn: &mut Turn, fresh: Fresh) {
         let from = self.state;
         let (to, on) = match self.paths.verdict() {
             UnitVerdict::Unknown => (State::Unknown, On::Restart),
@@ -299,7 +307,7 @@ impl Unit {
                     | State::FailingBack
                     | State::Held
                     | State::HeldElsewhere
-                    | State::Conflict => Fresh::Yes,
+                    | State::Conflict => fresh,
                 };
                 return self.on_verdict(turn, On::Verdict, "", fresh);
             }
