@@ -11,7 +11,7 @@ use crate::{
     monitor::clock,
     net::{
         RULE_PRIORITY,
-        announce::{arp_probe, gratuitous_arp},
+        announce::{arp_probe, arp_request, gratuitous_arp},
         batch::Batch,
         table_of,
     },
@@ -205,6 +205,25 @@ impl Daemon {
         );
     }
 
+    /// Makes this host known to a stranger that claims a held address, and to nobody else: by a probe, as a failover host, and
+    /// by a claim, to which it answers likewise if it is one.
+    pub(super) fn introduce(&mut self, ip: Ipv4Addr, stranger: [u8; 6]) {
+        let held = match self.maps.addresses.get(ip) {
+            Ok(Some(held)) if held.mode != held::DRAIN => held,
+            Ok(_) => return,
+            Err(error) => {
+                tracing::error!(%ip, error = %format!("{error:#}"), "it is not known how an address is held");
+                return;
+            }
+        };
+        for asker in [Ipv4Addr::UNSPECIFIED, ip] {
+            let frame = arp_request((held.nic_mac, asker), (stranger, ip));
+            if let Err(error) = self.senders.send(held.nic, &frame) {
+                tracing::warn!(%ip, %error, "whoever claims a held address is not asked who it is");
+            }
+        }
+    }
+
     /// Tells the network where the source is, on the NICs that would have carried its addresses.
     fn announce_source(&mut self, unit: UnitId) {
         let mut announced = Vec::new();
@@ -285,9 +304,7 @@ impl Daemon {
             .into_iter()
             .filter(|(_, held)| held.mode != held::DRAIN)
         {
-            // By the probe another failover host that has the address, too, knows us.
-            let [request, reply] = gratuitous_arp(ip, held.nic_mac, held.nic_mac);
-            for frame in [arp_probe(ip, held.nic_mac), request, reply] {
+            for frame in gratuitous_arp(ip, held.nic_mac, held.nic_mac) {
                 if let Err(error) = self.senders.send(held.nic, &frame) {
                     tracing::warn!(%ip, %error, "an announcement was not sent");
                 }

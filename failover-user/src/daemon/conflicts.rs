@@ -33,6 +33,7 @@ impl Daemon {
         let by = self.claimant(unit, ip, claim.mac, now);
         let known = now.saturating_sub(claim.at_ns) >= PEER_WAIT.as_nanos() as u64;
         if by == Claimant::Stranger && !known {
+            self.introduce(ip, claim.mac);
             self.strangers.push_back(*claim);
             return;
         }
@@ -54,7 +55,10 @@ impl Daemon {
     /// Claims by hosts that nobody knew when they were heard are due: by now it is known whether they are other failover hosts.
     pub(super) fn look_at_strangers(&mut self) {
         let now = clock::now();
-        while self.strangers.front().is_some_and(|claim| due(claim) <= now)
+        while self
+            .strangers
+            .front()
+            .is_some_and(|claim| due(claim) <= now)
             && let Some(claim) = self.strangers.pop_front()
         {
             self.on_claim(&claim);

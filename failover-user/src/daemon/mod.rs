@@ -303,9 +303,13 @@ impl Daemon {
     fn deadline(&self) -> Instant {
         const FAR: Duration = Duration::from_secs(3600);
         let deadlines = [self.policy.next_deadline(), self.strangers_due()];
-        let wait = deadlines.into_iter().flatten().min().map_or(FAR, |deadline| {
-            Duration::from_nanos(deadline.saturating_sub(clock::now()))
-        });
+        let wait = deadlines
+            .into_iter()
+            .flatten()
+            .min()
+            .map_or(FAR, |deadline| {
+                Duration::from_nanos(deadline.saturating_sub(clock::now()))
+            });
         Instant::now() + wait
     }
 

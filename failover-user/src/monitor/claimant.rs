@@ -9,14 +9,14 @@ use crate::policy::{Claimant, DEFEND_INTERVAL};
 /// A claim that is older was made while no daemon ran, or is too old to answer.
 pub const RECENT: Duration = Duration::from_secs(5);
 
-/// A claim by a host that is neither the source nor known as another failover host is looked at again after so long: another
-/// failover host makes itself known by a probe when it hears of us.
+/// A claim by a host that is neither the source nor known as another failover host is looked at again after so long: this host
+/// makes itself known to it, and another failover host answers that with a probe.
 pub const PEER_WAIT: Duration = Duration::from_millis(200);
 
 /// Who a MAC belongs to that claims an address, which is held like this (`None`: not at all). `of_source` says whether it is
 /// known to be the source's; `heard` is what was heard of the address.
 ///
-/// A failover host probes for what it holds, which nobody else does for an address that he has.
+/// A failover host probes for what it holds when another one claims it, which nobody else does for an address that he has.
 pub fn claimant(
     mac: [u8; 6],
     held: Option<&Held>,

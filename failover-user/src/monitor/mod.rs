@@ -118,7 +118,14 @@ impl Monitor {
         let (ready, started) = mpsc::channel();
         let brake = Arc::new(Brake::default());
         let (jobs, worker) = worker::start(pins, Arc::clone(&brake), reports.clone())?;
-        let inner = thread::Heartbeats::new(pins, jobs, Arc::clone(&brake), inbox, Arc::clone(&wake), reports)?;
+        let inner = thread::Heartbeats::new(
+            pins,
+            jobs,
+            Arc::clone(&brake),
+            inbox,
+            Arc::clone(&wake),
+            reports,
+        )?;
         let thread = std::thread::Builder::new()
             .name("heartbeat".to_owned())
             .spawn(move || {

@@ -16,6 +16,9 @@ pub const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
 /// Nobody has claimed an address for so long: the conflict is over.
 pub const CONFLICT_QUIET: Duration = Duration::from_secs(30);
 
+/// Another failover host is told by a probe who we are at most once in this time, beside what defends an address.
+const INTRODUCE_INTERVAL: Duration = Duration::from_secs(1);
+
 /// A conflict.
 #[derive(Clone, Debug)]
 pub(super) struct Clash {
@@ -25,6 +28,8 @@ pub(super) struct Clash {
     /// The latest claim, if it is no source's.
     other: Option<Finding>,
     ip: Ipv4Addr,
+    /// When another failover host was last told by a probe who we are.
+    introduced: Option<Now>,
 }
 
 impl Clash {
@@ -52,6 +57,7 @@ impl Unit {
             asks: rule == OnConflict::Ask,
             other: None,
             ip,
+            introduced: None,
         });
         clash.latest = turn.now;
         clash.ip = ip;
@@ -66,15 +72,21 @@ impl Unit {
         }
         match (by, rule) {
             (Claimant::Peer { keeps: true }, _) => {
-                // By a probe the other one knows us, too: whatever else it has heard of us was no stranger's claim.
+                // By a probe the other one knows us, too, and does not take us for a stranger.
                 turn.actions.push(Action::Probe { unit: self.id });
                 self.start_failback(turn, On::Claim, words::PEER_KEEPS);
             }
-            (Claimant::Peer { keeps: false }, _) => self.defend(turn, ip),
+            (Claimant::Peer { keeps: false }, _) => {
+                if !self.defend(turn, ip) {
+                    self.introduce(turn);
+                }
+            }
             (Claimant::Source | Claimant::Stranger, OnConflict::Release) => {
                 self.start_failback(turn, On::Claim, words::RELEASED);
             }
-            (Claimant::Source | Claimant::Stranger, OnConflict::Defend) => self.defend(turn, ip),
+            (Claimant::Source | Claimant::Stranger, OnConflict::Defend) => {
+                self.defend(turn, ip);
+            }
             (Claimant::Source | Claimant::Stranger, OnConflict::Ask) if !asks => {
                 self.defend(turn, ip);
             }
@@ -82,12 +94,31 @@ impl Unit {
         }
     }
 
-    /// Announces the address, unless that was done a moment ago: two hosts that both defend must not flood the network.
-    fn defend(&mut self, turn: &mut Turn, ip: Ipv4Addr) {
+    /// Announces the address, unless that was done a moment ago: two hosts that both defend must not flood the network. `false`:
+    /// it was.
+    fn defend(&mut self, turn: &mut Turn, ip: Ipv4Addr) -> bool {
         let again = |at: &Now| at.saturating_add(nanos(DEFEND_INTERVAL)) <= turn.now;
-        if self.defended.get(&ip).is_none_or(again) {
+        let due = self.defended.get(&ip).is_none_or(again);
+        if due {
             self.defended.insert(ip, turn.now);
             turn.actions.push(Action::Defend { unit: self.id, ip });
+        }
+        due
+    }
+
+    /// Probes, by which another failover host that claims the addresses knows us: no announcement, so that the limit of those
+    /// does not keep it from giving them up.
+    fn introduce(&mut self, turn: &mut Turn) {
+        let Phase::Holding(holding) = &mut self.phase else {
+            return;
+        };
+        let Some(clash) = &mut holding.clash else {
+            return;
+        };
+        let again = |at: Now| at.saturating_add(nanos(INTRODUCE_INTERVAL)) <= turn.now;
+        if clash.introduced.is_none_or(again) {
+            clash.introduced = Some(turn.now);
+            turn.actions.push(Action::Probe { unit: self.id });
         }
     }
 

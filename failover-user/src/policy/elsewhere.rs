@@ -24,8 +24,8 @@ pub const RIVAL_WAIT: Duration = Duration::from_millis(200);
 /// How often in a row nobody has to answer before that is believed: one ARP packet may be lost.
 const SILENT_ROUNDS: u32 = 2;
 
-/// How often in a row another host is heard to be about to take over, and does not get there, before it counts no more: it may
-/// only watch, as this one does.
+/// How often another host is heard to be about to take over, and does not get there, before it counts no more: it may only
+/// watch, as this one does.
 pub const RIVAL_ROUNDS: u32 = 4;
 
 /// It is asked again and again who has the addresses.
@@ -33,7 +33,7 @@ pub const RIVAL_ROUNDS: u32 = 4;
 pub(super) struct Watching {
     next: Now,
     every: Duration,
-    /// Rounds in a row in which a host that goes first was heard, and nobody that has them.
+    /// Rounds in which a host that goes first was heard, since one had them.
     rivals: u32,
     /// Rounds in a row in which what keeps us from acting was not heard.
     silent: u32,
@@ -212,7 +212,7 @@ impl Unit {
             Finding::Source { .. } => waits_for_source,
             Finding::Silent | Finding::Rival { first: false, .. } => false,
         };
-        if !matches!(self.finding, Finding::Rival { first: true, .. }) {
+        if matches!(self.finding, Finding::Other { .. }) {
             watching.rivals = 0;
         }
         if elsewhere {

@@ -354,7 +354,7 @@ pub enum Action {
         /// Which.
         unit: UnitId,
     },
-    /// Probe for the held addresses (see [`Claimant::Peer`]), and announce them again.
+    /// Announce the held addresses again.
     Announce {
         /// Which.
         unit: UnitId,

@@ -340,7 +340,8 @@ fn behind_an_outage_of_our_own_link_nothing_is_remembered() {
 }
 
 #[test]
-fn misses_that_may_become_a_verdict_begin_with_the_first_also_where_an_earlier_daemon_had_the_answers() {
+fn misses_that_may_become_a_verdict_begin_with_the_first_also_where_an_earlier_daemon_had_the_answers()
+ {
     let mut remembered = Judge::remembered(2);
     let mut never_seen = Judge::new(2);
     let mut first = Vec::new();

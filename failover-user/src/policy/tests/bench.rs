@@ -74,6 +74,7 @@ pub(super) fn word(action: &Action) -> String {
 }
 
 /// One source under test, and its first unit.
+#[derive(Clone)]
 pub(super) struct Bench {
     pub(super) policy: Policy,
     pub(super) now: Now,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::bench::Bench;
 use crate::{
     config::{Failback, OnError, OnFailure, Source},
-    policy::{Cause, Command, Hook, PathState::*, State},
+    policy::{Cause, Command, Finding, Hook, PathState::*, State},
 };
 
 fn program() -> Option<Vec<String>> {
@@ -211,4 +211,67 @@ fn people_are_told_what_concerns_them_and_nothing_else() {
     assert_eq!(told(again), 1);
     assert_eq!(told(approved), 0);
     assert_eq!(told(taken), 1);
+}
+
+#[test]
+fn behind_a_slow_hook_it_is_asked_once_more_who_has_the_addresses() {
+    let mut quick = Bench::healthy(1, fence);
+    let mut slow = Bench::healthy(1, fence);
+    for (bench, ms) in [(&mut quick, 100), (&mut slow, 101)] {
+        bench.finds = None;
+        bench.path(0, Down);
+        bench.pass(ms);
+    }
+
+    let at_once = quick.hook_done(Hook::BeforeTakeover, None);
+    let asked = slow.hook_done(Hook::BeforeTakeover, None);
+    let free = slow.clone().heard(Finding::Silent);
+    let taken = slow.heard(Finding::Other {
+        ip: [10, 0, 0, 10].into(),
+        mac: "02:00:00:00:00:99".to_owned(),
+    });
+
+    assert_eq!(at_once, ["take-over verdict"]);
+    assert_eq!(asked, ["probe"]);
+    assert_eq!(free, ["take-over verdict"], "and no hook again");
+    assert_eq!(taken, ["taking-over->held-elsewhere"]);
+}
+
+#[test]
+fn behind_a_slow_hook_who_only_wants_the_addresses_is_not_waited_for() {
+    let mut bench = Bench::healthy(1, fence);
+    bench.finds = None;
+    bench.path(0, Down);
+    bench.pass(1000);
+    bench.hook_done(Hook::BeforeTakeover, None);
+
+    let words = bench.heard(Finding::Rival {
+        ip: [10, 0, 0, 10].into(),
+        mac: "02:00:00:00:00:01".to_owned(),
+        first: true,
+    });
+
+    assert_eq!(words, ["take-over verdict"]);
+}
+
+#[test]
+fn if_it_fails_when_the_source_answers_again_the_source_is_protected_again() {
+    let mut bench = Bench::healthy(1, fence);
+    bench.path(0, Down);
+    bench.path(0, Up);
+
+    let words = bench.hook_done(Hook::BeforeTakeover, Some("exit code 1"));
+
+    assert_eq!(words, ["taking-over->failed", "failed->healthy"]);
+}
+
+#[test]
+fn an_order_that_came_to_nothing_ends_no_takeover_that_is_still_being_asked_about() {
+    let mut bench = Bench::healthy(1, fence);
+    bench.path(0, Down);
+
+    let words = bench.done_with_error(Cause::Adopted, 0);
+
+    assert_eq!(words, Bench::none());
+    assert_eq!(bench.state(), State::TakingOver);
 }

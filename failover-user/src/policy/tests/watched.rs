@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
-use crate::policy::{Action, Cause, DEFEND_INTERVAL, Hook, Input, Now, State, UnitId, table::TABLE};
+use crate::policy::{
+    Action, Cause, DEFEND_INTERVAL, Hook, Input, Now, State, UnitId, table::TABLE,
+};
 
 /// What the policy must not do, whatever it is told: followed per unit from its actions and from what it was told.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 //! - **a**: two targets hold one address no longer than [`World::both_may_hold_for`], while the link between them is healthy.
 //! - **b**: when the source is gone altogether, somebody holds each address that an automatic target protects after
 //!   [`World::promise`] at the latest.
-//! - **c**: in the end the client is served wherever there is a host that has the address.
+//! - **c**: in the end the client is served wherever there is a host that has the address, and it hears of a takeover at once.
 //! - **d**: nothing is done without cause or twice: no takeover of what is held, announcements on schedule, a hook once for a
 //!   transition, and what [`super::super::watched`] knows.
 //! - **e**: every transition is in the table ([`super::super::watched`] again), and everything that was begun comes to an end.
@@ -18,8 +18,8 @@ use crate::{
     config::{L2Alive, OnFailure},
     monitor::judge::Testimony,
     policy::{
-        Action, Cause, DRAIN, GRACE, Hook, Input, Now, PROBE_EVERY, RIVAL_ROUNDS, RIVAL_WAIT, SETTLE, State, UnitId,
-        tests::watched::unit_of,
+        Action, Cause, DRAIN, GRACE, Hook, Input, Now, PROBE_EVERY, RIVAL_ROUNDS, RIVAL_WAIT,
+        SETTLE, State, UnitId, tests::watched::unit_of,
     },
 };
 
@@ -87,7 +87,9 @@ impl World {
     pub(super) fn complain(&mut self, rule: char, words: String) {
         let at = self.now;
         self.note(|_| format!("VIOLATION of {rule}: {words}"));
-        self.checker.violation.get_or_insert(Violation { rule, at, words });
+        self.checker
+            .violation
+            .get_or_insert(Violation { rule, at, words });
     }
 
     pub(super) fn excuse_unit(&mut self, target: usize, what: Excused) {
@@ -107,6 +109,38 @@ impl World {
         for lan in 0..self.checker.lans {
             self.check_holders(lan);
             self.check_somebody_holds(lan);
+            self.check_client(lan);
+        }
+    }
+
+    /// With the source gone, a client on a healthy link sends to the one target that has the address as soon as that is
+    /// announced.
+    fn check_client(&mut self, lan: usize) {
+        let mut holders = self
+            .targets
+            .iter()
+            .enumerate()
+            .filter_map(|(index, target)| {
+                let runs = target.daemon.as_ref()?;
+                Some((index, target.kernel.local_since[lan]?, runs.born))
+            });
+        let (Some((index, holds, born)), None) = (holders.next(), holders.next()) else {
+            return;
+        };
+        let (Some(silent), Some(mac)) = (self.checker.silent_since, self.client_mac(lan)) else {
+            return;
+        };
+        let host = Host::Target(index);
+        let clean = self.network.clean_since(lan, host, Host::Client);
+        // Announced by a daemon that lived through its takeover, and nobody else has had a word in it since.
+        let told =
+            born < holds && holds > silent + SECOND && clean.is_some_and(|clean| clean < holds);
+        let alone = self.targets.len() == 1;
+        if told && alone && mac != self.mac(host, lan) && self.now > holds + 10 * MS {
+            let words = format!(
+                "the client sends to {mac:02x?}, though target {index} has the address of LAN {lan}"
+            );
+            self.complain('c', words);
         }
     }
 
@@ -122,7 +156,10 @@ impl World {
         let (Some(one_runs), Some(other_runs)) = (&one.daemon, &other.daemon) else {
             return;
         };
-        let Some(clean) = self.network.clean_since(lan, Host::Target(0), Host::Target(1)) else {
+        let Some(clean) = self
+            .network
+            .clean_since(lan, Host::Target(0), Host::Target(1))
+        else {
             return;
         };
         let runs = one_runs.born.max(other_runs.born);
@@ -134,15 +171,18 @@ impl World {
         }
     }
 
-    /// How long two targets may both hold an address while the link between them is healthy: until the one that keeps it
-    /// has announced it according to its schedule, which makes the other one give it up. The latter may be at work on an
-    /// administrator's failback already, and then does what that does first.
+    /// How long two targets may both hold an address while the link between them is healthy: until either has announced it
+    /// according to its schedule. The other one hears that, they make themselves known to each other, and one gives it up. It may
+    /// be at work on an administrator's failback already, and then does what that does first.
     pub(super) fn both_may_hold_for(&self) -> Now {
         let standbys = || self.targets.iter().map(|target| &target.standby);
         let schedule = standbys().map(|standby| standby.source.announce_every.as_nanos() as Now);
-        let hooks = standbys().map(|standby| standby.hook_takes).max().unwrap_or(0);
+        let hooks = standbys()
+            .map(|standby| standby.hook_takes)
+            .max()
+            .unwrap_or(0);
         // The schedule's longest early gap is 2.8 s.
-        let schedule = schedule.max().unwrap_or(0).max(2800 * MS);
+        let schedule = schedule.min().unwrap_or(0).max(2800 * MS);
         schedule + self.exchange() + hooks + SETTLE.as_nanos() as Now
     }
 
@@ -152,7 +192,10 @@ impl World {
     }
 
     fn check_somebody_holds(&mut self, lan: usize) {
-        let held = self.targets.iter().any(|target| target.kernel.is_local(lan));
+        let held = self
+            .targets
+            .iter()
+            .any(|target| target.kernel.is_local(lan));
         let Some(silent) = self.checker.silent_since.filter(|_| !held) else {
             for target in 0..self.checker.targets {
                 self.checker.good_since[target][lan] = None;
@@ -199,7 +242,9 @@ impl World {
         let alone = detection + hook + self.exchange();
         // The other one goes first, and does not get there.
         let rival = if self.checker.targets > 1 {
-            (RIVAL_WAIT + PROBE_EVERY * (RIVAL_ROUNDS + 1)).as_nanos() as Now + SECOND + self.other_hook(target)
+            (RIVAL_WAIT + PROBE_EVERY * (2 * RIVAL_ROUNDS + 1)).as_nanos() as Now
+                + SECOND
+                + self.other_hook(target)
         } else {
             0
         };
@@ -212,8 +257,15 @@ impl World {
     }
 
     fn other_hook(&self, target: usize) -> Now {
-        let others = self.targets.iter().enumerate().filter(|(index, _)| *index != target);
-        others.map(|(_, other)| other.standby.hook_takes).max().unwrap_or(0)
+        let others = self
+            .targets
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| *index != target);
+        others
+            .map(|(_, other)| other.standby.hook_takes)
+            .max()
+            .unwrap_or(0)
     }
 
     /// Whether nothing excuses a target for not protecting an address.
@@ -234,17 +286,21 @@ impl World {
         {
             return false;
         }
-        (0..self.checker.lans).filter(|lan| covers(unit, *lan)).all(|lan| {
-            // Another target that fails over path by path may have one address of this unit, and then it stands back.
-            let elsewhere = self.targets.iter().any(|other| other.kernel.is_local(lan));
-            let answered = daemon.thread.beats[lan].as_ref().map_or(0, |beats| beats.last_reply(now));
-            let vouched = !place.standby.witness
-                || self.network.clean_since(lan, host, Host::Witness).is_some();
-            answered > self.checker.excused[target][lan]
-                && !elsewhere
-                && vouched
-                && self.network.clean_since(lan, host, host).is_some()
-        })
+        (0..self.checker.lans)
+            .filter(|lan| covers(unit, *lan))
+            .all(|lan| {
+                // Another target that fails over path by path may have one address of this unit, and then it stands back.
+                let elsewhere = self.targets.iter().any(|other| other.kernel.is_local(lan));
+                let answered = daemon.thread.beats[lan]
+                    .as_ref()
+                    .map_or(0, |beats| beats.last_reply(now));
+                let vouched = !place.standby.witness
+                    || self.network.clean_since(lan, host, Host::Witness).is_some();
+                answered > self.checker.excused[target][lan]
+                    && !elsewhere
+                    && vouched
+                    && self.network.clean_since(lan, host, host).is_some()
+            })
     }
 
     fn is_ready(&self, target: usize, lan: usize) -> bool {
@@ -256,17 +312,15 @@ impl World {
     }
 
     /// A target takes an address that it does not hold yet: nobody else that it could have heard of may have it.
-    pub(super) fn check_takeover(
-        &mut self,
-        target: usize,
-        unit: UnitId,
-        lan: usize,
-        cause: Cause,
-    ) {
+    pub(super) fn check_takeover(&mut self, target: usize, unit: UnitId, lan: usize, cause: Cause) {
+        self.check_leave(target, unit, cause);
         let place = &self.targets[target];
         let source = &place.standby.source;
         // An address that is taken at the first miss is taken before a probe can be answered.
-        if cause == Cause::Adopted || source.misses == 1 || place.stalled_until + 2 * SECOND > self.now {
+        if cause == Cause::Adopted
+            || source.misses == 1
+            || place.stalled_until + 2 * SECOND > self.now
+        {
             return;
         }
         let heard_in = source.interval.as_nanos() as Now * Now::from(source.misses) + 1500 * MS;
@@ -284,19 +338,49 @@ impl World {
         }
         let clean = self.network.clean_since(lan, me, Host::Source);
         let lives = self.source.lives_since();
-        if cause == Cause::Verdict && source.l2_alive != L2Alive::Ignore && long(clean) && long(lives) {
-            let words = format!("target {target} takes the address of LAN {lan}, which the source has");
+        if cause == Cause::Verdict
+            && source.l2_alive != L2Alive::Ignore
+            && long(clean)
+            && long(lives)
+        {
+            let words =
+                format!("target {target} takes the address of LAN {lan}, which the source has");
             self.complain('d', words);
+        }
+    }
+
+    /// A target that takes a unit over by itself may do so.
+    fn check_leave(&mut self, target: usize, unit: UnitId, cause: Cause) {
+        let place = &self.targets[target];
+        let Some(policy) = place.daemon.as_ref().map(|daemon| &daemon.policy) else {
+            return;
+        };
+        let asks = place.standby.source.on_failure == OnFailure::Ask;
+        let for_long = policy
+            .since(unit)
+            .is_some_and(|since| since + SECOND < self.now);
+        let held_back = policy.state(unit) == Some(State::Held) && for_long;
+        if cause == Cause::Verdict && (asks || held_back) {
+            self.complain(
+                'd',
+                format!("target {target} takes {unit:?} over by itself, and may not"),
+            );
         }
     }
 
     /// A scheduled announcement of an address.
     pub(super) fn check_announcement(&mut self, target: usize, lan: usize) {
         let before = self.checker.announced[target][lan].replace(self.now);
-        let every = self.targets[target].standby.source.announce_every.as_nanos() as Now;
+        let every = self.targets[target]
+            .standby
+            .source
+            .announce_every
+            .as_nanos() as Now;
         let least = every.min(1000 * MS);
         if before.is_some_and(|before| self.now < before + least && self.now - before < 900 * MS) {
-            let words = format!("target {target} announces the address of LAN {lan} again since {before:?}");
+            let words = format!(
+                "target {target} announces the address of LAN {lan} again since {before:?}"
+            );
             self.complain('d', words);
         }
     }
@@ -312,7 +396,9 @@ impl World {
         }
         match action {
             Action::Transition { unit, to, .. } => {
-                self.checker.hooks.retain(|(host, known, _)| (*host, known) != (target, unit));
+                self.checker
+                    .hooks
+                    .retain(|(host, known, _)| (*host, known) != (target, unit));
                 if *to == State::FailingBack {
                     self.excuse_unit(target, Excused::Unit(*unit));
                 }
@@ -341,9 +427,15 @@ impl World {
     pub(super) fn check_rest(&mut self) {
         for lan in 0..self.checker.lans {
             let source = self.source.lives();
-            let target = self.targets.iter().any(|target| target.kernel.is_local(lan));
+            let target = self
+                .targets
+                .iter()
+                .any(|target| target.kernel.is_local(lan));
             if (source || target) && !self.served[lan] {
-                self.complain('c', format!("the client gets no answer from the address of LAN {lan}"));
+                self.complain(
+                    'c',
+                    format!("the client gets no answer from the address of LAN {lan}"),
+                );
             }
         }
         for target in 0..self.targets.len() {
@@ -365,7 +457,10 @@ impl World {
                     self.complain('e', format!("target {target} is still {state:?}"));
                 }
                 if holds != held && self.wrong != Some(Wrong::Lies) {
-                    self.complain('e', format!("target {target} is {state:?}, and holds: {held}"));
+                    self.complain(
+                        'e',
+                        format!("target {target} is {state:?}, and holds: {held}"),
+                    );
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! A client's neighbour entries, as Linux keeps them, one for each LAN.
 
-use super::network::{Arp, LANS, Mac, Said, SECOND};
+use super::network::{Arp, LANS, Mac, SECOND, Said};
 use crate::policy::Now;
 
 /// An answer does not replace what was learnt so short a time before (`locktime`); an announcement does.

@@ -8,7 +8,7 @@ use rand::Rng;
 use super::{
     draw::Point,
     kernel::Told,
-    network::{Arp, Host, LANS, MS, Said, SECOND, US},
+    network::{Arp, Host, LANS, MS, SECOND, Said, US},
     thread::{Thread, covers},
     world::{Due, Event, Order, World, Wrong},
 };
@@ -19,8 +19,8 @@ use crate::{
         standing::Standing,
     },
     policy::{
-        Action, Claimant, Command, Hook, Input, Memory, Now, PathId, PathState, Policy, RECENTLY, State,
-        UnitId, answers_anew, changes_memory, tests::watched::Watched,
+        Action, Claimant, Command, Hook, Input, Memory, Now, PathId, PathState, Policy, RECENTLY,
+        State, UnitId, answers_anew, changes_memory, tests::watched::Watched,
     },
 };
 
@@ -74,8 +74,12 @@ impl World {
         let policy = Policy::new(std::slice::from_ref(&source));
         let units: Vec<_> = policy.units().collect();
         let automatic = source.on_failure == OnFailure::Automatic;
-        let watched = units.iter().map(|unit| (*unit, Watched::new(*unit, automatic)));
-        let standings = units.iter().map(|unit| (*unit, Standing::new(source.trigger)));
+        let watched = units
+            .iter()
+            .map(|unit| (*unit, Watched::new(*unit, automatic)));
+        let standings = units
+            .iter()
+            .map(|unit| (*unit, Standing::new(source.trigger)));
         place.daemon = Some(Daemon {
             policy,
             thread: Thread {
@@ -101,8 +105,13 @@ impl World {
         }
         for unit in units {
             let held = self.targets[target].kernel.held;
-            let held = held.iter().enumerate().filter(|(lan, _)| covers(unit, *lan));
-            let modes: Vec<_> = held.filter_map(|(_, held)| held.map(|held| held.mode)).collect();
+            let held = held
+                .iter()
+                .enumerate()
+                .filter(|(lan, _)| covers(unit, *lan));
+            let modes: Vec<_> = held
+                .filter_map(|(_, held)| held.map(|held| held.mode))
+                .collect();
             if modes.is_empty() {
                 continue;
             }
@@ -111,7 +120,14 @@ impl World {
             if !draining {
                 let cause = crate::policy::Cause::Adopted;
                 let ordered = self.now;
-                self.order(target, Order::TakeOver { unit, cause, ordered });
+                self.order(
+                    target,
+                    Order::TakeOver {
+                        unit,
+                        cause,
+                        ordered,
+                    },
+                );
             }
         }
         self.claims_are_read(target);
@@ -220,7 +236,11 @@ impl World {
             Due::Tick { lan, plan } => self.tick(target, lan, plan),
             Due::Order(order) => self.obey(target, order),
             Due::Finding { unit, sent } => self.finding_is_due(target, unit, sent),
-            Due::Worker { unit, cause, ordered } => self.work(target, unit, cause, ordered),
+            Due::Worker {
+                unit,
+                cause,
+                ordered,
+            } => self.work(target, unit, cause, ordered),
             Due::News(input) => self.hear(target, input),
             Due::Claims => self.read_claims(target),
             Due::Stranger(told) => self.read_claim(target, told),
@@ -251,7 +271,10 @@ impl World {
         }
         self.feed(target, Input::Clock);
         if self.targets[target].daemon.as_ref().is_some_and(due) {
-            self.complain('d', format!("target {target} is told the time, and wants it again"));
+            self.complain(
+                'd',
+                format!("target {target} is told the time, and wants it again"),
+            );
         }
     }
 
@@ -266,7 +289,10 @@ impl World {
             return;
         };
         let at = at.max(now + 1) + late;
-        if daemon.clock_at.is_none_or(|known| known <= now || at < known) {
+        if daemon
+            .clock_at
+            .is_none_or(|known| known <= now || at < known)
+        {
             daemon.clock_at = Some(at);
             self.due_at(target, at, Due::Clock);
         }
@@ -316,6 +342,7 @@ impl World {
         );
         let due = told.at + PEER_WAIT.as_nanos() as Now;
         if by == Claimant::Stranger && now < due {
+            self.introduce(target, told);
             return self.due_at(target, due, Due::Stranger(told));
         }
         let ip = place.standby.source.paths[told.lan].addresses[0].ip;
@@ -323,10 +350,24 @@ impl World {
         self.feed(target, Input::Claim { unit, ip, mac, by });
     }
 
+    /// Makes a target known to a stranger.
+    fn introduce(&mut self, target: usize, told: Told) {
+        let (host, lan) = (Host::Target(target), told.lan);
+        if !self.targets[target].kernel.is_local(lan) {
+            return;
+        }
+        let (by, to) = (self.mac(host, lan), Some(told.by));
+        for said in [Said::Wants, Said::Mentions] {
+            self.send(host, Arp { lan, to, by, said });
+        }
+    }
+
     /// News from the thread.
     fn hear(&mut self, target: usize, input: Input) {
         let now_path = match &input {
-            Input::TakeoverDone { unit, held: 1.., .. } => {
+            Input::TakeoverDone {
+                unit, held: 1.., ..
+            } => {
                 // What was given back while the news of it was on its way is not held any more.
                 let held = &self.targets[target].kernel.held;
                 let gone = (0..LANS).all(|lan| !covers(*unit, lan) || held[lan].is_none());
@@ -358,7 +399,10 @@ impl World {
     /// The unit that a path belongs to.
     pub(super) fn unit_on(&self, target: usize, lan: usize) -> Option<UnitId> {
         let daemon = self.targets[target].daemon.as_ref()?;
-        daemon.policy.unit_of(PathId { source: 0, path: lan })
+        daemon.policy.unit_of(PathId {
+            source: 0,
+            path: lan,
+        })
     }
 
     /// Tells the policy what happened, and does what it answers.
@@ -385,7 +429,10 @@ impl World {
         if records {
             daemon.history.push((now, input.clone()));
         }
-        daemon.watched.values_mut().for_each(|unit| unit.told(&input));
+        daemon
+            .watched
+            .values_mut()
+            .for_each(|unit| unit.told(&input));
         let excused = excused(&input);
         let Ok(actions) = daemon.policy.handle(input, now) else {
             if command.is_none() {
@@ -444,7 +491,14 @@ impl World {
             Action::Arm { unit, armed } => self.order(target, Order::Arm { unit, armed }),
             Action::TakeOver { unit, cause } => {
                 let ordered = self.now;
-                self.order(target, Order::TakeOver { unit, cause, ordered });
+                self.order(
+                    target,
+                    Order::TakeOver {
+                        unit,
+                        cause,
+                        ordered,
+                    },
+                );
             }
             Action::Probe { unit } => self.order(target, Order::Probe { unit }),
             Action::Drain { unit } => {
@@ -474,14 +528,20 @@ impl World {
                 return Some(Input::StepDone { unit, error: None });
             }
             Action::Announce { unit } => {
-                let times = if self.wrong == Some(Wrong::Stutters) { 2 } else { 1 };
+                let times = if self.wrong == Some(Wrong::Stutters) {
+                    2
+                } else {
+                    1
+                };
                 for _ in 0..times {
                     self.announce_held(target, unit);
                 }
             }
             Action::Defend { unit, ip } => {
                 let lans = (0..self.draw.lans).filter(|lan| covers(unit, *lan));
-                let of_ip = |lan: &usize| self.targets[target].standby.source.paths[*lan].addresses[0].ip == ip;
+                let of_ip = |lan: &usize| {
+                    self.targets[target].standby.source.paths[*lan].addresses[0].ip == ip
+                };
                 let lans: Vec<_> = lans.filter(of_ip).collect();
                 for lan in lans {
                     if self.targets[target].kernel.is_local(lan) {
@@ -497,7 +557,10 @@ impl World {
                     }
                 }
             }
-            Action::RunHook { hook: Hook::Notify, .. } | Action::Transition { .. } => {}
+            Action::RunHook {
+                hook: Hook::Notify, ..
+            }
+            | Action::Transition { .. } => {}
             Action::RunHook { unit, hook, .. } => {
                 let takes = self.targets[target].standby.hook_takes;
                 let takes = self.rng.random_range(takes / 2..=takes);
@@ -543,8 +606,6 @@ impl World {
                 let host = Host::Target(target);
                 let by = self.mac(host, lan);
                 self.check_announcement(target, lan);
-                let said = Said::Wants;
-                self.send(host, Arp { lan, to: None, by, said });
                 self.announce(host, lan, by);
             }
         }
@@ -553,7 +614,15 @@ impl World {
     fn defend(&mut self, host: Host, lan: usize) {
         let by = self.mac(host, lan);
         for said in [Said::Wants, Said::Announces] {
-            self.send(host, Arp { lan, to: None, by, said });
+            self.send(
+                host,
+                Arp {
+                    lan,
+                    to: None,
+                    by,
+                    said,
+                },
+            );
         }
     }
 }

@@ -68,22 +68,59 @@ pub(super) enum What {
     Freezes,
     /// The source answers no heartbeats, and is well.
     Mute,
-    Unplugged { lan: usize, host: Host },
+    Unplugged {
+        lan: usize,
+        host: Host,
+    },
     /// A cable that comes and goes, so many times.
-    Flaps { lan: usize, host: Host, times: u64 },
-    Cut { lan: usize, host: Host, way: usize },
-    Split { lan: usize, sides: [bool; HOSTS.len()] },
-    Lossy { lan: usize, host: Host, way: usize, loss: u32 },
-    Late { lan: usize, host: Host, way: usize, delay: Now },
+    Flaps {
+        lan: usize,
+        host: Host,
+        times: u64,
+    },
+    Cut {
+        lan: usize,
+        host: Host,
+        way: usize,
+    },
+    Split {
+        lan: usize,
+        sides: [bool; HOSTS.len()],
+    },
+    Lossy {
+        lan: usize,
+        host: Host,
+        way: usize,
+        loss: u32,
+    },
+    Late {
+        lan: usize,
+        host: Host,
+        way: usize,
+        delay: Now,
+    },
     /// The daemon ends, by `kill -9` or SIGTERM, and starts again.
-    Killed { target: usize, gently: bool },
+    Killed {
+        target: usize,
+        gently: bool,
+    },
     /// It ends between two steps.
-    KilledAt { target: usize, point: Point },
+    KilledAt {
+        target: usize,
+        point: Point,
+    },
     /// The heartbeat thread does not run.
-    Stalled { target: usize },
+    Stalled {
+        target: usize,
+    },
     /// The daemon's loop is slow.
-    Busy { target: usize },
-    Says { target: usize, command: Command },
+    Busy {
+        target: usize,
+    },
+    Says {
+        target: usize,
+        command: Command,
+    },
 }
 
 /// Trouble begins and ends between these.
@@ -109,7 +146,11 @@ impl Draw {
         // The end of most stories: the source fails.
         if rng.random_bool(0.6) {
             let at = rng.random_range(FIRST..LAST + 10 * SECOND);
-            let lasts = if rng.random_bool(0.5) { Now::MAX } else { lasts(&mut rng) };
+            let lasts = if rng.random_bool(0.5) {
+                Now::MAX
+            } else {
+                lasts(&mut rng)
+            };
             let what = What::Dies;
             troubles.push(Trouble { at, lasts, what });
         }
@@ -137,14 +178,29 @@ fn standby(rng: &mut SmallRng, lans: usize, octet: u8) -> Standby {
     source.interval = Duration::from_millis(*[10, 20, 50, 100].choose(rng).unwrap_or(&10));
     source.misses = *[1, 2, 3, 3, 3, 5].choose(rng).unwrap_or(&3);
     let choice = rng.random_range(0..10);
-    source.on_failure = if choice < 7 { OnFailure::Automatic } else { OnFailure::Ask };
-    source.trigger = *[Trigger::All, Trigger::Any, Trigger::Path].choose(rng).unwrap_or(&Trigger::All);
-    source.failback = *[Failback::Manual, Failback::Automatic].choose(rng).unwrap_or(&Failback::Manual);
-    source.failback_after = Duration::from_millis(rng.random_range(0..5000));
-    source.l2_alive = *[L2Alive::Ask, L2Alive::Refuse, L2Alive::Ignore].choose(rng).unwrap_or(&L2Alive::Ask);
-    source.on_conflict = *[OnConflict::Defend, OnConflict::Defend, OnConflict::Release, OnConflict::Ask]
+    source.on_failure = if choice < 7 {
+        OnFailure::Automatic
+    } else {
+        OnFailure::Ask
+    };
+    source.trigger = *[Trigger::All, Trigger::Any, Trigger::Path]
         .choose(rng)
-        .unwrap_or(&OnConflict::Defend);
+        .unwrap_or(&Trigger::All);
+    source.failback = *[Failback::Manual, Failback::Automatic]
+        .choose(rng)
+        .unwrap_or(&Failback::Manual);
+    source.failback_after = Duration::from_millis(rng.random_range(0..5000));
+    source.l2_alive = *[L2Alive::Ask, L2Alive::Refuse, L2Alive::Ignore]
+        .choose(rng)
+        .unwrap_or(&L2Alive::Ask);
+    source.on_conflict = *[
+        OnConflict::Defend,
+        OnConflict::Defend,
+        OnConflict::Release,
+        OnConflict::Ask,
+    ]
+    .choose(rng)
+    .unwrap_or(&OnConflict::Defend);
     source.announce_every = Duration::from_secs(*[1, 2, 5, 15].choose(rng).unwrap_or(&5));
     let mut hook = |often: f64| rng.random_bool(often).then(|| vec!["/bin/true".to_owned()]);
     source.hooks.before_takeover = hook(0.2);
@@ -152,7 +208,9 @@ fn standby(rng: &mut SmallRng, lans: usize, octet: u8) -> Standby {
     source.hooks.before_failback = hook(0.2);
     source.hooks.after_failback = hook(0.1);
     source.hooks.notify = hook(0.3);
-    source.hooks.on_error = *[OnError::Abort, OnError::Continue].choose(rng).unwrap_or(&OnError::Abort);
+    source.hooks.on_error = *[OnError::Abort, OnError::Continue]
+        .choose(rng)
+        .unwrap_or(&OnError::Abort);
     let hook_takes = match rng.random_range(0..3) {
         0 => rng.random_range(0..20 * MS),
         1 => rng.random_range(0..SECOND),
@@ -181,7 +239,12 @@ fn trouble(rng: &mut SmallRng, lans: usize, targets: usize) -> Trouble {
     let lan = rng.random_range(0..lans);
     let target = rng.random_range(0..targets);
     let way = rng.random_range(0..2);
-    let hosts = [Host::Source, Host::Target(target), Host::Target(target), Host::Client];
+    let hosts = [
+        Host::Source,
+        Host::Target(target),
+        Host::Target(target),
+        Host::Client,
+    ];
     let host = *hosts.choose(rng).unwrap_or(&Host::Source);
     let mut long = lasts(rng);
     let what = match rng.random_range(0..100) {
@@ -205,19 +268,35 @@ fn trouble(rng: &mut SmallRng, lans: usize, targets: usize) -> Trouble {
         50..56 => {
             long = long.min(3 * SECOND);
             let loss = rng.random_range(1..90);
-            What::Lossy { lan, host, way, loss }
+            What::Lossy {
+                lan,
+                host,
+                way,
+                loss,
+            }
         }
         56..60 => {
             long = long.min(3 * SECOND);
             let delay = rng.random_range(MS..200 * MS);
-            What::Late { lan, host, way, delay }
+            What::Late {
+                lan,
+                host,
+                way,
+                delay,
+            }
         }
         60..65 => What::Killed {
             target,
             gently: rng.random_bool(0.4),
         },
         65..71 => {
-            let points = [Point::Decided, Point::Taken, Point::Drained, Point::Removed, Point::Forgotten];
+            let points = [
+                Point::Decided,
+                Point::Taken,
+                Point::Drained,
+                Point::Removed,
+                Point::Forgotten,
+            ];
             let point = *points.choose(rng).unwrap_or(&Point::Decided);
             What::KilledAt { target, point }
         }

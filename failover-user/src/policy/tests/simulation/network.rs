@@ -170,7 +170,9 @@ impl Network {
             && receiver.unplugged == 0
             && sender.ways[0].cut == 0
             && receiver.ways[1].cut == 0
-            && self.splits[lan].iter().all(|(_, sides)| sides[from] == sides[to])
+            && self.splits[lan]
+                .iter()
+                .all(|(_, sides)| sides[from] == sides[to])
     }
 
     /// Whether something passes both ways.
@@ -197,7 +199,13 @@ impl Network {
     }
 
     /// How long a packet takes; `None`: it is lost.
-    pub(super) fn takes(&self, rng: &mut SmallRng, lan: usize, from: Host, to: Host) -> Option<Now> {
+    pub(super) fn takes(
+        &self,
+        rng: &mut SmallRng,
+        lan: usize,
+        from: Host,
+        to: Host,
+    ) -> Option<Now> {
         if !self.passes(lan, from, to) {
             return None;
         }
@@ -209,7 +217,11 @@ impl Network {
             }
         }
         let delay = out.delay + into.delay;
-        let jitter = if delay == 0 { 100 * US } else { 100 * US + delay / 4 };
+        let jitter = if delay == 0 {
+            100 * US
+        } else {
+            100 * US + delay / 4
+        };
         Some(50 * US + delay + rng.random_range(0..jitter))
     }
 

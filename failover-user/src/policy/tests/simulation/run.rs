@@ -2,7 +2,10 @@
 
 #![expect(clippy::print_stdout, reason = "the seed, and what led to a failure")]
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use super::{
     checker::Violation,
@@ -18,10 +21,11 @@ fn run(draw: &Draw, wrong: Option<Wrong>, journal: bool) -> (Result<(), Violatio
     let mut world = World::new(draw.clone(), wrong, journal);
     let result = catch_unwind(AssertUnwindSafe(|| world.run()));
     let result = result.unwrap_or_else(|panic| {
-        let words = panic
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| panic.downcast_ref::<&str>().map(|words| (*words).to_owned()));
+        let words = panic.downcast_ref::<String>().cloned().or_else(|| {
+            panic
+                .downcast_ref::<&str>()
+                .map(|words| (*words).to_owned())
+        });
         Err(Violation {
             rule: 'e',
             at: world.now,
@@ -59,7 +63,8 @@ fn confess(draw: &Draw, violation: &Violation) {
         println!("{line}");
     }
     let running = world.targets.iter_mut().enumerate();
-    let running = running.filter_map(|(target, place)| Some((target, place.daemon.take()?.history)));
+    let running =
+        running.filter_map(|(target, place)| Some((target, place.daemon.take()?.history)));
     for (target, history) in world.checker.histories.into_iter().chain(running) {
         println!("what a daemon of target {target} was told:");
         for (at, input) in history {
@@ -79,7 +84,8 @@ fn number(name: &str) -> Option<u64> {
 #[test]
 fn two_hosts_keep_what_they_promise_in_random_histories() {
     let one = number("FAILOVER_SIM_SEED");
-    let count = number("FAILOVER_SIM_HISTORIES").unwrap_or(if one.is_some() { 1 } else { HISTORIES });
+    let count =
+        number("FAILOVER_SIM_HISTORIES").unwrap_or(if one.is_some() { 1 } else { HISTORIES });
     let first = one.unwrap_or_else(rand::random);
     println!("seeds from {first}; to repeat one: FAILOVER_SIM_SEED={first}");
 
@@ -98,4 +104,50 @@ fn two_hosts_keep_what_they_promise_in_random_histories() {
         println!("seed {seed}: {violation:?}");
     }
     assert!(failed.is_empty(), "{} of {count} went wrong", failed.len());
+}
+
+/// The rules that a mistake breaks in some thousand histories, with how often each is broken.
+fn broken_by(wrong: Wrong) -> BTreeMap<char, u32> {
+    let mut rules = BTreeMap::new();
+    for seed in 0..400 {
+        if let (Err(violation), _) = run(&Draw::new(seed), Some(wrong), false) {
+            *rules.entry(violation.rule).or_default() += 1;
+        }
+    }
+    rules
+}
+
+#[test]
+fn a_world_with_a_mistake_in_it_is_found_out() {
+    // Each mistake, and a rule that it must break.
+    let mistakes = [
+        (Wrong::Deaf, 'd'),
+        (Wrong::NoClaims, 'a'),
+        (Wrong::Lies, 'b'),
+        (Wrong::Dumb, 'c'),
+        (Wrong::Stutters, 'd'),
+        (Wrong::AlwaysArmed, 'd'),
+    ];
+
+    let found: Vec<_> = mistakes
+        .map(|(wrong, rule)| (wrong, rule, broken_by(wrong)))
+        .into();
+
+    println!("{found:?}");
+    for (wrong, rule, broken) in found {
+        assert!(broken.contains_key(&rule), "{wrong:?}: {broken:?}");
+    }
+}
+
+#[test]
+fn a_seed_is_a_history() {
+    let told = || {
+        let (_, mut world) = run(&Draw::new(7), None, true);
+        world.journal.take()
+    };
+
+    let once = told();
+
+    assert!(once.as_ref().is_some_and(|lines| lines.len() > 10));
+    assert_eq!(once, told());
 }

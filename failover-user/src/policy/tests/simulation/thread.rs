@@ -35,7 +35,9 @@ pub(super) struct Thread {
 impl Thread {
     fn unit(&mut self, id: UnitId) -> Option<&mut Standing> {
         let mut units = self.units.iter_mut();
-        units.find(|(unit, _)| *unit == id).map(|(_, standing)| standing)
+        units
+            .find(|(unit, _)| *unit == id)
+            .map(|(_, standing)| standing)
     }
 
     fn states(&self, unit: UnitId) -> impl Iterator<Item = PathState> {
@@ -77,7 +79,11 @@ impl World {
                     self.act(target, unit);
                 }
             }
-            Order::TakeOver { unit, cause, ordered } => {
+            Order::TakeOver {
+                unit,
+                cause,
+                ordered,
+            } => {
                 let report = self.take_over(target, unit, cause, ordered);
                 self.reports(target, report);
             }
@@ -96,7 +102,10 @@ impl World {
     }
 
     fn thread(&mut self, target: usize) -> Option<&mut Thread> {
-        self.targets[target].daemon.as_mut().map(|daemon| &mut daemon.thread)
+        self.targets[target]
+            .daemon
+            .as_mut()
+            .map(|daemon| &mut daemon.thread)
     }
 
     /// Heartbeats on a path begin.
@@ -229,7 +238,9 @@ impl World {
     /// Until now the witness has answered, or has not.
     fn note_witness(&mut self, target: usize, lan: usize) {
         let now = self.now;
-        let reaches = self.network.reaches(lan, Host::Target(target), Host::Witness);
+        let reaches = self
+            .network
+            .reaches(lan, Host::Target(target), Host::Witness);
         let testimony = &mut self.checker.witnessed[target][lan];
         if reaches {
             testimony.asked_ns = now;
@@ -251,7 +262,15 @@ impl World {
         for lan in (0..self.draw.lans).filter(|lan| covers(unit, *lan)) {
             let by = self.mac(host, lan);
             let said = Said::Wants;
-            self.send(host, Arp { lan, to: None, by, said });
+            self.send(
+                host,
+                Arp {
+                    lan,
+                    to: None,
+                    by,
+                    said,
+                },
+            );
         }
     }
 
@@ -261,23 +280,35 @@ impl World {
         let Some(unit) = self.unit_on(target, lan) else {
             return;
         };
-        let path = PathId { source: 0, path: lan };
+        let path = PathId {
+            source: 0,
+            path: lan,
+        };
         let heard = self.new_verdict(target, unit);
         let deed = self.deed(target, unit);
         if let Some(finding) = heard {
             self.reports(target, Some(Input::Heard { unit, finding }));
         }
         let Change { state, missed } = change;
-        self.reports(target, Some(Input::Path { path, state, missed }));
+        self.reports(
+            target,
+            Some(Input::Path {
+                path,
+                state,
+                missed,
+            }),
+        );
         self.reports(target, deed);
     }
 
     fn new_verdict(&mut self, target: usize, unit: UnitId) -> Option<Finding> {
         let mut thread = std::mem::take(self.thread(target)?);
         let states: Vec<_> = thread.states(unit).collect();
-        let heard = thread
-            .unit(unit)
-            .and_then(|standing| standing.follow(states.into_iter(), |since| self.heard_since(target, unit, since)));
+        let heard = thread.unit(unit).and_then(|standing| {
+            standing.follow(states.into_iter(), |since| {
+                self.heard_since(target, unit, since)
+            })
+        });
         *self.thread(target)? = thread;
         heard
     }
@@ -302,7 +333,9 @@ impl World {
             .filter(|lan| place.kernel.knows_source[*lan])
             .map(|lan| self.mac(Host::Source, lan))
             .collect();
-        finding(&probes, &macs, sent, |slot| place.kernel.heard[slot as usize])
+        finding(&probes, &macs, sent, |slot| {
+            place.kernel.heard[slot as usize]
+        })
     }
 
     /// What probes have found is to be told.
@@ -333,11 +366,25 @@ impl World {
     }
 
     /// Takes a unit over, now or by the worker. What is to be reported of it.
-    fn take_over(&mut self, target: usize, unit: UnitId, cause: Cause, ordered: Now) -> Option<Input> {
+    fn take_over(
+        &mut self,
+        target: usize,
+        unit: UnitId,
+        cause: Cause,
+        ordered: Now,
+    ) -> Option<Input> {
         self.thread(target)?.unit(unit)?.taken();
         if self.targets[target].standby.long {
             let at = self.now + self.rng.random_range(100 * US..30 * MS);
-            self.due_at(target, at, Due::Worker { unit, cause, ordered });
+            self.due_at(
+                target,
+                at,
+                Due::Worker {
+                    unit,
+                    cause,
+                    ordered,
+                },
+            );
             return Some(Input::TakeoverBegan { unit });
         }
         self.execute(target, unit, cause, ordered)
@@ -350,16 +397,34 @@ impl World {
     }
 
     /// Addresses, entries, announcements; unless it was abandoned since it was ordered.
-    fn execute(&mut self, target: usize, unit: UnitId, cause: Cause, ordered: Now) -> Option<Input> {
+    fn execute(
+        &mut self,
+        target: usize,
+        unit: UnitId,
+        cause: Cause,
+        ordered: Now,
+    ) -> Option<Input> {
         let host = Host::Target(target);
         let abandoned = self.targets[target].daemon.as_ref()?.abandoned.get(&unit);
         if abandoned.is_some_and(|until| ordered <= *until) {
             let error = Some("the takeover was broken off".to_owned());
-            return Some(Input::TakeoverDone { unit, cause, held: 0, error });
+            return Some(Input::TakeoverDone {
+                unit,
+                cause,
+                held: 0,
+                error,
+            });
         }
-        let lans: Vec<_> = (0..self.draw.lans).filter(|lan| covers(unit, *lan)).collect();
+        let lans: Vec<_> = (0..self.draw.lans)
+            .filter(|lan| covers(unit, *lan))
+            .collect();
         self.note(|_| format!("target {target} takes {lans:?} over: {cause:?}"));
-        let done = Input::TakeoverDone { unit, cause, held: lans.len(), error: None };
+        let done = Input::TakeoverDone {
+            unit,
+            cause,
+            held: lans.len(),
+            error: None,
+        };
         if self.wrong == Some(Wrong::Lies) {
             return Some(done);
         }
@@ -374,7 +439,11 @@ impl World {
             let entry = Held {
                 mode: held::LOCAL,
                 nic_mac,
-                source_mac: if kernel.knows_source[lan] { source_mac } else { [0; 6] },
+                source_mac: if kernel.knows_source[lan] {
+                    source_mac
+                } else {
+                    [0; 6]
+                },
                 ..Held::default()
             };
             kernel.set(lan, Some(entry), now);
@@ -396,7 +465,15 @@ impl World {
         }
         for _ in 0..2 {
             let said = Said::Announces;
-            self.send(host, Arp { lan, to: None, by, said });
+            self.send(
+                host,
+                Arp {
+                    lan,
+                    to: None,
+                    by,
+                    said,
+                },
+            );
         }
     }
 
@@ -417,6 +494,13 @@ impl World {
 
     pub(super) fn due_at(&mut self, target: usize, at: Now, what: Due) {
         let daemon = self.targets[target].daemons;
-        self.at(at, Event::Target { target, daemon, what });
+        self.at(
+            at,
+            Event::Target {
+                target,
+                daemon,
+                what,
+            },
+        );
     }
 }

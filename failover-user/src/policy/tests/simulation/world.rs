@@ -27,27 +27,53 @@ pub(super) enum Event {
     /// It ends.
     Ends(usize),
     /// A cable that flaps comes or goes.
-    Flaps { lan: usize, host: Host, plugged: bool },
+    Flaps {
+        lan: usize,
+        host: Host,
+        plugged: bool,
+    },
     /// An ARP packet arrives.
-    Arrives { at: Host, arp: Arp },
+    Arrives {
+        at: Host,
+        arp: Arp,
+    },
     /// The client sends its packets.
     Packets,
     /// A source that is back talks.
-    SourceTalks { announces: bool, born: u32 },
-    Start { target: usize },
-    Target { target: usize, daemon: u32, what: Due },
+    SourceTalks {
+        announces: bool,
+        born: u32,
+    },
+    Start {
+        target: usize,
+    },
+    Target {
+        target: usize,
+        daemon: u32,
+        what: Due,
+    },
 }
 
 /// What is due at a target, for one of its daemons.
 #[derive(Clone, Debug)]
 pub(super) enum Due {
-    Tick { lan: usize, plan: u64 },
+    Tick {
+        lan: usize,
+        plan: u64,
+    },
     /// The thread is told something.
     Order(Order),
     /// What probes have found is to be told.
-    Finding { unit: UnitId, sent: Now },
+    Finding {
+        unit: UnitId,
+        sent: Now,
+    },
     /// The worker carries a takeover out.
-    Worker { unit: UnitId, cause: Cause, ordered: Now },
+    Worker {
+        unit: UnitId,
+        cause: Cause,
+        ordered: Now,
+    },
     /// The daemon hears from the thread.
     News(Input),
     /// The daemon reads the claims.
@@ -55,7 +81,10 @@ pub(super) enum Due {
     /// By now it is known who that was.
     Stranger(Told),
     Clock,
-    HookDone { unit: UnitId, hook: Hook },
+    HookDone {
+        unit: UnitId,
+        hook: Hook,
+    },
     /// Once a second.
     Housekeeping,
 }
@@ -63,10 +92,21 @@ pub(super) enum Due {
 /// From the daemon to the thread.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Order {
-    Arm { unit: UnitId, armed: bool },
-    TakeOver { unit: UnitId, cause: Cause, ordered: Now },
-    Probe { unit: UnitId },
-    Watch { lan: usize },
+    Arm {
+        unit: UnitId,
+        armed: bool,
+    },
+    TakeOver {
+        unit: UnitId,
+        cause: Cause,
+        ordered: Now,
+    },
+    Probe {
+        unit: UnitId,
+    },
+    Watch {
+        lan: usize,
+    },
 }
 
 #[derive(Debug)]
@@ -227,7 +267,9 @@ impl World {
             self.now = entry.at;
             if !disarmed && self.now > calm {
                 disarmed = true;
-                self.targets.iter_mut().for_each(|target| target.dies = None);
+                self.targets
+                    .iter_mut()
+                    .for_each(|target| target.dies = None);
             }
             self.check();
             self.happen(entry.event);
@@ -257,6 +299,10 @@ impl World {
         }
     }
 
+    pub(super) fn client_mac(&self, lan: usize) -> Option<Mac> {
+        self.client.mac(lan)
+    }
+
     pub(super) fn mac(&self, host: Host, lan: usize) -> Mac {
         let octet = match host {
             Host::Source => 10,
@@ -272,7 +318,10 @@ impl World {
             Host::Target(index) => *index < self.targets.len(),
             Host::Source | Host::Client | Host::Witness => true,
         };
-        HOSTS.into_iter().filter(there).find(|host| self.mac(*host, lan) == mac)
+        HOSTS
+            .into_iter()
+            .filter(there)
+            .find(|host| self.mac(*host, lan) == mac)
     }
 
     fn happen(&mut self, event: Event) {
@@ -282,7 +331,11 @@ impl World {
             Event::Flaps { lan, host, plugged } => {
                 self.wake_all();
                 let port = self.network.port(lan, host);
-                port.unplugged = if plugged { port.unplugged - 1 } else { port.unplugged + 1 };
+                port.unplugged = if plugged {
+                    port.unplugged - 1
+                } else {
+                    port.unplugged + 1
+                };
                 self.changed();
             }
             Event::Arrives { at, arp } => self.arrives(at, arp),
@@ -345,7 +398,13 @@ impl World {
                         }
                     }
                     Fate::Conflict => self.claims_are_read(target),
-                    Fate::TurnedRound(mac) => self.send(at, Arp { to: Some(mac), ..arp }),
+                    Fate::TurnedRound(mac) => self.send(
+                        at,
+                        Arp {
+                            to: Some(mac),
+                            ..arp
+                        },
+                    ),
                 }
             }
         }
@@ -397,14 +456,32 @@ impl World {
         if !self.source.lives() || born != self.source.born {
             return;
         }
-        let said = if announces { Said::Announces } else { Said::Mentions };
+        let said = if announces {
+            Said::Announces
+        } else {
+            Said::Mentions
+        };
         for lan in 0..self.draw.lans {
             let by = self.mac(Host::Source, lan);
-            self.send(Host::Source, Arp { lan, to: None, by, said });
+            self.send(
+                Host::Source,
+                Arp {
+                    lan,
+                    to: None,
+                    by,
+                    said,
+                },
+            );
         }
         let again = self.now + self.rng.random_range(SECOND..20 * SECOND);
         if self.now < self.draw.calm() + 5 * SECOND {
-            self.at(again, Event::SourceTalks { announces: false, born });
+            self.at(
+                again,
+                Event::SourceTalks {
+                    announces: false,
+                    born,
+                },
+            );
         }
     }
 
@@ -458,13 +535,27 @@ impl World {
             }
             What::Split { lan, sides } if begins => self.network.split(lan, number, sides),
             What::Split { lan, .. } => self.network.unite(lan, number),
-            What::Lossy { lan, host, way, loss } => {
+            What::Lossy {
+                lan,
+                host,
+                way,
+                loss,
+            } => {
                 let known = &mut self.network.port(lan, host).ways[way].loss;
                 *known = if begins { *known + loss } else { *known - loss };
             }
-            What::Late { lan, host, way, delay } => {
+            What::Late {
+                lan,
+                host,
+                way,
+                delay,
+            } => {
                 let known = &mut self.network.port(lan, host).ways[way].delay;
-                *known = if begins { *known + delay } else { *known - delay };
+                *known = if begins {
+                    *known + delay
+                } else {
+                    *known - delay
+                };
             }
             What::Killed { target, gently } => {
                 ends = false;
@@ -496,9 +587,8 @@ impl World {
     /// Something around is different.
     fn changed(&mut self) {
         self.network.refresh(self.now);
-        let silent = (0..self.draw.lans).all(|lan| {
-            !self.source.lives() || !self.network.has_carrier(lan, Host::Source)
-        });
+        let silent = (0..self.draw.lans)
+            .all(|lan| !self.source.lives() || !self.network.has_carrier(lan, Host::Source));
         self.note_witnesses();
         let now = self.now;
         let since = &mut self.checker.silent_since;
