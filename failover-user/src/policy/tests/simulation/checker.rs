@@ -25,6 +25,7 @@ use crate::{
 
 /// What does not hold.
 #[derive(Clone, Debug)]
+#[expect(dead_code, reason = "told by its `Debug`")]
 pub(super) struct Violation {
     /// Which of the sentences above.
     pub(super) rule: char,
