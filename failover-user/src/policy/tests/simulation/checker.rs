@@ -172,8 +172,8 @@ impl World {
         }
     }
 
-    /// How long two targets may both hold an address while the link between them is healthy: until either has announced it
-    /// according to its schedule. The other one hears that, they make themselves known to each other, and one gives it up. It may
+    /// How long two targets may both hold an address while the link between them is healthy: the one that keeps it has
+    /// announced it according to its schedule: its defence may be used up for ten seconds. The other one hears that, they make themselves known to each other, and one gives it up. It may
     /// be at work on an administrator's failback already, and then does what that does first.
     pub(super) fn both_may_hold_for(&self) -> Now {
         let standbys = || self.targets.iter().map(|target| &target.standby);
@@ -183,7 +183,7 @@ impl World {
             .max()
             .unwrap_or(0);
         // The schedule's longest early gap is 2.8 s.
-        let schedule = schedule.min().unwrap_or(0).max(2800 * MS);
+        let schedule = schedule.max().unwrap_or(0).max(2800 * MS);
         schedule + self.exchange() + hooks + SETTLE.as_nanos() as Now
     }
 

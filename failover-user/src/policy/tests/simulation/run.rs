@@ -15,6 +15,8 @@ use super::{
 use crate::policy::replay::Recorded;
 
 const HISTORIES: u64 = 10_000;
+/// The first seed, if no other is asked for: a change that breaks a promise is seen by whoever makes it.
+const FIRST: u64 = 5_000_000;
 
 /// Runs a history. What panics (an assertion inside) is a violation, too.
 fn run(draw: &Draw, wrong: Option<Wrong>, journal: bool) -> (Result<(), Violation>, World) {
@@ -86,7 +88,7 @@ fn two_hosts_keep_what_they_promise_in_random_histories() {
     let one = number("FAILOVER_SIM_SEED");
     let count =
         number("FAILOVER_SIM_HISTORIES").unwrap_or(if one.is_some() { 1 } else { HISTORIES });
-    let first = one.unwrap_or_else(rand::random);
+    let first = one.unwrap_or(FIRST);
     println!("seeds from {first}; to repeat one: FAILOVER_SIM_SEED={first}");
 
     let mut failed = Vec::new();
@@ -106,7 +108,7 @@ fn two_hosts_keep_what_they_promise_in_random_histories() {
     assert!(failed.is_empty(), "{} of {count} went wrong", failed.len());
 }
 
-/// The rules that a mistake breaks in some thousand histories, with how often each is broken.
+/// The rules that a mistake breaks in some hundred histories, with how often each is broken.
 fn broken_by(wrong: Wrong) -> BTreeMap<char, u32> {
     let mut rules = BTreeMap::new();
     for seed in 0..400 {
