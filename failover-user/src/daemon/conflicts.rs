@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{Daemon, layout};
 use crate::{
+    events::EventKind,
     monitor::{
         claimant::{PEER_WAIT, RECENT, claimant},
         clock,
@@ -40,7 +41,7 @@ impl Daemon {
         let mac = claim.mac.map(|octet| format!("{octet:02x}")).join(":");
         self.record(
             Some(unit),
-            "claim",
+            EventKind::Claim,
             json!({
                 "address": ip.to_string(),
                 "mac": mac,
