@@ -7,4 +7,5 @@
 pub mod demo;
 pub mod edits;
 pub mod frames;
+pub mod frames6;
 pub mod lab;

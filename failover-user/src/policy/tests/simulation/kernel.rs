@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use failover_ebpf::{
     abi::{Heard, Held, held},
-    arp::{Said as EbpfSaid, tell_again},
+    resolve::{Said as EbpfSaid, tell_again},
 };
 
 use super::network::{Arp, LANS, Mac, Said};
@@ -67,9 +67,9 @@ impl Kernel {
             return Fate::Passes;
         }
         if arp.said.claims() {
-            EbpfSaid::Has([0; 4]).note(heard, arp.by, now);
+            EbpfSaid::Has([0; 16]).note(heard, arp.by, now);
         } else if arp.said == Said::Wants {
-            EbpfSaid::Wants([0; 4]).note(heard, arp.by, now);
+            EbpfSaid::Wants([0; 16]).note(heard, arp.by, now);
         }
         let Some(entry) = self.held[arp.lan] else {
             return Fate::Passes;
