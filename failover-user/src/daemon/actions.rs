@@ -257,7 +257,7 @@ impl Daemon {
         let (path, _) =
             layout::addresses_of(&self.config, unit).find(|(_, address)| address.ip == ip)?;
         let path = &self.config.sources[path.source].paths[path.path];
-        self.network.mac(&path.nic, path.monitor)
+        self.network.source_mac(&path.nic, path.monitor)
     }
 
     fn remove_addresses(&mut self, unit: UnitId) -> anyhow::Result<()> {
@@ -291,8 +291,21 @@ impl Daemon {
         Ok(())
     }
 
+    /// Probes for what is held, by which another failover host knows us.
+    pub(super) fn probe_held(&mut self, unit: UnitId) {
+        let held = self.held(unit).unwrap_or_else(|error| {
+            tracing::error!(error = %format!("{error:#}"), "held addresses are not probed for");
+            Vec::new()
+        });
+        for (ip, held) in held {
+            if let Err(error) = self.senders.send(held.nic, &arp_probe(ip, held.nic_mac)) {
+                tracing::debug!(%ip, %error, "a held address is not probed for");
+            }
+        }
+    }
+
     /// Tells the network again where the held addresses are.
-    fn announce(&mut self, unit: UnitId) {
+    pub(super) fn announce(&mut self, unit: UnitId) {
         let held = match self.held(unit) {
             Ok(held) => held,
             Err(error) => {

@@ -8,6 +8,7 @@ use super::{Daemon, layout};
 use crate::{
     config::Deliver,
     events::EventKind,
+    monitor::clock,
     net::{link_watch::LinkEvent, links::Link, neighbours::NeighbourEvent},
     policy::{Cause, State},
 };
@@ -205,9 +206,24 @@ impl Daemon {
             self.prepare_table(&link).await?;
         }
         if !before.usable() && link.usable() {
+            self.announce_on(&link);
             self.resolve(true).await;
         }
         Ok(())
+    }
+
+    /// A link is back, perhaps at another port: switches and neighbours may look for what is held where it was, or may never
+    /// have heard of it. If another failover host has taken it meanwhile, the probes tell it whom it has to do with.
+    fn announce_on(&mut self, link: &Link) {
+        for unit in self.policy.units().collect::<Vec<_>>() {
+            let uses = layout::addresses_of(&self.config, unit)
+                .any(|(_, address)| address.target_nic == link.name);
+            let state = self.policy.state(unit);
+            if uses && matches!(state, Some(State::TakenOver | State::Conflict)) {
+                self.announce(unit);
+                self.probe_held(unit);
+            }
+        }
     }
 
     /// The MAC of a neighbour is known, or has changed.
@@ -225,13 +241,19 @@ impl Daemon {
             .map(|(id, ..)| id);
         let witness = self.witness_neighbours().contains(&key);
         let wanted = match monitored {
-            Some(id) => !self.policy.holds(layout::unit_of(&self.config, id)),
+            Some(id) => {
+                !self.policy.holds(layout::unit_of(&self.config, id))
+                    && !self.is_stand_in(id, event.ip, mac)
+            }
             None => witness || self.standbys().contains(&event.ip),
         };
         if !wanted || self.network.neighbours.get(&key) == Some(&mac) {
             return Ok(());
         }
         self.network.neighbours.insert(key, mac);
+        if let Some(id) = monitored {
+            self.turned_ns.insert(id, clock::now());
+        }
         self.refresh_plans();
         if witness {
             self.watch_witnesses();

@@ -79,7 +79,7 @@ impl Daemon {
         });
         let of_source = layout::paths(&self.config)
             .filter(|(id, ..)| id.source == unit.source)
-            .any(|(_, _, path)| self.network.mac(&path.nic, path.monitor) == Some(mac));
+            .any(|(_, _, path)| self.network.source_mac(&path.nic, path.monitor) == Some(mac));
         let heard = self.board.get(self.layout.slot(ip));
         claimant(mac, held.as_ref(), of_source, &heard, now)
     }

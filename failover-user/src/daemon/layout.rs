@@ -119,6 +119,11 @@ impl Layout {
         once.into_iter().collect()
     }
 
+    /// The slot of an address that is listened for and can be held; `None`: it is no such address.
+    pub(super) fn listened_slot(&self, ip: Ipv4Addr) -> Option<u32> {
+        self.slots.get(&ip).copied()
+    }
+
     /// An address's slot in the traffic counters, and among the addresses that are listened for.
     pub(super) fn slot(&self, ip: Ipv4Addr) -> u32 {
         self.slots.get(&ip).copied().unwrap_or_default()

@@ -12,6 +12,7 @@ mod drill;
 mod end;
 mod forwarding;
 mod hooking;
+mod identity;
 mod layout;
 mod nics;
 mod plans;
@@ -113,6 +114,12 @@ struct Daemon {
     watched: BTreeSet<PathId>,
     /// Paths that had answered an earlier daemon a moment before this one started, and are not watched yet.
     remembered: BTreeSet<PathId>,
+    /// When the MAC that heartbeats of a path go to became another one.
+    turned_ns: BTreeMap<PathId, u64>,
+    /// Paths of which the verdict stood when they were last judged.
+    down: BTreeSet<PathId>,
+    /// Paths that are not watched because our own NIC or address was lost.
+    lost: BTreeSet<PathId>,
     /// What the next daemon has to know.
     store: Store,
     hooks: hooking::Hooks,
@@ -280,6 +287,7 @@ impl Daemon {
                         self.note(result);
                     }
                     self.keep_probing();
+                    self.know_sources();
                     self.resolve(!round.is_multiple_of(REFRESH_ROUNDS)).await;
                     round += 1;
                 }

@@ -28,12 +28,21 @@ pub(super) struct Network {
     pub(super) links: BTreeMap<String, Link>,
     /// MAC addresses of neighbours, by NIC and address. Kept when a neighbour falls silent.
     pub(super) neighbours: BTreeMap<(String, Ipv4Addr), Mac>,
+    /// MAC addresses of sources, by NIC and monitored address: those that heartbeats were answered from. A host that stands
+    /// in for a source is a neighbour of that address, too.
+    pub(super) sources: BTreeMap<(String, Ipv4Addr), Mac>,
 }
 
 impl Network {
     /// MAC of a neighbour.
     pub(super) fn mac(&self, nic: &str, ip: Ipv4Addr) -> Option<Mac> {
         self.neighbours.get(&(nic.to_owned(), ip)).copied()
+    }
+
+    /// MAC of a source; before its first answers, whoever has the monitored address.
+    pub(super) fn source_mac(&self, nic: &str, monitor: Ipv4Addr) -> Option<Mac> {
+        let answered = self.sources.get(&(nic.to_owned(), monitor)).copied();
+        answered.or_else(|| self.mac(nic, monitor))
     }
 
     /// The address of ours on a NIC that a neighbour is asked from. Held addresses are /32 and on no subnet.
@@ -103,7 +112,7 @@ fn slice(config: &Config, layout: &Layout, network: &Network, part: &[Taken]) ->
         batch = batch.add_rule(address.ip, table_of(link.index), RULE_PRIORITY);
         let configured = &config.sources[path.source].paths[path.path];
         let source_mac = network
-            .mac(&configured.nic, configured.monitor)
+            .source_mac(&configured.nic, configured.monitor)
             .unwrap_or_default();
         entries.push((
             address.ip,
@@ -143,7 +152,7 @@ fn probes(layout: &Layout, taken: &[Taken]) -> Vec<Probe> {
 fn source_macs(config: &Config, network: &Network, source: usize) -> Vec<Mac> {
     let paths = config.sources[source].paths.iter();
     paths
-        .filter_map(|path| network.mac(&path.nic, path.monitor))
+        .filter_map(|path| network.source_mac(&path.nic, path.monitor))
         .collect()
 }
 
@@ -230,6 +239,7 @@ mod tests {
                 .map(|link| (link.name.clone(), link))
                 .collect(),
             neighbours: BTreeMap::new(),
+            sources: BTreeMap::new(),
         };
         network.neighbours.insert(
             ("ens1".to_owned(), [10, 0, 0, 10].into()),
@@ -257,6 +267,10 @@ mod tests {
     "#;
 
     fn planned() -> Plan {
+        planned_in(&network())
+    }
+
+    fn planned_in(network: &Network) -> Plan {
         let config = config::parse("test.toml", TEXT)
             .expect("a good configuration")
             .config;
@@ -264,7 +278,7 @@ mod tests {
         plan(
             &config,
             &layout,
-            &network(),
+            network,
             UnitId {
                 source: 0,
                 path: None,
@@ -282,6 +296,19 @@ mod tests {
             .map(|(ip, held)| (ip.octets()[3], held.nic, held.nic_mac[5]))
             .collect();
         assert_eq!(nics, [(10, 1, 1), (11, 2, 2), (12, 1, 1)]);
+    }
+
+    #[test]
+    fn a_host_that_stands_in_for_a_source_is_not_known_as_the_source() {
+        let path = ("ens1".to_owned(), [10, 0, 0, 10].into());
+        let mut network = network();
+        network.sources.insert(path.clone(), [2, 0, 0, 0, 0, 10]);
+        network.neighbours.insert(path, [2, 0, 0, 0, 0, 99]);
+
+        let plan = planned_in(&network);
+
+        assert_eq!(plan.source_macs, [[2, 0, 0, 0, 0, 10]]);
+        assert_eq!(plan.slices[0].entries[0].1.source_mac[5], 10);
     }
 
     #[test]

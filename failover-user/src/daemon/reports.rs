@@ -97,6 +97,15 @@ impl Daemon {
         }
         let unit = layout::unit_of(&self.config, path);
         let before = self.paths.insert(path, state);
+        match state {
+            PathState::Down => {
+                self.down.insert(path);
+            }
+            PathState::Up | PathState::Unknown => {
+                self.down.remove(&path);
+            }
+            PathState::Missing | PathState::Isolated => {}
+        }
         if before != Some(state) {
             let monitor = self.config.sources[path.source].paths[path.path]
                 .monitor
@@ -117,6 +126,7 @@ impl Daemon {
             missed,
         });
         if answers_anew(before, state) {
+            // That it has answered is to be remembered, whether or not it changes the unit's state.
             self.remember();
         }
     }
@@ -150,7 +160,7 @@ impl Daemon {
             fields["error"] = json!(error);
         }
         self.record(Some(unit), EventKind::Takeover, fields);
-        if cause != Cause::Adopted {
+        if cause != Cause::Adopted && outcome.held > 0 {
             self.told(unit).taken_over(detect_ns, takeover_ns, cause);
         }
         let Outcome { held, error, .. } = outcome;

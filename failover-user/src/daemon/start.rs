@@ -99,6 +99,9 @@ impl Daemon {
             paths: BTreeMap::new(),
             watched: BTreeSet::new(),
             remembered: BTreeSet::new(),
+            turned_ns: BTreeMap::new(),
+            down: BTreeSet::new(),
+            lost: BTreeSet::new(),
             store,
             hooks,
             board: HeardBoard::open(&pins)?,
@@ -262,6 +265,7 @@ impl Daemon {
                 known.push(((path.nic.clone(), path.monitor), *mac));
             }
         }
+        self.network.sources.extend(known.iter().cloned());
         self.network.neighbours.extend(known);
     }
 

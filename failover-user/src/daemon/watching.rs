@@ -103,7 +103,24 @@ impl Daemon {
             cookie: if probe == Probe::Icmp { cookie } else { 0 },
             ..Session::default()
         };
+        let anew = self.watched.contains(&id) && !self.is_same_host(number, &session)?;
+        if anew {
+            // Before the program knows: until the thread has heard of it, it would take refused answers for missing ones.
+            self.monitor.unwatch(id);
+        }
         self.begin_session(number, session)?;
+        let (mut remembered, mut outage) = (self.remembered.remove(&id), None);
+        if self.lost.remove(&id) {
+            outage = Some(self.down.contains(&id));
+        } else if anew {
+            match self.paths.get(&id) {
+                Some(PathState::Up | PathState::Missing) => remembered = true,
+                Some(PathState::Down | PathState::Isolated) => {
+                    outage = Some(self.down.contains(&id));
+                }
+                Some(PathState::Unknown) | None => {}
+            }
+        }
         let stats = self.stats(id);
         let unit = layout::unit_of(&self.config, id);
         self.watched.insert(id);
@@ -115,7 +132,8 @@ impl Daemon {
             interval,
             misses,
             // For the first heartbeats only: behind an outage of our own link nothing is known of it again.
-            remembered: self.remembered.remove(&id),
+            remembered,
+            outage,
             request,
             stats,
         });
@@ -127,6 +145,7 @@ impl Daemon {
         if self.watched.contains(&id) {
             self.on_path(id, PathState::Isolated, 0, clock::now(), 0);
             self.watched.remove(&id);
+            self.lost.insert(id);
             self.monitor.unwatch(id);
         }
     }
@@ -174,12 +193,19 @@ impl Daemon {
         if before == session {
             return Ok(());
         }
-        let same_host = (before.kind, before.remote, before.local)
-            == (session.kind, session.remote, session.local);
-        if !same_host {
+        if !same_host(&before, &session) {
             self.maps.set_session(number, Session::default())?;
             self.sessions.clear(number);
         }
         self.maps.set_session(number, session)
     }
+
+    /// Whether what the program expects on a session so far is between the same two hosts.
+    fn is_same_host(&self, number: u16, session: &Session) -> anyhow::Result<bool> {
+        Ok(same_host(&self.maps.session(number)?, session))
+    }
+}
+
+fn same_host(before: &Session, session: &Session) -> bool {
+    (before.kind, before.remote, before.local) == (session.kind, session.remote, session.local)
 }

@@ -2,7 +2,7 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use failover_ebpf::abi::Held;
+use failover_ebpf::abi::{Held, held};
 
 use super::{clock, nics::Nics};
 use crate::{
@@ -149,8 +149,13 @@ impl<'a> Progress<'a> {
         crate::fault::point("takeover:addresses");
         let addresses_ns = clock::now();
 
-        let taken_at_unix_ns = clock::unix_now();
+        let now_unix_ns = clock::unix_now();
         for (ip, entry) in &slice.entries {
+            // What is held already was taken when it says so: by an earlier daemon, or before its NIC was made anew.
+            let taken_at_unix_ns = match means.addresses.get(*ip) {
+                Ok(Some(held)) if held.mode != held::DRAIN => held.taken_at_unix_ns,
+                Ok(_) | Err(_) => now_unix_ns,
+            };
             match means.addresses.set(
                 *ip,
                 Held {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     bpf::shared::Sessions,
-    policy::{PathId, PathState, UnitId},
+    policy::{PathId, PathState, UnitId, trigger::Standing},
 };
 
 /// A path that is watched.
@@ -62,10 +62,10 @@ impl Session {
             misses: watch.misses,
             told_pace_ns: watch.interval.as_nanos() as u64,
             request: watch.request,
-            judge: if watch.remembered {
-                Judge::remembered(watch.misses)
-            } else {
-                Judge::new(watch.misses)
+            judge: match watch.outage {
+                Some(was_down) => Judge::behind_outage(watch.misses, was_down),
+                None if watch.remembered => Judge::remembered(watch.misses),
+                None => Judge::new(watch.misses),
             },
             stats: watch.stats,
         }
@@ -93,6 +93,10 @@ impl Session {
 
     pub(super) fn state(&self) -> PathState {
         self.judge.state()
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        self.judge.standing()
     }
 
     /// Time between two requests: the configured one, or what the reflector can take (RFC 7880 7.2.3: Required Min RX).
@@ -179,6 +183,17 @@ impl Session {
         self.stats.sent.fetch_add(1, Relaxed);
     }
 
+    /// The request that was made ready has left by `now`. If that took half of its time, this thread ran late with it.
+    pub(super) fn left_at(&mut self, now: u64) {
+        let half_ns = self.interval_ns / 2;
+        if self
+            .in_flight
+            .is_some_and(|sent_ns| now.saturating_sub(sent_ns) > half_ns)
+        {
+            self.judge.stalled(now);
+        }
+    }
+
     /// The request that was made ready was not sent after all: it cannot be missed.
     pub(super) fn not_sent(&mut self, shared: &Sessions) {
         shared.not_sent(self.number, self.sequence);
@@ -213,6 +228,18 @@ impl Session {
     }
 }
 
+/// When a session is due again that was due at `due_ns` and had its turn `late_ns` later.
+///
+/// Ticks that were slept through are not made up for: they would be a burst. A tick that is close ahead is left out, too: the
+/// request that has just been made ready would have had no time to be answered, and with `misses = 1` that would be a verdict.
+/// It has half an interval at least, and a whole one behind a stall, when even what has arrived may wait to be looked at.
+pub(super) fn next_due(due_ns: u64, late_ns: u64, pace_ns: u64) -> u64 {
+    let behind = late_ns % pace_ns;
+    let close = if late_ns > pace_ns { 0 } else { pace_ns / 2 };
+    let skipped = late_ns / pace_ns + u64::from(behind > close);
+    due_ns + pace_ns * (1 + skipped)
+}
+
 /// When a session is due whose interval has become `interval_ns`: not later than before, on its new grid, and not before the
 /// request in flight, sent at that time, has had the new interval to be answered.
 fn earlier_due(due_ns: u64, in_flight: Option<u64>, interval_ns: u64, now: u64) -> u64 {
@@ -227,6 +254,32 @@ mod tests {
     #[test]
     fn a_shorter_interval_does_not_wait_for_the_longer_one_to_end() {
         assert_eq!(earlier_due(60_000, None, 100, 1_234), 1_300);
+    }
+
+    #[test]
+    fn ticks_keep_to_their_grid_however_late_the_thread_is() {
+        assert_eq!(next_due(1_000, 0, 100), 1_100);
+        assert_eq!(next_due(1_000, 50, 100), 1_100);
+        assert_eq!(next_due(1_000, 100, 100), 1_200);
+        assert_eq!(next_due(1_000, 300, 100), 1_400);
+    }
+
+    #[test]
+    fn a_late_request_has_half_an_interval_to_be_answered_at_least() {
+        for late_ns in 0..=100 {
+            let given_ns = next_due(1_000, late_ns, 100) - (1_000 + late_ns);
+
+            assert!((50..=150).contains(&given_ns), "{late_ns}: {given_ns}");
+        }
+    }
+
+    #[test]
+    fn behind_a_stall_it_has_a_whole_one() {
+        for late_ns in 101..=1_000 {
+            let given_ns = next_due(1_000, late_ns, 100) - (1_000 + late_ns);
+
+            assert!((100..200).contains(&given_ns), "{late_ns}: {given_ns}");
+        }
     }
 
     #[test]

@@ -4,8 +4,8 @@
 use crate::{
     config::{L2Alive, Trigger},
     policy::{
-        Finding, PathState,
-        trigger::{UnitVerdict, verdict},
+        Finding,
+        trigger::{Standing as PathStanding, UnitVerdict, verdict},
     },
 };
 
@@ -60,10 +60,10 @@ impl Standing {
     /// for, which `heard` knows. If they were not asked for, what was heard whenever is no answer.
     pub fn follow(
         &mut self,
-        states: impl Iterator<Item = PathState>,
+        paths: impl Iterator<Item = impl Into<PathStanding>>,
         heard: impl FnOnce(u64) -> Finding,
     ) -> Option<Finding> {
-        if verdict(self.trigger, states) != UnitVerdict::Failed {
+        if verdict(self.trigger, paths) != UnitVerdict::Failed {
             self.failed = None;
             return None;
         }
@@ -79,8 +79,8 @@ impl Standing {
     }
 
     /// A path of it is watched no more: the verdict may have lost what it was based on.
-    pub fn forget(&mut self, states: impl Iterator<Item = PathState>) {
-        if verdict(self.trigger, states) != UnitVerdict::Failed {
+    pub fn forget(&mut self, paths: impl Iterator<Item = impl Into<PathStanding>>) {
+        if verdict(self.trigger, paths) != UnitVerdict::Failed {
             self.failed = None;
         }
     }
@@ -109,7 +109,7 @@ impl Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use PathState::{Down, Missing, Up};
+    use crate::policy::PathState::{Down, Missing, Up};
 
     const MS: u64 = 1_000_000;
 

@@ -31,6 +31,8 @@ pub struct Watch {
     pub misses: u32,
     /// It had answered an earlier daemon a moment ago: its silence is a failure.
     pub remembered: bool,
+    /// It is watched anew behind an outage of ours; whether the verdict stood before.
+    pub outage: Option<bool>,
     /// The request.
     pub request: Request,
     /// Where the thread counts.

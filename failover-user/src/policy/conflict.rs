@@ -129,7 +129,7 @@ impl Unit {
             Phase::Idle
             | Phase::Watching(_)
             | Phase::Checking { .. }
-            | Phase::BeforeTakeover { .. }
+            | Phase::BeforeTakeover(_)
             | Phase::AwaitingThread { .. }
             | Phase::Commanded(_)
             | Phase::GivingBack(_) => false,
@@ -157,7 +157,7 @@ impl Unit {
             Phase::Idle
             | Phase::Watching(_)
             | Phase::Checking { .. }
-            | Phase::BeforeTakeover { .. }
+            | Phase::BeforeTakeover(_)
             | Phase::AwaitingThread { .. }
             | Phase::Commanded(_)
             | Phase::GivingBack(_) => None,

@@ -33,6 +33,8 @@ pub const RIVAL_ROUNDS: u32 = 4;
 pub(super) struct Watching {
     next: Now,
     every: Duration,
+    /// Silence is waited for, and acted on by itself. A prompt of `on_failure = "ask"` is the administrator's alone.
+    waits_for_silence: bool,
     /// Rounds in which a host that goes first was heard, since one had them.
     rivals: u32,
     /// Rounds in a row in which what keeps us from acting was not heard.
@@ -58,9 +60,11 @@ impl Finding {
 impl Unit {
     /// Watches from now on.
     fn watch(&mut self, now: Now, first: Duration, every: Duration) {
+        let prompt = self.state == State::AwaitingApproval;
         self.phase = Phase::Watching(Watching {
             next: now.saturating_add(nanos(first)),
             every,
+            waits_for_silence: !prompt || self.rules.on_failure == OnFailure::Automatic,
             rivals: 0,
             silent: 0,
         });
@@ -134,11 +138,12 @@ impl Unit {
     /// What was heard of the addresses.
     pub(super) fn on_heard(&mut self, turn: &mut Turn, finding: Finding) {
         self.finding = finding;
+        self.heard_at = Some(turn.now);
         match &self.phase {
             Phase::Checking { .. } => self.checked(turn),
             Phase::Watching(_) => self.watched(turn),
             Phase::Idle
-            | Phase::BeforeTakeover { .. }
+            | Phase::BeforeTakeover(_)
             | Phase::AwaitingThread { .. }
             | Phase::Commanded(_)
             | Phase::Holding(_)
@@ -163,10 +168,10 @@ impl Unit {
         if self.finding.is_elsewhere() {
             return self.go_elsewhere(turn);
         }
+        if self.is_void(cause) {
+            return self.settle(turn, On::NotTaken, "nothing was taken");
+        }
         if cause == Cause::Verdict {
-            if self.hold || self.paths.verdict() != UnitVerdict::Failed {
-                return self.settle(turn, On::NotTaken, "nothing was taken");
-            }
             let words = words::for_verdict(self);
             if self.stands_back(turn, &words) {
                 return;
@@ -182,10 +187,9 @@ impl Unit {
     /// Another round of watching is done.
     fn watched(&mut self, turn: &mut Turn) {
         let elsewhere = self.finding.is_elsewhere();
-        let waits_for_source = match self.state {
+        let may_act = match self.state {
             State::HeldElsewhere => false,
             State::Failed => true,
-            // A prompt of `on_failure = "ask"` is the administrator's alone.
             State::AwaitingApproval => self.rules.on_failure == OnFailure::Automatic,
             State::Unknown
             | State::Healthy
@@ -200,24 +204,27 @@ impl Unit {
         if elsewhere && self.state != State::HeldElsewhere {
             return self.go_elsewhere(turn);
         }
+        if elsewhere {
+            self.cause = words::elsewhere(&self.finding);
+        }
         let Phase::Watching(watching) = &mut self.phase else {
             return;
         };
+        let waits_for_source = may_act && watching.waits_for_silence;
+        // Without a verdict (our own link is down, or nothing was judged yet) there is nothing to act on.
+        let unjudged = waits_for_source && self.paths.verdict() != UnitVerdict::Failed;
         let kept = match self.finding {
-            Finding::Other { .. } => true,
+            Finding::Other { .. } => {
+                watching.rivals = 0;
+                true
+            }
             Finding::Rival { first: true, .. } => {
                 watching.rivals += 1;
                 watching.rivals < RIVAL_ROUNDS
             }
             Finding::Source { .. } => waits_for_source,
-            Finding::Silent | Finding::Rival { first: false, .. } => false,
+            Finding::Silent | Finding::Rival { first: false, .. } => unjudged,
         };
-        if matches!(self.finding, Finding::Other { .. }) {
-            watching.rivals = 0;
-        }
-        if elsewhere {
-            self.cause = words::elsewhere(&self.finding);
-        }
         watching.silent = if kept { 0 } else { watching.silent + 1 };
         if watching.silent < SILENT_ROUNDS {
             return;

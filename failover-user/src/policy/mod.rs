@@ -39,5 +39,5 @@ pub use elsewhere::{PROBE_EVERY, PROBE_EVERY_PROMPT, RIVAL_ROUNDS, RIVAL_WAIT};
 pub use failback::{AFTER_ABORT, AFTER_ABORTS, DRAIN, GRACE, LISTEN, SETTLE};
 pub use machine::Policy;
 pub use remember::{RECENTLY, answers_anew, changes_memory};
-pub use takeover::{CHECK_WAIT, HEARD_FOR, THREAD_WAIT};
+pub use takeover::{CHECK_WAIT, THREAD_WAIT};
 pub use types::*;

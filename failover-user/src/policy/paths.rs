@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::{
     Now, PathState,
-    trigger::{UnitVerdict, verdict},
+    trigger::{Standing, UnitVerdict, verdict},
 };
 use crate::config::{self, Trigger};
 
@@ -21,6 +21,8 @@ pub(super) struct Path {
     pub(super) missed: u32,
     /// It has answered since monitoring, or the latest failback, began.
     seen: bool,
+    /// It has not been heard of since our own link was down behind it.
+    hidden: bool,
     /// Since when it answers without having been down, isolated or unknown in between.
     answering_since: Option<Now>,
     /// Since when the first answer or the verdict on its absence is waited for; `None`: it came, or nobody waits.
@@ -36,6 +38,7 @@ impl Path {
             reported: PathState::Unknown,
             missed: 0,
             seen: false,
+            hidden: false,
             answering_since: None,
             unheard_since: None,
         }
@@ -51,6 +54,11 @@ impl Path {
             | PathState::Down
             | PathState::Isolated => self.reported,
         }
+    }
+
+    /// Not heard of since our own link was down.
+    pub(super) fn is_hidden(&self) -> bool {
+        self.hidden && self.reported == PathState::Unknown
     }
 
     /// It answered the latest request but a few.
@@ -87,6 +95,11 @@ impl Paths {
         let Some(path) = self.list.iter_mut().find(|path| path.index == index) else {
             return;
         };
+        match state {
+            PathState::Unknown => path.hidden |= path.reported == PathState::Isolated,
+            PathState::Up => path.hidden = false,
+            PathState::Missing | PathState::Down | PathState::Isolated => {}
+        }
         let before = std::mem::replace(&mut path.reported, state);
         path.missed = missed;
         match state {
@@ -112,12 +125,20 @@ impl Paths {
 
     /// What the paths say about the unit.
     pub(super) fn verdict(&self) -> UnitVerdict {
-        verdict(self.trigger, self.list.iter().map(Path::state))
+        let standings = self.list.iter().map(|path| Standing {
+            state: path.state(),
+            hidden: path.is_hidden(),
+        });
+        verdict(self.trigger, standings)
     }
 
     /// What the heartbeat thread makes of the same paths: it does not know that a failback began a new count.
     pub(super) fn verdict_of_thread(&self) -> UnitVerdict {
-        verdict(self.trigger, self.list.iter().map(|path| path.reported))
+        let standings = self.list.iter().map(|path| Standing {
+            state: path.reported,
+            hidden: path.is_hidden(),
+        });
+        verdict(self.trigger, standings)
     }
 
     /// At least one path answers. One miss is no silence: a failback must not lose packets for it.
@@ -161,9 +182,13 @@ impl Paths {
         self.list.iter().all(Path::answers)
     }
 
-    /// Those that have answered, by `monitor`.
+    /// Those that have answered, by `monitor`. What one does behind an outage of our own link is not known: to the next
+    /// daemon, which does not know of the outage, its silence must not be a failure.
     pub(super) fn seen(&self) -> Vec<Ipv4Addr> {
-        let seen = self.list.iter().filter(|path| path.seen);
+        let seen = self
+            .list
+            .iter()
+            .filter(|path| path.seen && path.reported != PathState::Isolated);
         seen.map(|path| path.monitor).collect()
     }
 

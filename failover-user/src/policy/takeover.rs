@@ -23,20 +23,8 @@ pub const THREAD_WAIT: Duration = Duration::from_millis(250);
 /// thread is kept from running.
 pub const CHECK_WAIT: Duration = Duration::from_secs(1);
 
-/// What was heard of the addresses counts for so long: a hook that takes longer is followed by another question, for another
-/// host may have taken them meanwhile.
-pub const HEARD_FOR: Duration = Duration::from_millis(100);
-
 /// How long an automatic failback that is due waits for a path that has just missed a request.
 const RECHECK: Duration = Duration::from_millis(500);
-
-/// Whether the news of the silence that a takeover follows has come. The thread may be faster than its news, and then what is
-/// known of the paths is old.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum PathNews {
-    Known,
-    Late,
-}
 
 /// The addresses are held.
 #[derive(Clone, Debug)]
@@ -79,7 +67,7 @@ impl Unit {
         }
     }
 
-    /// In `taking-over`: asks who has the addresses.
+    /// In `taking-over`: asks who has the addresses, and goes on with the answer.
     fn check(&mut self, turn: &mut Turn, cause: Cause, hooked: bool) {
         self.phase = Phase::Checking {
             cause,
@@ -92,23 +80,14 @@ impl Unit {
     /// The hook, then the takeover.
     pub(super) fn before_takeover(&mut self, turn: &mut Turn, cause: Cause) {
         if self.run_hook(turn, Hook::BeforeTakeover) {
-            self.phase = Phase::BeforeTakeover {
-                cause,
-                since: turn.now,
-            };
+            self.phase = Phase::BeforeTakeover(cause);
         } else {
             self.command_takeover(turn, cause);
         }
     }
 
     /// The hook has ended.
-    fn before_takeover_done(
-        &mut self,
-        turn: &mut Turn,
-        cause: Cause,
-        since: Now,
-        error: Option<&str>,
-    ) {
+    fn before_takeover_done(&mut self, turn: &mut Turn, cause: Cause, error: Option<&str>) {
         if self.released {
             self.phase = Phase::Idle;
             return self.go(turn, State::Failed, On::NotTaken, words::STOPPING);
@@ -117,25 +96,39 @@ impl Unit {
             let note = words::hook_failed(Hook::BeforeTakeover, error);
             if self.rules.hooks.on_error == OnError::Abort {
                 let note = words::with_note(note, words::ABORTED);
-                return self.not_taken(turn, On::HookFailed, PathNews::Known, &note);
+                return self.not_taken(turn, On::HookFailed, &note);
             }
             self.cause = words::with_note(self.cause.clone(), &note);
         }
-        if cause == Cause::Verdict && (self.hold || self.paths.verdict() != UnitVerdict::Failed) {
+        if self.is_void(cause) {
             return self.settle(turn, On::NotTaken, "nothing was taken");
         }
-        if turn.now > since.saturating_add(nanos(HEARD_FOR)) {
-            return self.check(turn, cause, true);
+        // It may have taken its time, and another host the addresses.
+        self.check(turn, cause, true);
+    }
+
+    /// Nothing was taken yet, and what it was to be taken for is over.
+    pub(super) fn is_void(&self, cause: Cause) -> bool {
+        match cause {
+            Cause::Verdict => self.hold || self.paths.verdict() != UnitVerdict::Failed,
+            // The yes was to a prompt that would have been withdrawn.
+            Cause::Approved => matches!(
+                self.paths.verdict(),
+                UnitVerdict::Healthy | UnitVerdict::Suspect
+            ),
+            Cause::Operator | Cause::SourceHealthy | Cause::Adopted | Cause::Release => false,
         }
-        self.command_takeover(turn, cause);
     }
 
     /// A hook has ended.
     pub(super) fn on_hook_done(&mut self, turn: &mut Turn, hook: Hook, error: Option<&str>) {
+        if !self.ended(hook) {
+            return;
+        }
         match (hook, &self.phase) {
-            (Hook::BeforeTakeover, Phase::BeforeTakeover { cause, since }) => {
-                let (cause, since) = (*cause, *since);
-                self.before_takeover_done(turn, cause, since, error);
+            (Hook::BeforeTakeover, Phase::BeforeTakeover(cause)) => {
+                let cause = *cause;
+                self.before_takeover_done(turn, cause, error);
             }
             (Hook::BeforeFailback, Phase::GivingBack(_)) => self.before_failback_done(turn, error),
             (
@@ -187,20 +180,7 @@ impl Unit {
         error: Option<&str>,
     ) {
         self.began = false;
-        let news = match self.state {
-            State::TakingOver => PathNews::Known,
-            State::Unknown
-            | State::Healthy
-            | State::Suspect
-            | State::Failed
-            | State::AwaitingApproval
-            | State::TakenOver
-            | State::FailingBack
-            | State::Isolated
-            | State::Held
-            | State::HeldElsewhere
-            | State::Conflict => PathNews::Late,
-        };
+        let verdict_known = cause != Cause::Verdict || self.acts_on_verdict();
         match self.state {
             // The thread and a command met: the second report says nothing new.
             State::TakenOver | State::Conflict | State::FailingBack => return,
@@ -209,7 +189,7 @@ impl Unit {
                 if held == 0
                     && matches!(
                         self.phase,
-                        Phase::Checking { .. } | Phase::BeforeTakeover { .. }
+                        Phase::Checking { .. } | Phase::BeforeTakeover(_)
                     ) =>
             {
                 return;
@@ -251,12 +231,12 @@ impl Unit {
         }
 
         if held == 0 {
-            self.takeover_failed(turn, news, error.unwrap_or("no address was taken"));
+            self.takeover_failed(turn, verdict_known, error.unwrap_or("no address was taken"));
         } else {
             let expected = match &self.phase {
                 Phase::Commanded(expected) => *expected == cause,
                 Phase::AwaitingThread { .. } => cause == Cause::Verdict,
-                Phase::Checking { .. } | Phase::BeforeTakeover { .. } => false,
+                Phase::Checking { .. } | Phase::BeforeTakeover(_) => false,
                 Phase::Idle | Phase::Watching(_) | Phase::Holding(_) | Phase::GivingBack(_) => true,
             };
             let reason = if expected {
@@ -274,14 +254,22 @@ impl Unit {
     }
 
     /// No address is held. Some of them may have been announced all the same.
-    fn takeover_failed(&mut self, turn: &mut Turn, news: PathNews, error: &str) {
+    fn takeover_failed(&mut self, turn: &mut Turn, verdict_known: bool, error: &str) {
         turn.actions.push(Action::AnnounceSource { unit: self.id });
         let note = format!("takeover failed: {error}");
-        self.not_taken(turn, On::NotTaken, news, &note);
+        if verdict_known {
+            return self.not_taken(turn, On::NotTaken, &note);
+        }
+        // The news of the silence is still on its way, so what is known of the paths is old.
+        self.phase = Phase::Idle;
+        self.go(turn, State::Failed, On::NotTaken, note.as_str());
+        if self.hold {
+            self.settle(turn, On::NotTaken, &note);
+        }
     }
 
-    /// The takeover came to nothing: left alone until the source answers, which it may have done meanwhile.
-    fn not_taken(&mut self, turn: &mut Turn, on: On, news: PathNews, note: &str) {
+    /// The takeover came to nothing: left alone until the source answers, if it does not already.
+    fn not_taken(&mut self, turn: &mut Turn, on: On, note: &str) {
         self.phase = Phase::Idle;
         self.go(turn, State::Failed, on, note);
         let answers = matches!(
@@ -290,8 +278,19 @@ impl Unit {
         );
         if self.hold {
             self.settle(turn, On::NotTaken, note);
-        } else if answers && news == PathNews::Known {
+        } else if answers {
             self.settle(turn, On::Answer, note);
+        }
+    }
+
+    /// A takeover because of a verdict, of which the paths have told, is under way.
+    fn acts_on_verdict(&self) -> bool {
+        match &self.phase {
+            Phase::AwaitingThread { .. } => true,
+            Phase::Checking { cause, .. }
+            | Phase::BeforeTakeover(cause)
+            | Phase::Commanded(cause) => *cause == Cause::Verdict,
+            Phase::Idle | Phase::Watching(_) | Phase::Holding(_) | Phase::GivingBack(_) => false,
         }
     }
 

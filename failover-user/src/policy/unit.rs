@@ -8,7 +8,7 @@ use super::{
     failback::{Aborts, GivingBack},
     paths::Paths,
     table::{self, On},
-    takeover::Holding,
+    takeover::{CHECK_WAIT, Holding},
     trigger::UnitVerdict,
     words,
 };
@@ -85,12 +85,7 @@ pub(super) enum Phase {
         hooked: bool,
     },
     /// `taking-over`: the hook before it runs.
-    BeforeTakeover {
-        /// Why they are to be taken.
-        cause: Cause,
-        /// Since when.
-        since: Now,
-    },
+    BeforeTakeover(Cause),
     /// `taking-over`: the heartbeat thread was armed at the verdict, so its report is expected.
     AwaitingThread {
         /// When it is not expected any more.
@@ -126,6 +121,8 @@ pub(super) struct Unit {
     pub(super) released: bool,
     /// Who has the addresses, as far as it was asked.
     pub(super) finding: Finding,
+    /// When that was heard.
+    pub(super) heard_at: Option<Now>,
     /// The thread has begun a takeover by itself, and has not reported its end.
     pub(super) began: bool,
     /// Why the addresses are held, while they are.
@@ -134,6 +131,8 @@ pub(super) struct Unit {
     pub(super) aborts: Aborts,
     /// When each address was announced for its defence, in whatever conflict.
     pub(super) defended: BTreeMap<Ipv4Addr, Now>,
+    /// Runs of each hook whose end has not been told. One that nobody waited for may outlast what it was run for.
+    running: BTreeMap<Hook, u32>,
     /// The state that the `notify` hook was told last.
     told: State,
 }
@@ -157,10 +156,12 @@ impl Unit {
             hold: false,
             released: false,
             finding: Finding::Silent,
+            heard_at: None,
             began: false,
             taken: None,
             aborts: Aborts::default(),
             defended: BTreeMap::new(),
+            running: BTreeMap::new(),
             told: State::Unknown,
         }
     }
@@ -206,9 +207,12 @@ impl Unit {
     }
 
     /// Runs a hook, if there is one. `true`: there is.
-    pub(super) fn run_hook(&self, turn: &mut Turn, hook: Hook) -> bool {
+    pub(super) fn run_hook(&mut self, turn: &mut Turn, hook: Hook) -> bool {
         let configured = self.rules.has(hook);
         if configured {
+            if hook != Hook::Notify {
+                *self.running.entry(hook).or_default() += 1;
+            }
             turn.actions.push(Action::RunHook {
                 unit: self.id,
                 hook,
@@ -217,6 +221,17 @@ impl Unit {
             });
         }
         configured
+    }
+
+    /// A run of a hook has ended. `true`: it was the last one, and so the one that may be waited for.
+    pub(super) fn ended(&mut self, hook: Hook) -> bool {
+        let left = self.running.get(&hook).copied().unwrap_or(0);
+        if left > 1 {
+            self.running.insert(hook, left - 1);
+            return false;
+        }
+        self.running.remove(&hook);
+        true
     }
 
     /// At the end of a turn: tells people of the state that was reached, if it concerns them. States that were only passed
@@ -335,6 +350,11 @@ impl Unit {
 
     /// The verdict stands: act, ask, or leave it at that.
     pub(super) fn on_verdict(&mut self, turn: &mut Turn, on: On, note: &str, fresh: Fresh) {
+        // It does not ask at a verdict that is none to it: a path that was down before is down to it still.
+        let fresh = match self.heard_at {
+            Some(at) if at.saturating_add(nanos(CHECK_WAIT)) >= turn.now => fresh,
+            Some(_) | None => Fresh::No,
+        };
         let thread_acts = self.armed && self.finding.allows(self.rules.l2_alive);
         let cause = words::for_verdict(self);
         self.phase = Phase::Idle;
@@ -388,7 +408,7 @@ impl Unit {
     /// Time has passed.
     pub(super) fn on_clock(&mut self, turn: &mut Turn) {
         match &self.phase {
-            Phase::Idle | Phase::Commanded(_) | Phase::BeforeTakeover { .. } => {}
+            Phase::Idle | Phase::Commanded(_) | Phase::BeforeTakeover(_) => {}
             Phase::AwaitingThread { until } if *until <= turn.now => self.thread_did_not_act(turn),
             Phase::Checking { until, .. } if *until <= turn.now => {
                 self.finding = Finding::Silent;
@@ -404,7 +424,7 @@ impl Unit {
     /// When [`Self::on_clock`] has something to do.
     pub(super) fn next_deadline(&self) -> Option<Now> {
         match &self.phase {
-            Phase::Idle | Phase::Commanded(_) | Phase::BeforeTakeover { .. } => None,
+            Phase::Idle | Phase::Commanded(_) | Phase::BeforeTakeover(_) => None,
             Phase::AwaitingThread { until } | Phase::Checking { until, .. } => Some(*until),
             Phase::Watching(watching) => Some(watching.next()),
             Phase::Holding(holding) => holding.next_deadline(),

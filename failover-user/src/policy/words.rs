@@ -89,6 +89,16 @@ pub(super) fn for_paths(unit: &Unit, from: State) -> String {
     if !nics.is_empty() {
         parts.push(format!("own link down: {}", nics.join(", ")));
     }
+    let hidden: Vec<_> = unit
+        .paths
+        .list
+        .iter()
+        .filter(|path| path.is_hidden())
+        .collect();
+    if !hidden.is_empty() && !down.is_empty() {
+        let hidden = monitors(&hidden);
+        parts.push(format!("{hidden} not heard of since our own link was down"));
+    }
     if parts.is_empty() {
         WAITING.to_owned()
     } else {

@@ -11,6 +11,7 @@ use crate::{
     control::drill::{
         DrillAddress, DrillDetection, DrillHook, DrillReport, DrillResult, DrillTakeover, DrillUnit,
     },
+    monitor::PROBE_WAIT,
     policy::{Finding, Hook},
 };
 
@@ -126,6 +127,11 @@ fn times(unit: &DrillUnit) -> String {
             Cell::from(run.hook.name()),
             Cell::from(short(run.took_ns)),
             Cell::from("as in this dry run"),
+        ]);
+        rows.push([
+            Cell::from("who has them"),
+            Cell::from(short(PROBE_WAIT.as_nanos() as u64)),
+            Cell::from("asked by ARP once more behind the hook"),
         ]);
     }
     match &unit.takeover {

@@ -118,6 +118,7 @@ mod tests {
                 link(3, "ens3", [10, 0, 5, 1]),
             ]),
             neighbours: BTreeMap::new(),
+            sources: BTreeMap::new(),
         };
 
         let problems = problems(&network, &BTreeMap::new());
@@ -140,6 +141,7 @@ mod tests {
         let network = Network {
             links: BTreeMap::from([(name, ens1), link(2, "ens2", [10, 0, 0, 3])]),
             neighbours: BTreeMap::new(),
+            sources: BTreeMap::new(),
         };
         let unmanageable = BTreeMap::from([("ens2".to_owned(), "another program".to_owned())]);
 

@@ -98,6 +98,9 @@ impl Daemon {
             self.watched.remove(&path);
             self.paths.remove(&path);
             self.stats.remove(&path);
+            self.turned_ns.remove(&path);
+            self.down.remove(&path);
+            self.lost.remove(&path);
         }
         let actions = self.policy.remove(source, clock::now());
         self.carry_out(actions);

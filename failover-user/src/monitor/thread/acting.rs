@@ -77,7 +77,7 @@ impl Heartbeats {
     fn new_verdict(&mut self, unit: UnitId) -> Option<Finding> {
         let Unit { standing, plan } = self.units.get_mut(&unit)?;
         let paths = self.sessions.iter().filter(|session| session.unit == unit);
-        standing.follow(paths.map(Session::state), |since| {
+        standing.follow(paths.map(Session::standing), |since| {
             heard_since(&self.board, plan.as_deref(), since)
         })
     }

@@ -17,7 +17,7 @@ use crate::{
         judge::{Change, Judge, OwnLink, Testimony},
         standing::Standing,
     },
-    policy::{Cause, Finding, Input, Now, PathId, PathState, UnitId},
+    policy::{Cause, Finding, Input, Now, PathId, UnitId, trigger},
 };
 
 /// Whether a unit has the path in a LAN.
@@ -40,12 +40,12 @@ impl Thread {
             .map(|(_, standing)| standing)
     }
 
-    fn states(&self, unit: UnitId) -> impl Iterator<Item = PathState> {
+    fn paths(&self, unit: UnitId) -> impl Iterator<Item = trigger::Standing> {
         let beats = self.beats.iter().enumerate();
         beats
             .filter(move |(lan, _)| covers(unit, *lan))
             .filter_map(|(_, beats)| beats.as_ref())
-            .map(|beats| beats.judge.state())
+            .map(|beats| beats.judge.standing())
     }
 }
 
@@ -303,9 +303,9 @@ impl World {
 
     fn new_verdict(&mut self, target: usize, unit: UnitId) -> Option<Finding> {
         let mut thread = std::mem::take(self.thread(target)?);
-        let states: Vec<_> = thread.states(unit).collect();
+        let paths: Vec<_> = thread.paths(unit).collect();
         let heard = thread.unit(unit).and_then(|standing| {
-            standing.follow(states.into_iter(), |since| {
+            standing.follow(paths.into_iter(), |since| {
                 self.heard_since(target, unit, since)
             })
         });
