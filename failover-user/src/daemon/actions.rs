@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{Daemon, layout, plans};
 use crate::{
     events::EventKind,
-    monitor::clock,
+    monitor::{claimant::read_mac, clock},
     net::{
         RULE_PRIORITY,
         announce::{arp_probe, arp_request, gratuitous_arp},
@@ -49,6 +49,13 @@ impl Daemon {
             }
             Action::Defend { unit, ip } => {
                 self.defend(unit, ip);
+                None
+            }
+            Action::Introduce { ip, mac, .. } => {
+                match read_mac(&mac) {
+                    Some(mac) => self.introduce(ip, mac),
+                    None => tracing::error!(%ip, mac, "no MAC, so that nobody is told who has it"),
+                }
                 None
             }
             Action::AnnounceSource { unit } => {
@@ -206,9 +213,9 @@ impl Daemon {
         );
     }
 
-    /// Makes this host known to a stranger that claims a held address, and to nobody else: by a probe, as a failover host, and
-    /// by a claim, to which it answers likewise if it is one.
-    pub(super) fn introduce(&mut self, ip: Ipv4Addr, stranger: [u8; 6]) {
+    /// Makes this host known to one that claims a held address, and to nobody else: by a probe, as a failover host, and by a
+    /// claim, to which it answers likewise, or gives the address up, if it is one.
+    pub(super) fn introduce(&mut self, ip: Ipv4Addr, other: [u8; 6]) {
         let held = match self.maps.addresses.get(ip) {
             Ok(Some(held)) if held.mode != held::DRAIN => held,
             Ok(_) => return,
@@ -218,7 +225,7 @@ impl Daemon {
             }
         };
         for asker in [Ipv4Addr::UNSPECIFIED, ip] {
-            let frame = arp_request((held.nic_mac, asker), (stranger, ip));
+            let frame = arp_request((held.nic_mac, asker), (other, ip));
             if let Err(error) = self.senders.send(held.nic, &frame) {
                 tracing::warn!(%ip, %error, "whoever claims a held address is not asked who it is");
             }

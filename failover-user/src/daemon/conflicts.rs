@@ -9,7 +9,7 @@ use super::{Daemon, layout};
 use crate::{
     events::EventKind,
     monitor::{
-        claimant::{PEER_WAIT, RECENT, claimant},
+        claimant::{PEER_WAIT, RECENT, claimant, show_mac},
         clock,
     },
     policy::{Claimant, Input, UnitId},
@@ -38,7 +38,7 @@ impl Daemon {
             self.strangers.push_back(*claim);
             return;
         }
-        let mac = claim.mac.map(|octet| format!("{octet:02x}")).join(":");
+        let mac = show_mac(claim.mac);
         self.record(
             Some(unit),
             EventKind::Claim,

@@ -1,6 +1,6 @@
 //! Another host claims an address that this host holds (RFC 5227 2.4).
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
 use super::{
     Action, Claimant, Finding, Now, State,
@@ -16,7 +16,7 @@ pub const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
 /// Nobody has claimed an address for so long: the conflict is over.
 pub const CONFLICT_QUIET: Duration = Duration::from_secs(30);
 
-/// Another failover host is told by a probe who we are at most once in this time, beside what defends an address.
+/// Another failover host is told who has an address at most once in this time, beside what defends it.
 const INTRODUCE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A conflict.
@@ -28,8 +28,8 @@ pub(super) struct Clash {
     /// The latest claim, if it is no source's.
     other: Option<Finding>,
     ip: Ipv4Addr,
-    /// When another failover host was last told by a probe who we are.
-    introduced: Option<Now>,
+    /// When another failover host was last told who has an address.
+    introduced: BTreeMap<Ipv4Addr, Now>,
 }
 
 impl Clash {
@@ -57,7 +57,7 @@ impl Unit {
             asks: rule == OnConflict::Ask,
             other: None,
             ip,
-            introduced: None,
+            introduced: BTreeMap::new(),
         });
         clash.latest = turn.now;
         clash.ip = ip;
@@ -78,7 +78,7 @@ impl Unit {
             }
             (Claimant::Peer { keeps: false }, _) => {
                 if !self.defend(turn, ip) {
-                    self.introduce(turn);
+                    self.introduce(turn, ip, mac);
                 }
             }
             (Claimant::Source | Claimant::Stranger, OnConflict::Release) => {
@@ -106,19 +106,20 @@ impl Unit {
         due
     }
 
-    /// Probes, by which another failover host that claims the addresses knows us: no announcement, so that the limit of those
-    /// does not keep it from giving them up.
-    fn introduce(&mut self, turn: &mut Turn) {
+    /// Tells another failover host that claims an address who keeps it. That one announcement in [`DEFEND_INTERVAL`] is used up
+    /// must not make both hold it until the next scheduled one.
+    fn introduce(&mut self, turn: &mut Turn, ip: Ipv4Addr, mac: String) {
         let Phase::Holding(holding) = &mut self.phase else {
             return;
         };
         let Some(clash) = &mut holding.clash else {
             return;
         };
-        let again = |at: Now| at.saturating_add(nanos(INTRODUCE_INTERVAL)) <= turn.now;
-        if clash.introduced.is_none_or(again) {
-            clash.introduced = Some(turn.now);
-            turn.actions.push(Action::Probe { unit: self.id });
+        let again = |at: &Now| at.saturating_add(nanos(INTRODUCE_INTERVAL)) <= turn.now;
+        if clash.introduced.get(&ip).is_none_or(again) {
+            clash.introduced.insert(ip, turn.now);
+            let unit = self.id;
+            turn.actions.push(Action::Introduce { unit, ip, mac });
         }
     }
 

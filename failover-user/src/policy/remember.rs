@@ -27,6 +27,7 @@ pub fn changes_memory(actions: &[Action]) -> bool {
         | Action::Announce { .. }
         | Action::Probe { .. }
         | Action::Defend { .. }
+        | Action::Introduce { .. }
         | Action::AnnounceSource { .. }
         | Action::RunHook { .. } => false,
     })

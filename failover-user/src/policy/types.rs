@@ -371,6 +371,16 @@ pub enum Action {
         /// The address.
         ip: Ipv4Addr,
     },
+    /// Tell another failover host that claims a held address who has it, and nobody else: no announcement, so that the limit
+    /// of those does not keep it from giving the address up.
+    Introduce {
+        /// Which.
+        unit: UnitId,
+        /// The address.
+        ip: Ipv4Addr,
+        /// Its MAC, as in [`Input::Claim`].
+        mac: String,
+    },
     /// Announce the source's MAC for the addresses, so that nobody sends here what is not held here.
     AnnounceSource {
         /// Which.

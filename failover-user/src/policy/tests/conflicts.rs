@@ -133,7 +133,11 @@ fn another_failover_host_is_told_who_we_are_whether_or_not_it_keeps_the_addresse
 
     assert_eq!(lost[1..3], ["probe", "conflict->failing-back"]);
     assert_eq!(claims[0][1], "defend 10.0.0.10", "which is a probe as well");
-    assert_eq!(claims[1], ["probe"], "no announcement, so not limited");
+    assert_eq!(
+        claims[1],
+        ["introduce 10.0.0.10 to 02:00:00:00:00:99"],
+        "no announcement, so not limited"
+    );
     assert_eq!(claims[2], Bench::none(), "but not again at once");
 }
 

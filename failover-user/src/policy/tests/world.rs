@@ -310,7 +310,10 @@ impl World {
             Action::RunHook { unit, hook, .. } => {
                 self.news.push_back(Input::HookDone { unit, hook, error });
             }
-            Action::Defend { .. } | Action::AnnounceSource { .. } | Action::Transition { .. } => {}
+            Action::Defend { .. }
+            | Action::Introduce { .. }
+            | Action::AnnounceSource { .. }
+            | Action::Transition { .. } => {}
         }
     }
 

@@ -19,7 +19,7 @@ use crate::{
     monitor::judge::Testimony,
     policy::{
         Action, Cause, DRAIN, GRACE, Hook, Input, Now, PROBE_EVERY, RIVAL_ROUNDS, RIVAL_WAIT,
-        SETTLE, State, UnitId, tests::watched::unit_of,
+        SETTLE, SETTLE_AT_MOST, State, UnitId, tests::watched::unit_of,
     },
 };
 
@@ -172,9 +172,9 @@ impl World {
         }
     }
 
-    /// How long two targets may both hold an address while the link between them is healthy: the one that keeps it has
-    /// announced it according to its schedule: its defence may be used up for ten seconds. The other one hears that, they make themselves known to each other, and one gives it up. It may
-    /// be at work on an administrator's failback already, and then does what that does first.
+    /// How long two targets may both hold an address while the link between them is healthy: either has announced it according
+    /// to its schedule. The other one hears that, they make themselves known to each other, and one gives it up. It may be at
+    /// work on an administrator's failback already, and then does what that does first.
     pub(super) fn both_may_hold_for(&self) -> Now {
         let standbys = || self.targets.iter().map(|target| &target.standby);
         let schedule = standbys().map(|standby| standby.source.announce_every.as_nanos() as Now);
@@ -183,7 +183,7 @@ impl World {
             .max()
             .unwrap_or(0);
         // The schedule's longest early gap is 2.8 s.
-        let schedule = schedule.max().unwrap_or(0).max(2800 * MS);
+        let schedule = schedule.min().unwrap_or(0).max(2800 * MS);
         schedule + self.exchange() + hooks + SETTLE.as_nanos() as Now
     }
 
@@ -420,6 +420,7 @@ impl World {
             | Action::Announce { .. }
             | Action::Probe { .. }
             | Action::Defend { .. }
+            | Action::Introduce { .. }
             | Action::AnnounceSource { .. } => {}
         }
     }
@@ -454,7 +455,11 @@ impl World {
                 let holds = daemon.policy.holds(unit);
                 let kernel = &self.targets[target].kernel;
                 let held = (0..LANS).any(|lan| covers(unit, lan) && kernel.held[lan].is_some());
-                if !rests(state) {
+                // A failback that its hook prevents is tried again, at any time.
+                let hook = self.targets[target].standby.hook_takes;
+                let takes = (SETTLE_AT_MOST + GRACE + DRAIN).as_nanos() as Now + 2 * hook + SECOND;
+                let since = daemon.policy.since(unit).unwrap_or(0);
+                if !rests(state) && self.now > since + takes {
                     self.complain('e', format!("target {target} is still {state:?}"));
                 }
                 if holds != held && self.wrong != Some(Wrong::Lies) {

@@ -1,6 +1,6 @@
 //! The daemon of a target: the real policy, and a model of the loop that feeds it and does what it says (`daemon/mod.rs`).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use failover_ebpf::abi::held;
 use rand::Rng;
@@ -8,14 +8,14 @@ use rand::Rng;
 use super::{
     draw::Point,
     kernel::Told,
-    network::{Arp, Host, LANS, MS, SECOND, Said, US},
+    network::{Arp, Host, LANS, MS, Mac, SECOND, Said, US},
     thread::{Thread, covers},
     world::{Due, Event, Order, World, Wrong},
 };
 use crate::{
     config::OnFailure,
     monitor::{
-        claimant::{PEER_WAIT, RECENT, claimant},
+        claimant::{PEER_WAIT, RECENT, claimant, read_mac, show_mac},
         standing::Standing,
     },
     policy::{
@@ -342,21 +342,21 @@ impl World {
         );
         let due = told.at + PEER_WAIT.as_nanos() as Now;
         if by == Claimant::Stranger && now < due {
-            self.introduce(target, told);
+            self.introduce(target, told.lan, told.by);
             return self.due_at(target, due, Due::Stranger(told));
         }
         let ip = place.standby.source.paths[told.lan].addresses[0].ip;
-        let mac = told.by.map(|octet| format!("{octet:02x}")).join(":");
+        let mac = show_mac(told.by);
         self.feed(target, Input::Claim { unit, ip, mac, by });
     }
 
-    /// Makes a target known to a stranger.
-    fn introduce(&mut self, target: usize, told: Told) {
-        let (host, lan) = (Host::Target(target), told.lan);
+    /// Makes a target known to another host that claims what it has.
+    fn introduce(&mut self, target: usize, lan: usize, other: Mac) {
+        let host = Host::Target(target);
         if !self.targets[target].kernel.is_local(lan) {
             return;
         }
-        let (by, to) = (self.mac(host, lan), Some(told.by));
+        let (by, to) = (self.mac(host, lan), Some(other));
         for said in [Said::Wants, Said::Mentions] {
             self.send(host, Arp { lan, to, by, said });
         }
@@ -537,16 +537,16 @@ impl World {
                     self.announce_held(target, unit);
                 }
             }
-            Action::Defend { unit, ip } => {
-                let lans = (0..self.draw.lans).filter(|lan| covers(unit, *lan));
-                let of_ip = |lan: &usize| {
-                    self.targets[target].standby.source.paths[*lan].addresses[0].ip == ip
-                };
-                let lans: Vec<_> = lans.filter(of_ip).collect();
-                for lan in lans {
-                    if self.targets[target].kernel.is_local(lan) {
-                        self.defend(host, lan);
-                    }
+            Action::Defend { ip, .. } => {
+                if let Some(lan) = self.lan_of(target, ip)
+                    && self.targets[target].kernel.is_local(lan)
+                {
+                    self.defend(host, lan);
+                }
+            }
+            Action::Introduce { ip, mac, .. } => {
+                if let (Some(lan), Some(mac)) = (self.lan_of(target, ip), read_mac(&mac)) {
+                    self.introduce(target, lan, mac);
                 }
             }
             Action::AnnounceSource { unit } => {
@@ -568,6 +568,12 @@ impl World {
             }
         }
         None
+    }
+
+    /// The LAN that a service address is in.
+    fn lan_of(&self, target: usize, ip: Ipv4Addr) -> Option<usize> {
+        let paths = &self.targets[target].standby.source.paths;
+        (0..self.draw.lans).find(|lan| paths[*lan].addresses[0].ip == ip)
     }
 
     /// The held addresses of a unit go back, with or without telling so.
