@@ -84,3 +84,29 @@ impl Unit {
         self.taken = Some(Taken { cause, failed });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use PathState::{Down, Isolated, Missing, Unknown, Up};
+
+    use super::*;
+
+    #[test]
+    fn the_first_answer_of_each_path_and_the_first_after_a_silence_is_anew() {
+        let before = [None, Some(Unknown), Some(Down), Some(Isolated)];
+
+        for before in before {
+            assert!(answers_anew(before, Up), "{before:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_after_a_miss_or_another_one_is_not_and_no_silence_is() {
+        for before in [Some(Up), Some(Missing)] {
+            assert!(!answers_anew(before, Up), "{before:?}");
+        }
+        for state in [Unknown, Missing, Down, Isolated] {
+            assert!(!answers_anew(None, state), "{state:?}");
+        }
+    }
+}

@@ -304,12 +304,18 @@ impl World {
             })
     }
 
+    /// Nothing is under way: neither misses that began before the source fell silent, and a probe at the first that it may have
+    /// answered, nor an answer of then that is late.
     fn is_ready(&self, target: usize, lan: usize) -> bool {
         let state = self.unit_on(target, lan).and_then(|unit| {
             let daemon = self.targets[target].daemon.as_ref()?;
             daemon.policy.state(unit)
         });
-        matches!(state, Some(State::Healthy | State::Suspect)) && self.targets[target].busy == 0
+        let answers = (0..self.checker.lans).any(|lan| {
+            self.network
+                .is_under_way(lan, Host::Source, Host::Target(target), self.now)
+        });
+        state == Some(State::Healthy) && !answers && self.targets[target].busy == 0
     }
 
     /// A target takes an address that it does not hold yet: nobody else that it could have heard of may have it.

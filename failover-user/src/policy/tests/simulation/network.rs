@@ -225,6 +225,11 @@ impl Network {
         Some(50 * US + delay + rng.random_range(0..jitter))
     }
 
+    /// Whether a frame from one host to the other has still to arrive.
+    pub(super) fn is_under_way(&self, lan: usize, from: Host, to: Host, now: Now) -> bool {
+        self.arrived[lan][from.place()][to.place()] > now
+    }
+
     /// When a frame that is sent now arrives; `None`: it is lost.
     pub(super) fn carry(
         &mut self,
