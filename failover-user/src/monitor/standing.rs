@@ -4,7 +4,7 @@
 use crate::{
     config::{L2Alive, Trigger},
     policy::{
-        Finding,
+        Finding, PathState,
         trigger::{Standing as PathStanding, UnitVerdict, verdict},
     },
 };
@@ -20,6 +20,10 @@ pub struct Standing {
     armed: bool,
     /// When its addresses were last asked for; 0: never.
     probed_ns: u64,
+    /// When that was done before, because of misses that still go on; 0: it was not.
+    before_ns: u64,
+    /// A path misses its heartbeats, and is not down.
+    missing: bool,
     /// The verdict stands, and this was heard.
     failed: Option<Finding>,
 }
@@ -31,6 +35,8 @@ impl Standing {
             trigger,
             armed: false,
             probed_ns: 0,
+            before_ns: 0,
+            missing: false,
             failed: None,
         }
     }
@@ -53,16 +59,25 @@ impl Standing {
 
     /// Its addresses are asked for at `now`.
     pub fn asked_for(&mut self, now: u64) {
+        self.before_ns = if self.missing { self.probed_ns } else { 0 };
         self.probed_ns = now;
     }
 
     /// Follows the states of its paths. If the verdict has just come to stand: what was heard since its addresses were asked
     /// for, which `heard` knows. If they were not asked for, what was heard whenever is no answer.
+    ///
+    /// One path may miss for the first time just before another one's misses make the verdict. Then nobody has had time to
+    /// answer once more, and what was answered before, during these misses, counts.
     pub fn follow(
         &mut self,
+        now: u64,
         paths: impl Iterator<Item = impl Into<PathStanding>>,
         heard: impl FnOnce(u64) -> Finding,
     ) -> Option<Finding> {
+        self.missing = false;
+        let paths = paths.map(Into::into).inspect(|path: &PathStanding| {
+            self.missing |= path.state == PathState::Missing;
+        });
         if verdict(self.trigger, paths) != UnitVerdict::Failed {
             self.failed = None;
             return None;
@@ -72,7 +87,8 @@ impl Standing {
         }
         let finding = match self.probed_ns {
             0 => Finding::Silent,
-            since => heard(since),
+            latest if self.before_ns != 0 && now < latest + ROUND_NS => heard(self.before_ns),
+            latest => heard(latest),
         };
         self.failed = Some(finding.clone());
         Some(finding)
@@ -124,7 +140,7 @@ mod tests {
         let mut unit = Standing::new(Trigger::All);
         unit.arm(true);
         unit.asked_for(5 * MS);
-        unit.follow([Down].into_iter(), |_| finding);
+        unit.follow(25 * MS, [Down].into_iter(), |_| finding);
         unit
     }
 
@@ -135,7 +151,7 @@ mod tests {
         let mut told = Vec::new();
 
         for state in [Missing, Down, Down, Up, Down] {
-            told.push(unit.follow([state].into_iter(), |since| {
+            told.push(unit.follow(25 * MS, [state].into_iter(), |since| {
                 assert_eq!(since, 5 * MS);
                 source()
             }));
@@ -145,10 +161,30 @@ mod tests {
     }
 
     #[test]
+    fn where_the_latest_question_had_no_time_to_be_answered_the_one_before_counts() {
+        let counts = |verdict_ns, between: &[PathState]| {
+            let mut unit = Standing::new(Trigger::Any);
+            unit.asked_for(5 * MS);
+            unit.follow(5 * MS, between.iter().copied(), |_| source());
+            unit.asked_for(45 * MS);
+            let mut counts = 0;
+            unit.follow(verdict_ns, [Missing, Down].into_iter(), |since| {
+                counts = since;
+                source()
+            });
+            counts
+        };
+
+        assert_eq!(counts(45 * MS, &[Up, Missing]), 5 * MS);
+        assert_eq!(counts(55 * MS, &[Up, Missing]), 45 * MS, "time enough");
+        assert_eq!(counts(45 * MS, &[Up, Up]), 45 * MS, "other misses");
+    }
+
+    #[test]
     fn what_was_never_asked_for_is_not_answered() {
         let mut unit = Standing::new(Trigger::All);
 
-        let told = unit.follow([Down].into_iter(), |_| source());
+        let told = unit.follow(25 * MS, [Down].into_iter(), |_| source());
 
         assert_eq!(told, Some(Finding::Silent));
     }

@@ -55,7 +55,7 @@ impl Heartbeats {
         let session = &self.sessions[index];
         let (path, unit) = (session.path, session.unit);
         let last_reply_ns = session.last_reply_ns(&self.shared);
-        let heard = self.new_verdict(unit);
+        let heard = self.new_verdict(unit, now);
         crate::fault::point_if(heard.is_some(), "verdict:seen");
         let deed = self.act_on(unit, now);
         crate::fault::point_if(deed.is_some(), "verdict:acted");
@@ -74,10 +74,10 @@ impl Heartbeats {
     }
 
     /// What was heard, if the verdict on a unit has just come to stand.
-    fn new_verdict(&mut self, unit: UnitId) -> Option<Finding> {
+    fn new_verdict(&mut self, unit: UnitId, now: u64) -> Option<Finding> {
         let Unit { standing, plan } = self.units.get_mut(&unit)?;
         let paths = self.sessions.iter().filter(|session| session.unit == unit);
-        standing.follow(paths.map(Session::standing), |since| {
+        standing.follow(now, paths.map(Session::standing), |since| {
             heard_since(&self.board, plan.as_deref(), since)
         })
     }
@@ -86,7 +86,7 @@ impl Heartbeats {
     pub(super) fn forget_verdict(&mut self, unit: UnitId) {
         if let Some(known) = self.units.get_mut(&unit) {
             let paths = self.sessions.iter().filter(|session| session.unit == unit);
-            known.standing.forget(paths.map(Session::state));
+            known.standing.forget(paths.map(Session::standing));
         }
     }
 

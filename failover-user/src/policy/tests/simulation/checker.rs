@@ -18,8 +18,8 @@ use crate::{
     config::{L2Alive, OnFailure},
     monitor::judge::Testimony,
     policy::{
-        Action, Cause, DRAIN, GRACE, Hook, Input, Now, PROBE_EVERY, RIVAL_ROUNDS, RIVAL_WAIT,
-        SETTLE, SETTLE_AT_MOST, State, UnitId, tests::watched::unit_of,
+        Action, Cause, DRAIN, GRACE, Hook, Input, Now, PROBE_EVERY, PathState, RIVAL_ROUNDS,
+        RIVAL_WAIT, SETTLE, SETTLE_AT_MOST, State, UnitId, tests::watched::unit_of,
     },
 };
 
@@ -315,7 +315,11 @@ impl World {
             self.network
                 .is_under_way(lan, Host::Source, Host::Target(target), self.now)
         });
-        state == Some(State::Healthy) && !answers && self.targets[target].busy == 0
+        let misses = self.targets[target].daemon.as_ref().is_none_or(|daemon| {
+            let mut beats = daemon.thread.beats.iter().flatten();
+            beats.any(|beats| beats.judge.state() == PathState::Missing)
+        });
+        state == Some(State::Healthy) && !misses && !answers && self.targets[target].busy == 0
     }
 
     /// A target takes an address that it does not hold yet: nobody else that it could have heard of may have it.

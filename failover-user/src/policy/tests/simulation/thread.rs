@@ -305,7 +305,7 @@ impl World {
         let mut thread = std::mem::take(self.thread(target)?);
         let paths: Vec<_> = thread.paths(unit).collect();
         let heard = thread.unit(unit).and_then(|standing| {
-            standing.follow(paths.into_iter(), |since| {
+            standing.follow(self.now, paths.into_iter(), |since| {
                 self.heard_since(target, unit, since)
             })
         });
