@@ -1,7 +1,7 @@
 //! From nothing, or from what an earlier daemon left, to a running daemon.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::IpAddr,
 };
 
@@ -112,6 +112,7 @@ impl Daemon {
             store,
             hooks,
             board: HeardBoard::open(&pins)?,
+            strangers: VecDeque::new(),
             unmonitored: BTreeSet::new(),
             told,
             events,

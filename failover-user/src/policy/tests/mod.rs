@@ -16,6 +16,7 @@ mod reconfiguring;
 mod releasing;
 mod remembering;
 mod replaying;
+mod simulation;
 mod units;
 mod walk;
 mod watched;
