@@ -563,8 +563,13 @@ pub struct Heard {
     pub claimed_by: [u8; 6],
     /// Who probed for it last, likewise.
     pub probed_by: [u8; 6],
+    /// Who claimed it last but [`Self::claimed_by`]: where the source and another host answer one question, the answer of
+    /// neither hides the other's.
+    pub other_by: [u8; 6],
     /// Explicit padding.
-    pub reserved: [u8; 4],
+    pub reserved: [u8; 6],
+    /// When that was. 0: never.
+    pub other_ns: u64,
 }
 
 /// Another host claims a held address (RFC 5227 2.4, RFC 4862 5.4.4), except while it goes back ([`held::DRAIN`]).
@@ -659,7 +664,7 @@ const _: () = {
     assert!(size_of::<Held>() == 64);
     assert!(size_of::<Traffic>() == 16);
     assert!(size_of::<Listened>() == 8);
-    assert!(size_of::<Heard>() == 40);
+    assert!(size_of::<Heard>() == 56);
     assert!(size_of::<Claim>() == 40);
     assert!(size_of::<Health>() == 24);
     assert!(size_of::<Key>() == 24);

@@ -30,7 +30,13 @@ impl Said {
     #[inline(always)]
     pub fn note(&self, heard: &mut Heard, by: Mac, now: u64) {
         match self {
-            Self::Has(_) => write(&mut heard.claimed_by, by, &mut heard.claimed_ns, now),
+            Self::Has(_) => {
+                if heard.claimed_by != by {
+                    let (before, at) = (heard.claimed_by, heard.claimed_ns);
+                    write(&mut heard.other_by, before, &mut heard.other_ns, at);
+                }
+                write(&mut heard.claimed_by, by, &mut heard.claimed_ns, now);
+            }
             Self::Wants(_) => write(&mut heard.probed_by, by, &mut heard.probed_ns, now),
         }
     }
@@ -200,6 +206,7 @@ mod tests {
         Said::Has(ADDRESS).note(&mut heard, OTHER, 9);
 
         assert_eq!((heard.claimed_ns, heard.claimed_by), (9, OTHER));
+        assert_eq!((heard.other_ns, heard.other_by), (5, MAC));
     }
 
     #[test]

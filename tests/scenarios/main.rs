@@ -6,6 +6,7 @@ mod demo;
 mod detection;
 mod drill;
 mod failback;
+mod flood;
 mod followed;
 mod forward;
 mod guards;

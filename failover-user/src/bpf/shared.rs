@@ -242,13 +242,17 @@ impl HeardBoard {
             let claimed_by = (&raw const (*heard).claimed_by).read_volatile();
             let probed_ns = atomic!(AtomicU64, (*heard).probed_ns).load(Acquire);
             let probed_by = (&raw const (*heard).probed_by).read_volatile();
+            let other_ns = atomic!(AtomicU64, (*heard).other_ns).load(Acquire);
+            let other_by = (&raw const (*heard).other_by).read_volatile();
             Heard {
                 claimed_ns,
                 probed_ns,
                 told_ns: atomic!(AtomicU64, (*heard).told_ns).load(Relaxed),
                 claimed_by,
                 probed_by,
-                reserved: [0; 4],
+                other_by,
+                reserved: [0; 6],
+                other_ns,
             }
         }
     }

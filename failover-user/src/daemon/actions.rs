@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Daemon, layout, plans};
 use crate::{
     events::EventKind,
-    monitor::clock,
+    monitor::{claimant::read_mac, clock},
     net::{
         announce::{announcement, probe},
         batch::Batch,
@@ -59,6 +59,13 @@ impl Daemon {
             }
             Action::Defend { unit, ip } => {
                 self.defend(unit, ip);
+                None
+            }
+            Action::Introduce { ip, mac, .. } => {
+                match read_mac(&mac) {
+                    Some(mac) => self.introduce(ip, mac),
+                    None => tracing::error!(%ip, mac, "no MAC, so that nobody is told who has it"),
+                }
                 None
             }
             Action::AnnounceSource { unit } => {
@@ -224,8 +231,8 @@ impl Daemon {
         Ok(())
     }
 
-    /// Announces a held address that another host claims, once (RFC 5227 2.4), and probes for it, by which another failover
-    /// host knows us.
+    /// Probes for a held address that another host claims, by which another failover host knows us, and announces it, once
+    /// (RFC 5227 2.4).
     fn defend(&mut self, unit: UnitId, ip: IpAddr) {
         let held = match self.maps.addresses.get(ip) {
             Ok(Some(held)) if held.mode != held::DRAIN => held,
@@ -236,7 +243,7 @@ impl Daemon {
             }
         };
         let announcement = self.announcement(ip, &held);
-        for frame in [announcement[0].clone(), probe(ip, held.nic_mac)] {
+        for frame in [probe(ip, held.nic_mac), announcement[0].clone()] {
             if let Err(error) = self.senders.send(held.nic, &frame) {
                 tracing::warn!(%ip, %error, "a held address is not defended");
             }
@@ -246,6 +253,26 @@ impl Daemon {
             EventKind::Defended,
             json!({ "address": ip.to_string(), "at_ns": clock::now() }),
         );
+    }
+
+    /// Makes this host known to one that claims a held address, and to nobody else: by a probe, as a failover host, and by a
+    /// claim, to which it answers likewise, or gives the address up, if it is one.
+    pub(super) fn introduce(&mut self, ip: IpAddr, other: [u8; 6]) {
+        let held = match self.maps.addresses.get(ip) {
+            Ok(Some(held)) if held.mode != held::DRAIN => held,
+            Ok(_) => return,
+            Err(error) => {
+                tracing::error!(%ip, error = %format!("{error:#}"), "it is not known how an address is held");
+                return;
+            }
+        };
+        let announcement = self.announcement(ip, &held);
+        for frame in [probe(ip, held.nic_mac), announcement[0].clone()] {
+            let frame = straight(&frame, other);
+            if let Err(error) = self.senders.send(held.nic, &frame) {
+                tracing::warn!(%ip, %error, "whoever claims a held address is not asked who it is");
+            }
+        }
     }
 
     /// Tells the network where the source is, on the NICs that would have carried its addresses.
@@ -359,4 +386,9 @@ impl Daemon {
             json!({ "addresses": announced }),
         );
     }
+}
+
+/// A frame for everybody, sent to one host alone.
+fn straight(frame: &Bytes, to: [u8; 6]) -> Bytes {
+    [&to[..], &frame[6..]].concat().into()
 }

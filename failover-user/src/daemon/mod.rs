@@ -32,7 +32,7 @@ mod watching;
 mod witnesses;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -74,7 +74,7 @@ use crate::{
         self, batch::BatchSocket, groups::Groups, link_watch::LinkEvent,
         neighbours::NeighbourEvent, only_one::OnlyOne, xdp::Mode,
     },
-    policy::{Action, Finding, Input, PathId, PathState, Policy, UnitId},
+    policy::{Action, Finding, Input, PathId, PathState, Policy, UnitId, changes_memory},
     reflector::checks::Checked,
 };
 
@@ -139,6 +139,8 @@ struct Daemon {
     side: source_side::SourceSide,
     /// What the program has heard of addresses.
     board: HeardBoard,
+    /// Claims of held addresses by hosts that may yet make themselves known, in the order in which they were heard.
+    strangers: VecDeque<Claim>,
     /// Sources that are not watched, because an administrator said so.
     unmonitored: BTreeSet<usize>,
     /// What people are told about each unit.
@@ -288,7 +290,10 @@ impl Daemon {
                 _ = sources.hangup.recv() => self.begin_reload(Asker::Signal),
                 // The daemon has a sender itself, so there is always a next one.
                 Some(loaded) = sources.loaded.recv() => self.on_loaded(loaded, &mut sources.reports).await,
-                () = sleep_until(deadline) => self.feed(Input::Clock),
+                () = sleep_until(deadline) => {
+                    self.look_at_strangers();
+                    self.feed(Input::Clock);
+                }
                 () = sleep_until(side_deadline) => self.on_side_clock(),
                 _ = housekeeping.tick() => {
                     if self.monitor.has_died() {
@@ -328,9 +333,14 @@ impl Daemon {
     /// When the policy has to be told the time.
     fn deadline(&self) -> Instant {
         const FAR: Duration = Duration::from_secs(3600);
-        let wait = self.policy.next_deadline().map_or(FAR, |deadline| {
-            Duration::from_nanos(deadline.saturating_sub(clock::now()))
-        });
+        let deadlines = [self.policy.next_deadline(), self.strangers_due()];
+        let wait = deadlines
+            .into_iter()
+            .flatten()
+            .min()
+            .map_or(FAR, |deadline| {
+                Duration::from_nanos(deadline.saturating_sub(clock::now()))
+            });
         Instant::now() + wait
     }
 
@@ -349,7 +359,7 @@ impl Daemon {
         let by_hand = matches!(input, Input::Command { .. });
         let actions = self.policy.handle(input, clock::now())?;
         crate::fault::point("policy:decided");
-        if by_hand || Self::changes_memory(&actions) {
+        if by_hand || changes_memory(&actions) {
             self.remember();
         }
         self.carry_out(actions);

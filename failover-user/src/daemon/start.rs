@@ -1,7 +1,7 @@
 //! From nothing, or from what an earlier daemon left, to a running daemon.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::IpAddr,
 };
 
@@ -116,6 +116,7 @@ impl Daemon {
             hooks,
             side,
             board: HeardBoard::open(&pins)?,
+            strangers: VecDeque::new(),
             unmonitored: BTreeSet::new(),
             told,
             events,

@@ -10,7 +10,7 @@ use failover_ebpf::abi::{discriminator, remote};
 use super::{
     PathStats, Report, Request, Watch, clock,
     frames::first_sequence,
-    judge::{Judge, OwnLink},
+    judge::{self, Judge, OwnLink},
 };
 use crate::{
     bpf::shared::Sessions,
@@ -194,7 +194,7 @@ impl Session {
             return Judged::default();
         };
         self.refused = 0;
-        let before = (self.judge.state(), self.judge.missed_in_a_row());
+        let before = self.judge.now();
         let mut first_miss = false;
         if self.is_answered(shared, sent_ns) {
             self.judge.answered();
@@ -203,10 +203,10 @@ impl Session {
             self.judge
                 .missed(sent_ns, shared.last_reply(self.number), link);
             self.count_refusal(
-                before.1,
+                before.missed,
                 shared.refused(self.number, self.sequence as u16, sent_ns),
             );
-            first_miss = self.judge.missed_in_a_row() == 1 && self.state() != PathState::Unknown;
+            first_miss = self.judge.is_at_first_miss();
         }
         Judged {
             first_miss,
@@ -230,7 +230,7 @@ impl Session {
 
     /// Our own NIC refuses to send.
     pub(super) fn isolated(&mut self, shared: &Sessions) -> Option<Change> {
-        let before = (self.judge.state(), self.judge.missed_in_a_row());
+        let before = self.judge.now();
         self.judge.isolated();
         self.changed_since(before, shared)
     }
@@ -282,30 +282,29 @@ impl Session {
         }
     }
 
-    fn changed_since(&mut self, before: (PathState, u32), shared: &Sessions) -> Option<Change> {
-        let (state, missed) = (self.judge.state(), self.judge.missed_in_a_row());
+    fn changed_since(&mut self, before: judge::Change, shared: &Sessions) -> Option<Change> {
+        let judge::Change { state, missed } = self.judge.now();
         self.refusals = self.refusals.min(missed);
         self.stats.missed_in_a_row.store(missed, Relaxed);
         self.stats
             .near_misses
             .store(self.judge.near_misses(), Relaxed);
-        if (state, missed) == before {
-            return None;
-        }
-        if matches!(state, PathState::Down | PathState::Isolated) && state != before.0 {
+        if matches!(state, PathState::Down | PathState::Isolated) && state != before.state {
             // The time until the source is back is an outage, not a gap between heartbeats.
             shared.measure_from(self.number, u64::MAX);
         } else if state == PathState::Up
-            && matches!(before.0, PathState::Down | PathState::Isolated)
+            && matches!(before.state, PathState::Down | PathState::Isolated)
         {
             shared.measure_from(self.number, self.last_reply_ns(shared));
         }
-        // Down stays Down however much more is missed; the count goes on in the statistics.
-        (state != before.0 || state == PathState::Missing).then_some(Change {
-            state,
-            missed,
-            refused: self.refusals,
-        })
+        let refused = self.refusals;
+        self.judge
+            .change_since(before)
+            .map(|judge::Change { state, missed }| Change {
+                state,
+                missed,
+                refused,
+            })
     }
 }
 

@@ -196,7 +196,8 @@ impl<'a> Copy<'a> {
             Action::Arm { .. }
             | Action::Announce { .. }
             | Action::AnnounceSource { .. }
-            | Action::Defend { .. } => None,
+            | Action::Defend { .. }
+            | Action::Introduce { .. } => None,
         }
     }
 

@@ -25,7 +25,7 @@ pub const SETTLE: Duration = Duration::from_secs(2);
 /// How long a source that asks for its addresses may take from finding them free to announcing them. It asks every second.
 pub const TAKE_BACK: Duration = Duration::from_secs(5);
 /// A path that flaps would put that off for ever: after this time a source that answers is good enough.
-const SETTLE_AT_MOST: Duration = Duration::from_secs(10);
+pub const SETTLE_AT_MOST: Duration = Duration::from_secs(10);
 
 /// How long a path whose heartbeats have only just begun, after a restart for instance, may take to answer or to be judged, before
 /// the source counts as silent: without a drain requests to a source that answers would be lost.

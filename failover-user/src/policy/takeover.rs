@@ -67,12 +67,12 @@ impl Unit {
         }
     }
 
-    /// Asks who has the addresses, and goes on with the answer.
-    fn check(&mut self, turn: &mut Turn, cause: Cause, fenced: bool) {
+    /// In `taking-over`: asks who has the addresses, and goes on with the answer.
+    fn check(&mut self, turn: &mut Turn, cause: Cause, hooked: bool) {
         self.phase = Phase::Checking {
             cause,
-            fenced,
             until: turn.now.saturating_add(nanos(CHECK_WAIT)),
+            hooked,
         };
         turn.actions.push(Action::Probe { unit: self.id });
     }
@@ -184,6 +184,16 @@ impl Unit {
         match self.state {
             // The thread and a command met: the second report says nothing new.
             State::TakenOver | State::Conflict | State::FailingBack => return,
+            // What was ordered before has come to nothing, and nothing has been ordered since.
+            State::TakingOver
+                if held == 0
+                    && matches!(
+                        self.phase,
+                        Phase::Checking { .. } | Phase::BeforeTakeover(_)
+                    ) =>
+            {
+                return;
+            }
             State::TakingOver => {}
             // The thread was faster than the news of its verdict.
             State::Healthy | State::Suspect | State::Isolated

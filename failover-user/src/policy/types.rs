@@ -388,12 +388,22 @@ pub enum Action {
         /// Which.
         unit: UnitId,
     },
-    /// Announce a held address that another host claims, and probe for it once (see [`Claimant::Peer`]).
+    /// Probe for a held address that another host claims (see [`Claimant::Peer`]), and announce it.
     Defend {
         /// Which.
         unit: UnitId,
         /// The address.
         ip: IpAddr,
+    },
+    /// Tell another failover host that claims a held address who has it, and nobody else: no announcement, so that the limit
+    /// of those does not keep it from giving the address up.
+    Introduce {
+        /// Which.
+        unit: UnitId,
+        /// The address.
+        ip: IpAddr,
+        /// Its MAC, as in [`Input::Claim`].
+        mac: String,
     },
     /// Announce the source's MAC for the addresses, so that nobody sends here what is not held here.
     AnnounceSource {

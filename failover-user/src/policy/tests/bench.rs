@@ -64,6 +64,7 @@ pub(super) fn word(action: &Action) -> String {
         Action::LetGo { .. } => "let-go".to_owned(),
         Action::Probe { .. } => "probe".to_owned(),
         Action::Defend { ip, .. } => format!("defend {ip}"),
+        Action::Introduce { ip, mac, .. } => format!("introduce {ip} to {mac}"),
         Action::AnnounceSource { .. } => "announce-source".to_owned(),
         Action::RunHook { hook, .. } => format!("hook {}", hook.name()),
         Action::RemoveAddresses { .. } => "remove".to_owned(),
@@ -76,6 +77,7 @@ pub(super) fn word(action: &Action) -> String {
 }
 
 /// One source under test, and its first unit.
+#[derive(Clone)]
 pub(super) struct Bench {
     pub(super) policy: Policy,
     pub(super) now: Now,

@@ -17,6 +17,7 @@ mod reconfiguring;
 mod releasing;
 mod remembering;
 mod replaying;
+mod simulation;
 mod source_holds;
 mod units;
 mod walk;

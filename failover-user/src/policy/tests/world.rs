@@ -6,7 +6,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
 use super::{
     bench::{MS, source},
-    watched::Watched,
+    watched::{Watched, unit_of},
 };
 use crate::{
     config::{Failback, L2Alive, OnConflict, OnError, OnFailure, Source, Trigger},
@@ -326,7 +326,10 @@ impl World {
             Action::RunHook { unit, hook, .. } => {
                 self.news.push_back(Input::HookDone { unit, hook, error });
             }
-            Action::Defend { .. } | Action::AnnounceSource { .. } | Action::Transition { .. } => {}
+            Action::Defend { .. }
+            | Action::Introduce { .. }
+            | Action::AnnounceSource { .. }
+            | Action::Transition { .. } => {}
         }
     }
 
@@ -349,26 +352,7 @@ impl World {
     /// Tells the policy, and watches what it does.
     fn give(&mut self, input: Input) {
         self.history.push((self.now, input.clone()));
-        match &input {
-            Input::TakeoverDone { unit, .. } => self.unit(*unit).takeover_pending = false,
-            Input::StepDone { unit, .. } => self.unit(*unit).step = None,
-            Input::HookDone {
-                unit,
-                hook: Hook::BeforeTakeover,
-                ..
-            } => self.unit(*unit).hook_pending = false,
-            Input::Path { .. }
-            | Input::TakeoverBegan { .. }
-            | Input::Heard { .. }
-            | Input::Claim { .. }
-            | Input::RemoteHold { .. }
-            | Input::Yielded { .. }
-            | Input::HookDone { .. }
-            | Input::Remembered { .. }
-            | Input::Adopted { .. }
-            | Input::Command { .. }
-            | Input::Clock => {}
-        }
+        self.units.iter_mut().for_each(|unit| unit.told(&input));
         let is_command = matches!(input, Input::Command { .. });
         let Ok(actions) = self.policy.handle(input, self.now) else {
             assert!(is_command, "only commands are refused");
@@ -394,21 +378,8 @@ impl World {
     }
 
     fn watch(&mut self, action: &Action) {
-        let (Action::Arm { unit, .. }
-        | Action::TakeOver { unit, .. }
-        | Action::Yield { unit }
-        | Action::Drain { unit }
-        | Action::LetGo { unit }
-        | Action::Probe { unit }
-        | Action::Defend { unit, .. }
-        | Action::AnnounceSource { unit }
-        | Action::RunHook { unit, .. }
-        | Action::RemoveAddresses { unit }
-        | Action::Forget { unit }
-        | Action::Announce { unit }
-        | Action::Transition { unit, .. }) = action;
-        let now = self.now;
-        self.unit(*unit).watch(action, now);
+        let (unit, now) = (unit_of(action), self.now);
+        self.unit(unit).watch(action, now);
         if let Action::Transition { from, to, .. } = action {
             *self.transitions.entry((*from, *to)).or_default() += 1;
         }
