@@ -122,6 +122,7 @@ fn an_order_that_came_to_nothing_does_not_end_the_takeover_after_it() {
         [
             "10 unknown->taken-over",
             "3000 taken-over->failing-back",
+            "3000 yield",
             "3000 drain",
             "3201 remove",
             "6202 forget",
