@@ -302,7 +302,7 @@ impl World {
             Action::Yield { unit } => {
                 let ip = self.sources[unit.source].paths[0].addresses[0].ip;
                 let asks = self.rng.random_bool(0.5);
-                let addresses = asks.then(|| ip.into()).into_iter().collect();
+                let addresses = asks.then_some(ip).into_iter().collect();
                 self.news.push_back(Input::Yielded { unit, addresses });
             }
             Action::Drain { unit } | Action::LetGo { unit } | Action::RemoveAddresses { unit } => {
