@@ -51,11 +51,11 @@ kinds! {
         "a managed NIC came, went, or its link changed";
     Witness, "witness", ["nic", "address", "answers"],
         "a witness answers, or does not any more";
-    Path, "path", ["monitor", "state", "missed", "at_ns"],
+    Path, "path", ["monitor", "state", "missed", "refused", "at_ns"],
         "the heartbeats of a path fare differently";
     Pace, "pace", ["monitor", "pace_ns", "interval_ns"],
         "a reflector takes heartbeats at another pace";
-    Verdict, "verdict", ["monitor", "missed", "detect_ns", "at_ns"],
+    Verdict, "verdict", ["monitor", "missed", "refused", "detect_ns", "at_ns"],
         "a path has failed";
     Heard, "heard", ["finding", "ip", "mac", "first"],
         "what an ARP probe for the addresses found";
