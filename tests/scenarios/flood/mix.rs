@@ -34,7 +34,7 @@ pub(super) struct Invalid {
 /// What somebody who listens knows of a session: all that a forgery needs.
 pub(super) struct Session {
     pub(super) initiator: Ipv4Addr,
-    pub(super) reflector: Ipv4Addr,
+    reflector: Ipv4Addr,
     initiator_mac: Mac,
     reflector_mac: Mac,
     /// UDP port of the initiator.
