@@ -1,14 +1,17 @@
 //! The lab in which the program and the daemon are tried on real packets.
 //!
 //! [`lab`] builds networks out of namespaces, veth pairs and bridges; [`frames`] builds single frames, independently of
-//! the code under test, and [`edits`] spoils them; [`demo`] plays the main job in a lab and shows it. All of it needs
+//! the code under test, and [`edits`] spoils them; [`demo`] plays the main job in a lab and shows it, and
+//! [`bench`] measures it. All of it needs
 //! root, and nothing that is installed on the machine.
 
+pub mod bench;
 pub mod demo;
 pub mod edits;
 pub mod frames;
 pub mod frames6;
 pub mod lab;
+pub mod live;
 pub mod pcap;
 pub mod segments;
 pub mod signatures;

@@ -1,8 +1,9 @@
-//! Set up, build, run, demonstrate, test and check: `cargo xtask VERB`.
+//! Set up, build, run, demonstrate, measure, test and check: `cargo xtask VERB`.
 //!
 //! Progress goes to stderr, so that `cargo xtask run -- status --json` can be piped; the tests' own output and the closing
 //! lines go to stdout.
 
+mod bench;
 mod build;
 mod check;
 mod choice;
@@ -28,7 +29,7 @@ use clap::{Parser, Subcommand};
 #[command(
     name = "cargo xtask",
     bin_name = "cargo xtask",
-    about = "Set up, build, run, demonstrate, test and check failover",
+    about = "Set up, build, run, demonstrate, measure, test and check failover",
     after_help = "FAILOVER_TOOLCHAIN chooses what builds the eBPF program: \"active\" (the Rust toolchain in use), \"system\" \
                   (the distribution's, in /usr), or the name of a rustup toolchain. Default: the first that works.",
     disable_help_subcommand = true
@@ -58,6 +59,13 @@ enum Verb {
         #[arg(last = true)]
         args: Vec<OsString>,
     },
+    /// Measure speed and scale, beside others (`--help` lists groups and options)
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// Arguments of the benchmark itself
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
     /// Run the tests: on the host, of the eBPF programs, and the scenarios in network namespaces
     Test(test::Args),
     /// Check format, lints and layout
@@ -71,6 +79,7 @@ fn main() -> ExitCode {
         Verb::Build(args) => build::verb(&args),
         Verb::Run { build, args } => run::verb(&build, &args),
         Verb::Demo { args } => demo::verb(&args),
+        Verb::Bench { args } => bench::verb(&args),
         Verb::Test(args) => test::verb(&args),
         Verb::Check => check::verb(),
     });

@@ -39,6 +39,11 @@ pub(crate) fn demo_output() -> PathBuf {
     target().join("demo")
 }
 
+/// Where the benchmark leaves its charts, and what it fetches.
+pub(crate) fn bench_output() -> PathBuf {
+    target().join("bench")
+}
+
 /// `path` as a person wants to read it: relative to the workspace where possible.
 pub(crate) fn shown(path: &std::path::Path) -> String {
     path.strip_prefix(root())

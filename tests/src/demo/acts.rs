@@ -5,12 +5,14 @@ use std::{path::PathBuf, thread, time::Duration};
 use anyhow::{Context, Result, bail};
 use failover_user::{control::protocol::Status, policy};
 
-use crate::lab::{Capture, Client, Daemon, Direction, Report, clock::now_ns};
+use crate::{
+    lab::{Capture, Client, Daemon, Direction, Report, clock::now_ns},
+    live::interrupt,
+};
 
 use super::{
     Options,
     files::Files,
-    interrupt,
     pace::Pace,
     story::{Lane, LogLine, Machinery, Story},
     summary,

@@ -5,13 +5,13 @@ use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::live::{interrupt, machine, show, shown, spread};
+
 use super::{
     Options, acts,
     figures::{Column, Figures},
     files::Files,
-    interrupt, machine,
     pace::Pace,
-    show, shown, spread,
     summary::{self, Summary},
     table,
     topology::ADDRESSES,

@@ -8,13 +8,10 @@ pub mod acts;
 pub mod disturbed;
 pub mod figures;
 pub mod files;
-mod interrupt;
-mod machine;
 mod many;
 mod pace;
 pub mod picture;
 mod show;
-pub mod spread;
 pub mod story;
 pub mod summary;
 pub mod table;
@@ -22,16 +19,11 @@ pub mod timeline;
 pub mod topology;
 mod watch;
 
-use std::{
-    panic::{self, AssertUnwindSafe},
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
-use crate::lab::Namespace;
+use crate::live::{self, show as terminal, shown};
 
 use self::{files::Files, pace::Pace, summary::Summary};
 
@@ -71,59 +63,13 @@ fn interval(text: &str) -> Result<Duration, String> {
 
 /// Plays, shows, and returns the process's exit code: 0, 1 after a failure, 130 after Ctrl-C.
 pub fn run(options: &Options) -> ExitCode {
-    // The lab panics when it cannot go on; its message is the error.
-    panic::set_hook(Box::new(|panic| {
-        let payload = panic.payload();
-        let text = payload
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| payload.downcast_ref::<&str>().copied())
-            .unwrap_or("an unknown failure");
-        let place = panic
-            .location()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-
-        anstream::eprintln!("error: {text} ({place})");
-    }));
-
-    let result = panic::catch_unwind(AssertUnwindSafe(|| whole(options)));
-
-    match result {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(error)) if error.is::<interrupt::Interrupted>() => {
-            anstream::eprintln!(
-                "\nInterrupted. Daemons, services and network namespaces are gone."
-            );
-
-            ExitCode::from(interrupt::EXIT_CODE)
+    live::run("the demonstration", &options.out, || {
+        if options.runs > 1 {
+            many::play(options)
+        } else {
+            once(options)
         }
-        Ok(Err(error)) => {
-            anstream::eprintln!("error: {error:#}");
-
-            ExitCode::FAILURE
-        }
-        Err(_panic) => {
-            anstream::eprintln!(
-                "The demonstration could not go on. Everything that it made is gone again."
-            );
-
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn whole(options: &Options) -> Result<()> {
-    permitted()?;
-    interrupt::watch()?;
-    std::fs::create_dir_all(&options.out)
-        .with_context(|| format!("making {}", options.out.display()))?;
-
-    if options.runs > 1 {
-        many::play(options)
-    } else {
-        once(options)
-    }
+    })
 }
 
 fn once(options: &Options) -> Result<()> {
@@ -132,34 +78,14 @@ fn once(options: &Options) -> Result<()> {
     let summary = Summary::of(&story);
     let picture = acts::picture(&story, &files)?;
 
-    show::heading("Summary");
+    terminal::heading("Summary");
     for line in summary::lines(&story, &summary) {
-        show::line(line);
+        terminal::line(line);
     }
-    show::line(format_args!("picture     {}", shown(&picture).display()));
+    terminal::line(format_args!("picture     {}", shown(&picture).display()));
 
     match summary.lost_in_failback() {
         0 => Ok(()),
         lost => bail!("the planned failback lost {lost} requests; it must not lose any"),
     }
-}
-
-/// A path as seen from the working directory, if it is below it.
-fn shown(path: &Path) -> &Path {
-    std::env::current_dir()
-        .ok()
-        .and_then(|here| path.strip_prefix(here).ok())
-        .unwrap_or(path)
-}
-
-/// Whether this process may do what the lab does.
-fn permitted() -> Result<()> {
-    if !rustix::process::geteuid().is_root() {
-        bail!("the demonstration makes network namespaces and loads XDP programs: run it as root");
-    }
-
-    Namespace::possible().context(
-        "this machine does not let root make network namespaces, which the demonstration needs (in a container: it \
-         takes --privileged, or CAP_SYS_ADMIN, CAP_NET_ADMIN and CAP_BPF)",
-    )
 }

@@ -2,6 +2,8 @@
 
 use std::{fmt::Display, time::Duration};
 
+use crate::live::show as terminal;
+
 use super::show;
 
 /// How a run is played.
@@ -43,7 +45,7 @@ impl Pace {
     /// A line within an act.
     pub(super) fn line(self, text: impl Display) {
         if self.told {
-            show::line(text);
+            terminal::line(text);
         }
     }
 }

@@ -1,11 +1,8 @@
-//! What the terminal shows. A closed terminal is no reason to fail: the picture is still made.
-
-use std::{
-    fmt::Display,
-    io::{self, Write as _},
-};
+//! What only the demonstration shows.
 
 use owo_colors::OwoColorize as _;
+
+use crate::live::show::print;
 
 use super::timeline::{Mark, What};
 
@@ -16,21 +13,6 @@ pub(super) fn act(number: u32, title: &str) {
         format!("{number}.").bold().cyan(),
         title.bold()
     ));
-}
-
-/// A line within an act.
-pub(super) fn line(text: impl Display) {
-    print(format!("   {text}").trim_end());
-}
-
-/// A line that deserves attention.
-pub(super) fn note(text: impl Display) {
-    line(text.to_string().yellow());
-}
-
-/// A heading without a number.
-pub(super) fn heading(text: &str) {
-    print(format_args!("\n{}", text.bold()));
 }
 
 /// A mark of the timeline, relative to `zero_ns`.
@@ -65,11 +47,4 @@ pub(super) fn relative(at_ns: u64, zero_ns: u64) -> String {
     let ms = (at_ns as f64 - zero_ns as f64) / 1e6;
 
     format!("{ms:+.2} ms")
-}
-
-fn print(text: impl Display) {
-    let mut out = anstream::stdout().lock();
-    let written: io::Result<()> = writeln!(out, "{text}").and_then(|()| out.flush());
-
-    drop(written);
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use crate::live::spread::Spread;
+
 use super::{
     figures::{Column, Figures},
-    spread::Spread,
     summary::{bound, show, thousands},
 };
 

@@ -11,10 +11,13 @@ use std::{
 use anyhow::{Context, Result, bail};
 use failover_user::control::{client, protocol::Event};
 
-use crate::lab::{Client, clock::now_ns};
+use crate::{
+    lab::{Client, clock::now_ns},
+    live::interrupt,
+};
 
 use super::{
-    interrupt, show,
+    show,
     timeline::{self, Mark, Timeline, What},
 };
 

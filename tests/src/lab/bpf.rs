@@ -3,7 +3,7 @@
 
 use std::{
     ffi::CStr,
-    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+    os::fd::{AsFd as _, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -14,7 +14,10 @@ const BPF_PROG_LOAD: i64 = 5;
 const BPF_PROG_TEST_RUN: i64 = 10;
 const BPF_LINK_CREATE: i64 = 28;
 
+const BPF_MAP_TYPE_HASH: u32 = 1;
 const BPF_MAP_TYPE_ARRAY: u32 = 2;
+const BPF_MAP_TYPE_PROG_ARRAY: u32 = 3;
+const BPF_MAP_TYPE_DEVMAP_HASH: u32 = 25;
 const BPF_F_MMAPABLE: u32 = 1 << 10;
 const BPF_F_TEST_XDP_LIVE_FRAMES: u32 = 1 << 1;
 
@@ -207,6 +210,109 @@ pub(crate) fn create_table(values: &[Vec<u8>], value_size: usize) -> Result<Owne
     Ok(map)
 }
 
+/// A program array of one entry, for tail calls.
+pub(crate) fn create_call(program: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let map = create_map(BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 1).context("a program array")?;
+
+    update(
+        map.as_fd(),
+        &0u32.to_ne_bytes(),
+        &program.as_raw_fd().to_ne_bytes(),
+    )
+    .context("a program to call")?;
+
+    Ok(map)
+}
+
+/// A hash map with these entries, all of the first one's sizes.
+pub(crate) fn create_hash(entries: &[(Vec<u8>, Vec<u8>)], room: u32) -> Result<OwnedFd> {
+    let (key, value) = entries.first().context("a hash map without entries")?;
+    let map = create_map(BPF_MAP_TYPE_HASH, key.len(), value.len(), room).context("a hash map")?;
+
+    for (key, value) in entries {
+        update(map.as_fd(), key, value).context("an entry of a hash map")?;
+    }
+
+    Ok(map)
+}
+
+/// A devmap whose one entry is the link with this index, under it.
+pub(crate) fn create_way_out(index: u32) -> Result<OwnedFd> {
+    let map = create_map(BPF_MAP_TYPE_DEVMAP_HASH, 4, 4, 1).context("a devmap")?;
+    let index = index.to_ne_bytes();
+
+    update(map.as_fd(), &index, &index).context("an entry of a devmap")?;
+
+    Ok(map)
+}
+
+fn create_map(kind: u32, key: usize, value: usize, room: u32) -> Result<OwnedFd> {
+    let attributes = MapCreate {
+        map_type: kind,
+        key_size: u32::try_from(key)?,
+        value_size: u32::try_from(value)?,
+        max_entries: room,
+        map_flags: 0,
+    };
+
+    // SAFETY: the attributes of this command hold no pointers.
+    Ok(new_descriptor(unsafe {
+        bpf(BPF_MAP_CREATE, &attributes)
+    })?)
+}
+
+/// Key and value are of the map's sizes, as those are taken from them or fixed by the map's kind.
+fn update(map: BorrowedFd<'_>, key: &[u8], value: &[u8]) -> std::io::Result<()> {
+    let attributes = MapUpdate {
+        map_fd: map.as_raw_fd().cast_unsigned(),
+        key: key.as_ptr() as u64,
+        value: value.as_ptr() as u64,
+        ..MapUpdate::default()
+    };
+
+    // SAFETY: the pointers are to a key and a value of the map's sizes, which outlive the call.
+    unsafe { bpf(BPF_MAP_UPDATE_ELEM, &attributes) }.map(|_| ())
+}
+
+/// What came of running a program again and again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timed {
+    /// What it returned the last time.
+    pub(crate) returned: u32,
+    /// How long one time took on average, nanoseconds.
+    pub(crate) ns: u32,
+}
+
+/// Runs an XDP program `runs` times on a frame that comes in by the link with this index, one of the calling thread's
+/// namespace. What the program leaves of the frame is what it gets the next time.
+pub(crate) fn run_timed(
+    program: BorrowedFd<'_>,
+    frame: &[u8],
+    ingress: u32,
+    runs: u32,
+) -> Result<Timed> {
+    // struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex.
+    let context = [0, u32::try_from(frame.len())?, 0, ingress, 0, 0];
+    let mut attributes = TestRun {
+        program_fd: program.as_raw_fd().cast_unsigned(),
+        data_size_in: u32::try_from(frame.len())?,
+        data_in: frame.as_ptr() as u64,
+        context_in: context.as_ptr() as u64,
+        context_size_in: u32::try_from(size_of_val(&context))?,
+        repeat: runs,
+        ..TestRun::default()
+    };
+
+    // SAFETY: the pointers are to a frame and a context as long as stated, which outlive the call; results are written into the
+    // attributes, which nobody else refers to.
+    unsafe { bpf_into(BPF_PROG_TEST_RUN, &mut attributes) }.context("BPF_PROG_TEST_RUN")?;
+
+    Ok(Timed {
+        returned: attributes.result,
+        ns: attributes.duration,
+    })
+}
+
 /// Runs an XDP program `runs` times, `batch` at a time, on frames that are really sent wherever it says. Each begins as
 /// `frame` or as what the program left in the memory that it gets again.
 pub(crate) fn run_live(
@@ -273,6 +379,23 @@ fn new_descriptor(returned: std::io::Result<i64>) -> std::io::Result<OwnedFd> {
 
     // SAFETY: such commands return a new descriptor that nobody else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// The same for a command that writes results into its attributes.
+///
+/// # Safety
+///
+/// As of [`bpf`].
+unsafe fn bpf_into<T>(command: i64, attributes: &mut T) -> std::io::Result<i64> {
+    // SAFETY: the caller's promise; the size is that of the attributes, the kernel takes the rest as zero.
+    let returned =
+        unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut *attributes, size_of::<T>()) };
+
+    if returned < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+
+    Ok(returned)
 }
 
 /// What the command returns, which is not negative.

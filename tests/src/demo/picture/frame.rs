@@ -9,14 +9,16 @@ use plotters::{
     },
 };
 
+use crate::live::ink::{Canvas, FAINT, INK, LANE, RULE, bold, drawing, plain, text};
+
 use super::{
     super::{
         story::Story,
         timeline::{Mark, What},
     },
-    Canvas, FAINT, INK, LANE, LOST, RULE, WIDTH,
+    LOST, WIDTH,
     axis::Axis,
-    bold, colour, drawing, labels, lanes, plain, text,
+    colour, labels, lanes,
 };
 
 /// Where lanes begin and end.

@@ -10,17 +10,15 @@ mod lanes;
 
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use plotters::{
     backend::SVGBackend,
-    coord::Shift,
-    drawing::{DrawingArea, IntoDrawingArea as _},
+    drawing::IntoDrawingArea as _,
     element::Rectangle,
-    style::{
-        Color as _, FontTransform, IntoFont as _, RGBColor, TextStyle,
-        text_anchor::{HPos, Pos, VPos},
-    },
+    style::{Color as _, RGBColor},
 };
+
+use crate::live::ink::{self, Canvas, FAINT, INK, bold, drawing, plain, text};
 
 use super::{
     story::Story,
@@ -42,19 +40,12 @@ const GAP: i32 = 34;
 /// Below the last one.
 const BOTTOM: i32 = 16;
 
-const INK: RGBColor = RGBColor(0x1f, 0x29, 0x33);
-const FAINT: RGBColor = RGBColor(0x6b, 0x74, 0x80);
-const RULE: RGBColor = RGBColor(0xd5, 0xda, 0xe0);
-const LANE: RGBColor = RGBColor(0xf4, 0xf6, 0xf8);
-
-/// Colours that also differ to those who see few of them.
-const SOURCE: RGBColor = RGBColor(0x00, 0x72, 0xb2);
-const TARGET: RGBColor = RGBColor(0xe6, 0x9f, 0x00);
-const STANDBY: RGBColor = RGBColor(0x00, 0x9e, 0x73);
-const OTHER: RGBColor = RGBColor(0x8a, 0x4f, 0xb0);
-const LOST: RGBColor = RGBColor(0xd1, 0x1f, 0x2d);
-
-type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+/// Who answered.
+const SOURCE: RGBColor = ink::BLUE;
+const TARGET: RGBColor = ink::ORANGE;
+const STANDBY: RGBColor = ink::GREEN;
+const OTHER: RGBColor = ink::PURPLE;
+const LOST: RGBColor = ink::RED;
 
 /// The picture.
 pub fn svg(story: &Story) -> Result<String> {
@@ -288,34 +279,6 @@ fn colour(host: &str) -> RGBColor {
         "standby" => STANDBY,
         _ => OTHER,
     }
-}
-
-/// Text of this size in pixels, its place the upper left corner.
-fn plain(pixels: i32, colour: RGBColor) -> TextStyle<'static> {
-    style(pixels, colour, plotters::style::FontStyle::Normal)
-}
-
-fn bold(pixels: i32, colour: RGBColor) -> TextStyle<'static> {
-    style(pixels, colour, plotters::style::FontStyle::Bold)
-}
-
-fn style(pixels: i32, colour: RGBColor, weight: plotters::style::FontStyle) -> TextStyle<'static> {
-    // The back end writes a font size that is smaller by this factor.
-    let size = f64::from(pixels) * 1.24;
-
-    ("DejaVu Sans, Verdana, sans-serif", size, weight)
-        .into_font()
-        .transform(FontTransform::None)
-        .color(&colour)
-        .pos(Pos::new(HPos::Left, VPos::Top))
-}
-
-fn text(canvas: &Canvas<'_>, text: &str, at: (i32, i32), style: &TextStyle<'_>) -> Result<()> {
-    canvas.draw_text(text, style, at).map_err(drawing)
-}
-
-fn drawing(error: impl std::fmt::Display) -> anyhow::Error {
-    anyhow!("drawing the picture: {error}")
 }
 
 #[cfg(test)]

@@ -11,17 +11,17 @@ use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Exit code after a signal, as shells have it for Ctrl-C.
-pub(super) const EXIT_CODE: u8 = 130;
+pub(crate) const EXIT_CODE: u8 = 130;
 
 static ASKED: AtomicBool = AtomicBool::new(false);
 
 /// Somebody asked for an early end.
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted")]
-pub(super) struct Interrupted;
+pub(crate) struct Interrupted;
 
 /// From now on signals ask for an end instead of causing it.
-pub(super) fn watch() -> Result<()> {
+pub(crate) fn watch() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()
@@ -59,7 +59,7 @@ pub(super) fn watch() -> Result<()> {
 }
 
 /// An error once somebody has asked for an end.
-pub(super) fn check() -> Result<(), Interrupted> {
+pub(crate) fn check() -> Result<(), Interrupted> {
     if ASKED.load(Ordering::SeqCst) {
         Err(Interrupted)
     } else {

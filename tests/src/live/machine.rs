@@ -3,7 +3,7 @@
 use std::{fs, thread};
 
 /// This machine in words: kernel, processors, and how busy it is before anything begins.
-pub(super) fn described() -> String {
+pub(crate) fn described() -> String {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
 
     describe(
