@@ -6,7 +6,7 @@
 
 /// Version of everything in this file. Pinned objects live in a directory of this version, so that a daemon never
 /// reads maps of another shape.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// Names of the programs in the object.
 pub mod program {
@@ -42,6 +42,9 @@ pub mod map {
     pub const SESSION_RX: &str = "SESSION_RX";
     /// `HashMap<Ip, Held>`: the takeover map, the truth about what this host holds. Writer: user space.
     pub const ADDRESSES: &str = "ADDRESSES";
+    /// `Array<u64>`, mappable: the bits that [`crate::maybe_held::place`] names. Of every address in [`ADDRESSES`] it is set. Writer:
+    /// user space, before the address is entered.
+    pub const MAYBE_HELD: &str = "MAYBE_HELD";
     /// `PerCpuArray<Traffic>` by [`super::Held::slot`]. Writer: the program.
     pub const TRAFFIC: &str = "TRAFFIC";
     /// `DevMapHash<u32 ifindex>`: NICs that frames may be redirected onto. Writer: user space.
@@ -73,7 +76,7 @@ pub mod map {
     pub const SESSION_KEYS: &str = "SESSION_KEYS";
 
     /// All maps that are pinned.
-    pub const PINNED: [&str; 23] = [
+    pub const PINNED: [&str; 24] = [
         SETTINGS,
         NICS,
         MACS,
@@ -85,6 +88,7 @@ pub mod map {
         SESSION_TX,
         SESSION_RX,
         ADDRESSES,
+        MAYBE_HELD,
         TRAFFIC,
         REDIRECT,
         COUNTERS,

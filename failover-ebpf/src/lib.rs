@@ -23,6 +23,7 @@ pub mod fence;
 pub mod health;
 pub mod heartbeat;
 pub mod link;
+pub mod maybe_held;
 pub mod measure;
 pub mod nd;
 pub mod reflect;

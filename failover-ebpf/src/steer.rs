@@ -10,10 +10,16 @@ use crate::{
     },
 };
 
-/// Whether a frame of `length` octets holds all of the packet at `l3`; it may hold more, as Ethernet pads short ones.
+/// Octets of a frame that holds all of the packet at `l3`; it may have more, as Ethernet pads short ones.
+#[inline(always)]
+pub fn frame_len<I: IpHeader>(ip: &I, l3: usize) -> u64 {
+    l3 as u64 + ip.packet_len() as u64
+}
+
+/// Whether a frame of `length` octets holds all of the packet at `l3`.
 #[inline(always)]
 pub fn complete<I: IpHeader>(ip: &I, l3: usize, length: u64) -> bool {
-    l3 as u64 + ip.packet_len() as u64 <= length
+    frame_len(ip, l3) <= length
 }
 
 /// Where a packet goes next.

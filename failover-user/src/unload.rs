@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use crate::{
-    bpf::{maps::Addresses, pins::Pins},
+    bpf::{addresses::Addresses, pins::Pins},
     net::{
         self,
         batch::{Batch, BatchSocket},

@@ -242,7 +242,7 @@ impl Bench {
 
     /// Holds an IPv6 address.
     pub(crate) fn hold_at(&mut self, ip: Ipv6Addr, held: Held) {
-        self.addresses.insert(ip.octets(), held, 0).unwrap();
+        self.maps.addresses.set(ip, held).unwrap();
     }
 
     /// All held addresses.

@@ -21,6 +21,7 @@ mod egress;
 mod harness;
 mod heard;
 mod heard6;
+mod held_bits;
 mod initiator;
 mod initiator6;
 mod listening;

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::IpAddr, thread};
 
 use failover_tests::lab::{Client, Daemon, clock};
 use failover_user::{
-    bpf::{maps::Addresses, pins::Pins},
+    bpf::{addresses::Addresses, pins::Pins},
     fault, net,
 };
 

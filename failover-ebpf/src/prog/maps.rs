@@ -10,6 +10,7 @@ use failover_ebpf::{
         self, Health, Heard, Held, Ip, Key, Listened, Nic, Session, SessionKey, SessionRx,
         SessionTx, Settings, Traffic, Watcher, WatcherState,
     },
+    maybe_held,
     wire::eth::Mac,
 };
 
@@ -46,6 +47,9 @@ pub(super) static SESSION_RX: Array<SessionRx> = Array::pinned(abi::MAX_SESSIONS
 
 #[map]
 pub(super) static ADDRESSES: HashMap<Ip, Held> = HashMap::pinned(abi::MAX_ADDRESSES, 0);
+
+#[map]
+pub(super) static MAYBE_HELD: Array<u64> = Array::pinned(maybe_held::WORDS, BPF_F_MMAPABLE);
 
 #[map]
 pub(super) static TRAFFIC: PerCpuArray<Traffic> = PerCpuArray::pinned(abi::MAX_ADDRESSES, 0);

@@ -59,6 +59,15 @@ impl<'a> Packet<'a> {
         self.ctx.ingress_ifindex() as u32
     }
 
+    /// Its length, octets, if that is at least `least`, or fragments included. Few frames are in fragments, and to ask the kernel costs
+    /// a call.
+    #[inline(always)]
+    pub(super) fn len_at_least(&self, least: u64) -> u64 {
+        let (start, end) = self.bounds();
+        let length = (end - start) as u64;
+        if length < least { self.len() } else { length }
+    }
+
     /// Its length, octets, fragments included.
     #[inline(always)]
     pub(super) fn len(&self) -> u64 {

@@ -16,7 +16,8 @@ use failover_ebpf::{
 
 use super::{custody, fib, fib::Destined, held, maps, nics, packet::Packet, rare, say, settle};
 
-/// Nothing for an identity that is fenced. One lookup for everything that is not ours; a second one only while addresses are forwarded.
+/// Nothing for an identity that is fenced. Everything that is not ours costs one look at a bit; a second one only while addresses
+/// are forwarded.
 #[inline(always)]
 pub(super) fn steer<I: Destined>(ctx: &XdpContext, own: &Settings, link: Link, ip: &I) -> Verdict {
     if custody::is_fenced(own, ip.destination().borrow()) {
@@ -49,9 +50,15 @@ fn outbound<I: Destined>(ctx: &XdpContext, link: Link, source: &Held) -> Verdict
 
 #[inline(always)]
 fn try_inbound<I: Destined>(packet: &mut Packet<'_>, target: &Held) -> Result<Verdict, Verdict> {
-    let (ctx, ingress, length) = (packet.ctx(), packet.ingress(), packet.len());
-    let (eth, ip) = complete::<I>(packet, length)?;
-    let hop = steer::next_hop(eth, ip, target, ingress, own_mac(ingress)?);
+    let (ctx, ingress) = (packet.ctx(), packet.ingress());
+    let (eth, ip, length) = complete::<I>(packet)?;
+    // Most packets come in by the chosen NIC, whose MAC is at hand.
+    let nic = if ingress == target.nic {
+        target.nic_mac
+    } else {
+        own_mac(ingress)?
+    };
+    let hop = steer::next_hop(eth, ip, target, ingress, nic);
     if hop != Err(Verdict::PassOtherHost) {
         account(target, length);
     }
@@ -69,8 +76,8 @@ fn try_outbound<I: Destined>(
     link: Link,
     source: &Held,
 ) -> Result<Verdict, Verdict> {
-    let (ctx, ingress, length) = (packet.ctx(), packet.ingress(), packet.len());
-    let (eth, ip) = complete::<I>(packet, length)?;
+    let (ctx, ingress) = (packet.ctx(), packet.ingress());
+    let (eth, ip, _) = complete::<I>(packet)?;
     if !steer::is_return(eth, &link, source, ingress, own_mac(ingress)?) {
         return Err(Verdict::PassUnrelated);
     }
@@ -79,16 +86,17 @@ fn try_outbound<I: Destined>(
     leave::<I>(packet, &hop).map_err(|_| Verdict::PassReturn)
 }
 
-/// The headers of a packet of which nothing is missing.
+/// The headers of a packet of which nothing is missing, and the frame's length.
 #[inline(always)]
 fn complete<'p, I: IpHeader>(
     packet: &'p mut Packet<'_>,
-    length: u64,
-) -> Result<(&'p mut Eth, &'p mut I), Verdict> {
+) -> Result<(&'p mut Eth, &'p mut I, u64), Verdict> {
     let l3 = packet.l3();
+    let ip = packet.network::<I>().ok_or(Verdict::PassTruncated)?;
+    let length = packet.len_at_least(steer::frame_len(ip, l3));
     let (eth, ip) = packet.headers::<I>().ok_or(Verdict::PassTruncated)?;
     if steer::complete(ip, l3, length) {
-        Ok((eth, ip))
+        Ok((eth, ip, length))
     } else {
         Err(Verdict::PassTruncated)
     }

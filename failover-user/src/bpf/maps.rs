@@ -11,15 +11,13 @@ use aya::maps::{
     Array, DevMapHash, HashMap, Map, MapData, MapError, PerCpuArray, xdp::XdpMapError,
 };
 use failover_ebpf::{
-    abi::{
-        self, Heard, Held, Ip, Listened, Nic, Session, Settings, Traffic, Watcher, WatcherState,
-        map,
-    },
+    abi::{self, Heard, Ip, Listened, Nic, Session, Settings, Traffic, Watcher, WatcherState, map},
     verdict::Verdict,
     wire::eth::Mac,
 };
 
 use super::{
+    addresses::Addresses,
     keys::{ip, key},
     pins::Pins,
     signing_keys::SigningKeys,
@@ -279,54 +277,6 @@ impl Maps {
             }
         }
         Ok(counters)
-    }
-}
-
-/// The takeover map: what it holds is held.
-pub struct Addresses(HashMap<MapData, Ip, Held>);
-
-impl Addresses {
-    /// Opens the pinned map.
-    pub fn open(pins: &Pins) -> anyhow::Result<Self> {
-        Ok(Self(open(pins, map::ADDRESSES)?))
-    }
-
-    /// A map of the same shape that no program sees, gone with the last handle of it: to practise on.
-    ///
-    /// # Errors
-    /// No permission (`CAP_BPF`), or no memory.
-    pub fn practice() -> Result<Self, MapError> {
-        Ok(Self(HashMap::create(abi::MAX_ADDRESSES, 0)?))
-    }
-
-    /// Holds an address, or changes how it is held, at once for every packet.
-    pub fn set(&mut self, ip: impl Into<IpAddr>, held: Held) -> Result<(), MapError> {
-        self.0.insert(key(ip.into()), held, 0)
-    }
-
-    /// Lets an address go.
-    pub fn remove(&mut self, ip: impl Into<IpAddr>) -> Result<(), MapError> {
-        ignore_absent(self.0.remove(&key(ip.into())))
-    }
-
-    /// How an address is held, if it is.
-    pub fn get(&self, ip: impl Into<IpAddr>) -> Result<Option<Held>, MapError> {
-        match self.0.get(&key(ip.into()), 0) {
-            Ok(held) => Ok(Some(held)),
-            Err(MapError::KeyNotFound) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// All held addresses, in order.
-    pub fn all(&self) -> anyhow::Result<Vec<(IpAddr, Held)>> {
-        let mut all = Vec::new();
-        for entry in self.0.iter() {
-            let (key, held): (Ip, Held) = entry.context("reading the takeover map")?;
-            all.push((ip(&key), held));
-        }
-        all.sort_by_key(|(ip, _)| *ip);
-        Ok(all)
     }
 }
 

@@ -4,6 +4,7 @@
 //! there, [`program`] loads the program and puts it on NICs, [`maps`], [`shared`] and [`health`] are what the daemon reads and
 //! writes, [`claims`] and [`log`] what the program says by itself.
 
+pub mod addresses;
 pub mod claims;
 mod egress;
 pub mod health;

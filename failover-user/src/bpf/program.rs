@@ -14,7 +14,7 @@ use aya::{
 };
 use failover_ebpf::abi::program;
 
-use super::{egress, object, pins::Pins, shape};
+use super::{addresses::Addresses, egress, object, pins::Pins, shape};
 use crate::{config::XdpMode, net::xdp::OnNic};
 
 /// The loaded object.
@@ -40,6 +40,8 @@ impl Program {
                 .load()
                 .map_err(|error| refused(name, error))?;
         }
+        // Before the program is at work: it looks for no address whose bit is not set.
+        Addresses::open(pins)?.mark_all()?;
         Ok(Self {
             ebpf,
             pins: pins.clone(),

@@ -4,6 +4,7 @@ use anyhow::{Context as _, ensure};
 use aya::maps::{MapData, MapInfo, MapType};
 use failover_ebpf::{
     abi::{self, map},
+    maybe_held,
     wire::eth::Mac,
 };
 
@@ -45,6 +46,7 @@ fn expected(name: &str) -> Option<Shape> {
         map::SESSION_TX => shape::<u32, abi::SessionTx>(MapType::Array, abi::MAX_SESSIONS),
         map::SESSION_RX => shape::<u32, abi::SessionRx>(MapType::Array, abi::MAX_SESSIONS),
         map::ADDRESSES => shape::<abi::Ip, abi::Held>(MapType::Hash, abi::MAX_ADDRESSES),
+        map::MAYBE_HELD => shape::<u32, u64>(MapType::Array, maybe_held::WORDS),
         map::TRAFFIC => shape::<u32, abi::Traffic>(MapType::PerCpuArray, abi::MAX_ADDRESSES),
         map::REDIRECT => shape::<u32, DevMapValue>(MapType::DevMapHash, abi::MAX_NICS),
         map::COUNTERS => shape::<u32, u64>(MapType::PerCpuArray, abi::MAX_COUNTERS),

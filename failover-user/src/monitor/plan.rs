@@ -6,7 +6,7 @@ use failover_ebpf::abi::{Held, held};
 
 use super::{clock, nics::Nics};
 use crate::{
-    bpf::{maps::Addresses, pins::Pins},
+    bpf::{addresses::Addresses, pins::Pins},
     config::L2Alive,
     net::batch::{Batch, BatchSocket},
     policy::UnitId,

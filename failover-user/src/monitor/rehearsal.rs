@@ -17,7 +17,7 @@ use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 use super::{Plan, Slice, clock, nics::Nics};
 use crate::{
-    bpf::maps::Addresses,
+    bpf::addresses::Addresses,
     net::batch::{Batch, BatchSocket},
 };
 

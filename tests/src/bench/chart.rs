@@ -32,11 +32,9 @@ pub(super) fn svg(section: &Section) -> Result<String> {
     let mut svg = String::new();
 
     {
-        let canvas = SVGBackend::with_string(
-            &mut svg,
-            (WIDTH.unsigned_abs(), height.unsigned_abs()),
-        )
-        .into_drawing_area();
+        let canvas =
+            SVGBackend::with_string(&mut svg, (WIDTH.unsigned_abs(), height.unsigned_abs()))
+                .into_drawing_area();
 
         canvas.fill(&plotters::style::WHITE).map_err(drawing)?;
         text(&canvas, &section.title, (20, 14), &bold(16, INK))?;
@@ -81,10 +79,16 @@ fn draw(canvas: &Canvas<'_>, section: &Section, bottom: i32) -> Result<()> {
         let most = scale.pixel(spread.max.min(scale.most));
 
         canvas
-            .draw(&Rectangle::new([(LEFT, top), (RIGHT, top + BAR)], LANE.filled()))
+            .draw(&Rectangle::new(
+                [(LEFT, top), (RIGHT, top + BAR)],
+                LANE.filled(),
+            ))
             .map_err(drawing)?;
         canvas
-            .draw(&Rectangle::new([(LEFT, top), (end, top + BAR)], colour.filled()))
+            .draw(&Rectangle::new(
+                [(LEFT, top), (end, top + BAR)],
+                colour.filled(),
+            ))
             .map_err(drawing)?;
         canvas
             .draw(&PathElement::new(
@@ -179,7 +183,11 @@ mod tests {
         let scale = Scale::of(&section(&[&[4.1e6, 5e6], &[24e6, f64::INFINITY]]));
 
         assert_eq!((scale.pixel(1e6), scale.pixel(1e8)), (LEFT, RIGHT));
-        let ticks: Vec<_> = scale.ticks(Unit::Nanoseconds).into_iter().map(|(_, label)| label).collect();
+        let ticks: Vec<_> = scale
+            .ticks(Unit::Nanoseconds)
+            .into_iter()
+            .map(|(_, label)| label)
+            .collect();
         assert_eq!(ticks, ["1.00 ms", "10.0 ms", "100.0 ms"]);
     }
 

@@ -146,10 +146,20 @@ impl std::fmt::Display for Goal {
 
         match self.bound {
             Bound::AtMost(most) => {
-                write!(f, "{}: {value}, at most {}", self.what, self.unit.show(most))
+                write!(
+                    f,
+                    "{}: {value}, at most {}",
+                    self.what,
+                    self.unit.show(most)
+                )
             }
             Bound::AtLeast(least) => {
-                write!(f, "{}: {value}, at least {}", self.what, self.unit.show(least))
+                write!(
+                    f,
+                    "{}: {value}, at least {}",
+                    self.what,
+                    self.unit.show(least)
+                )
             }
         }
     }
@@ -191,7 +201,9 @@ mod tests {
 
         assert_eq!(
             shown,
-            ["66.2 ns", "4.5 us", "480.0 us", "4.15 ms", "35.6 ms", "3.40 s"]
+            [
+                "66.2 ns", "4.5 us", "480.0 us", "4.15 ms", "35.6 ms", "3.40 s"
+            ]
         );
         assert_eq!(Unit::Nanoseconds.show(f64::INFINITY), "none");
     }

@@ -256,9 +256,7 @@ fn create_map(kind: u32, key: usize, value: usize, room: u32) -> Result<OwnedFd>
     };
 
     // SAFETY: the attributes of this command hold no pointers.
-    Ok(new_descriptor(unsafe {
-        bpf(BPF_MAP_CREATE, &attributes)
-    })?)
+    Ok(new_descriptor(unsafe { bpf(BPF_MAP_CREATE, &attributes) })?)
 }
 
 /// Key and value are of the map's sizes, as those are taken from them or fixed by the map's kind.

@@ -1,6 +1,9 @@
 //! The host that frames are handed to: the program under test with its maps, on NICs that no frame reaches otherwise.
 
-use std::{net::Ipv4Addr, os::fd::{AsFd as _, BorrowedFd}};
+use std::{
+    net::Ipv4Addr,
+    os::fd::{AsFd as _, BorrowedFd},
+};
 
 use anyhow::{Context, Result};
 use failover_ebpf::abi::{Held, Nic, Settings, held, nic, program, settings};

@@ -121,7 +121,11 @@ fn unrelated(bench: &mut Bench, runs: u32) -> Result<Section> {
 /// What a packet for a forwarded address pays.
 fn redirected(bench: &mut Bench, runs: u32) -> Result<Section> {
     let frame = tcp(&to_held(0), 4000, 80, &[]);
-    let bare = BareRedirect::new(HELD.octets(), bench.out(), failover_ebpf::abi::MAX_ADDRESSES)?;
+    let bare = BareRedirect::new(
+        HELD.octets(),
+        bench.out(),
+        failover_ebpf::abi::MAX_ADDRESSES,
+    )?;
     let mut cases = vec![
         Case {
             name: "bare lookup and devmap redirect".to_owned(),

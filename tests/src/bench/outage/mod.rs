@@ -13,7 +13,11 @@ use crate::{
     live::{interrupt, show},
 };
 
-use self::{keepalived::Keepalived, ours::Failover, stage::{SERVICE, Stage}};
+use self::{
+    keepalived::Keepalived,
+    ours::Failover,
+    stage::{SERVICE, Stage},
+};
 
 use super::{
     Options,

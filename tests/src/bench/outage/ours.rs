@@ -44,8 +44,9 @@ impl Contender for Failover {
     fn start<'a>(&'a self, stage: &'a Stage) -> Result<Box<dyn Running + 'a>> {
         stage.source_nic.add_address(&format!("{ADDRESS}/24"));
 
-        let start =
-            |host, config: &str| Daemon::start_binary(self.binary.clone(), &stage.lab, host, config);
+        let start = |host, config: &str| {
+            Daemon::start_binary(self.binary.clone(), &stage.lab, host, config)
+        };
         let source = start(
             &stage.source,
             "[reflector]\nnics = [\"ens1\"]\ninitiators = [\"10.0.0.2\"]\n",
