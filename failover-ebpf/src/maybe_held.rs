@@ -37,7 +37,7 @@ const _: () = assert!(WORDS.is_power_of_two() && MAX_ADDRESSES <= WORDS);
 mod tests {
     use super::*;
     use crate::abi::ipv4_key;
-    use std::collections::BTreeSet;
+    use std::{collections::BTreeSet, vec::Vec};
 
     #[test]
     fn places_are_inside_the_map() {
