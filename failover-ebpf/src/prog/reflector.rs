@@ -42,6 +42,10 @@ fn try_answer<I: IpHeader>(
     check::<I>(ctx, link)?;
     let signed = signatures::of_request::<I>(ctx, link, own)?;
     admit::<I>(ctx, own, link)?;
+    if signed {
+        // Behind everything that costs less, and before the pace: nobody else can use up what an initiator may ask for.
+        signatures::prove_request::<I>(ctx, link)?;
+    }
     pace::<I>(ctx, own, link)?;
     let answered = reply::<I>(ctx, own, link);
     if signed && answered.action() == Action::Transmit {
@@ -60,6 +64,7 @@ fn check<I: IpHeader>(ctx: &XdpContext, link: Link) -> Result<(), Verdict> {
     heartbeat::check_shape(ip, &heartbeat::REQUEST)?;
     let request = request::<I>(packet)?;
     request.check(&heartbeat::REQUEST)?;
+    signatures::check_sum::<I>(packet, &heartbeat::REQUEST)?;
     reflect::check(request)
 }
 
