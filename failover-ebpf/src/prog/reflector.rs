@@ -75,6 +75,10 @@ fn admit<I: IpHeader>(ctx: &XdpContext, own: &Settings, link: Link) -> Result<()
     let request = request::<I>(&packet)?;
     let initiator: Ip = *request.ip.source().borrow();
     known(ctx, &initiator, request.bfd.your_discriminator())?;
+    // RFC 7881 7: a request from an address that no reply can go back to MUST NOT be acted on.
+    if request.ip.source_is_martian() || is_own(&initiator) {
+        return Err(Verdict::RequestInitiatorRefused);
+    }
     allowed(ctx, own, &initiator)
 }
 
