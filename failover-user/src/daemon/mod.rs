@@ -9,6 +9,7 @@ mod actions;
 mod changes;
 mod commands;
 mod conflicts;
+mod defending;
 mod discovery;
 mod drill;
 mod end;
@@ -49,6 +50,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::{
+    defending::Neighbourhood,
     forwarding::Forwarding,
     layout::Layout,
     plans::Network,
@@ -139,6 +141,8 @@ struct Daemon {
     side: source_side::SourceSide,
     /// What the program has heard of addresses.
     board: HeardBoard,
+    /// The hosts that this one talks to.
+    neighbourhood: Neighbourhood,
     /// Claims of held addresses by hosts that may yet make themselves known, in the order in which they were heard.
     strangers: VecDeque<Claim>,
     /// Sources that are not watched, because an administrator said so.
@@ -268,6 +272,7 @@ impl Daemon {
                 },
                 event = sources.neighbours.recv() => match event {
                     Some(event) => {
+                        self.neighbourhood.note(&event);
                         let result = self.on_neighbour(&event);
                         self.note(result);
                     }
