@@ -231,6 +231,9 @@ pub async fn run(config: Config, options: &Options) -> anyhow::Result<()> {
         hangup: signal(SignalKind::hangup())?,
     };
 
+    if let Err(error) = crate::readiness::tell() {
+        tracing::warn!(%error, "the service manager is not told that the daemon is ready");
+    }
     let stop = CancellationToken::new();
     let serving = tokio::spawn(server.serve(call_sender, events.clone(), stop.clone()));
     let result = daemon.live(&mut sources).await;
