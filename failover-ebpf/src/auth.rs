@@ -163,6 +163,7 @@ mod tests {
         Digest::from_octets(&hash.into())
     }
 
+    /// RFC 5880 6.7.4.
     #[test]
     fn a_packet_is_signed_with_the_secret_in_the_place_of_the_hash() {
         let mut random = StdRng::seed_from_u64(6_7_4);

@@ -117,7 +117,7 @@ impl<I: IpHeader> Control<I> {
         Ok(())
     }
 
-    /// The sum of an authenticated packet also covers what was not read: whoever looks at its A bit refuses it.
+    /// The sum of an authenticated packet also covers what was not read: that is checked by `signed`, or it is refused.
     #[inline(always)]
     fn check_sums(&self, refusals: &Refusals) -> Result<(), Verdict> {
         // RFC 8200 8.1: over IPv6 a packet without a checksum MUST be discarded.

@@ -205,7 +205,7 @@ pub const fn bucket_floor(index: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::abi::is_refused;
+    use crate::abi::{discriminator, is_refused, split_discriminator};
 
     /// What replies state.
     const MIN_RX_US: u32 = 50;
@@ -255,6 +255,18 @@ mod tests {
         for index in 1..BUCKETS {
             assert_eq!(bucket(bucket_floor(index)), index);
             assert_eq!(bucket(bucket_floor(index) - 1), index - 1);
+        }
+    }
+
+    /// RFC 7880 7.3: My Discriminator is unique among the sessions of a host.
+    #[test]
+    fn every_discriminator_is_one_sessions_and_one_sequences() {
+        for session in [0, 1, 255, 256, 4095, u16::MAX] {
+            for sequence in [0, 1, 0x00ff, 0xff00, u16::MAX] {
+                let both = split_discriminator(discriminator(session, sequence));
+
+                assert_eq!(both, (session, sequence));
+            }
         }
     }
 

@@ -187,6 +187,14 @@ impl Message {
         }
     }
 
+    /// Whether a host that has the target, or is about to, would do something about it: answer a question, or take from what all
+    /// nodes are told that another one has it. A kernel that is just checking an address gives it up then, for good
+    /// (RFC 4862 5.4.5), and could not take it up again when the other one lets go.
+    #[inline(always)]
+    pub fn is_about_whoever_has_it(&self) -> bool {
+        self.asks || is_multicast(&self.destination)
+    }
+
     /// The address on whose account it came: the one that is asked for, or the one that an answer is for.
     #[inline(always)]
     pub const fn subject(&self) -> &Ip {

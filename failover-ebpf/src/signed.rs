@@ -49,11 +49,16 @@ pub const fn check_presence(
     }
 }
 
-/// Whether a packet, which says that it is signed, is long enough for the authentication that we know. Any other length is
-/// another authentication's (RFC 5880 6.7.4).
+/// Whether a packet says that it is signed, and is as long as one with the authentication that we know.
+#[inline(always)]
+pub const fn is_as_long(control: &Bfd) -> bool {
+    control.authentication() && control.length() as usize == auth::LENGTH
+}
+
+/// Any other length is another authentication's (RFC 5880 6.7.4).
 #[inline(always)]
 pub const fn check_length(control: &Bfd, refusals: &auth::Refusals) -> Result<(), Verdict> {
-    if control.length() as usize == auth::LENGTH {
+    if is_as_long(control) {
         Ok(())
     } else {
         Err(refusals.form)
@@ -61,19 +66,14 @@ pub const fn check_length(control: &Bfd, refusals: &auth::Refusals) -> Result<()
 }
 
 impl<I: IpHeader> Signed<I> {
-    /// Checks what does not depend on a key.
+    /// Checks that all of it is intact.
     #[inline(always)]
-    pub fn check(
-        &self,
-        refusals: &heartbeat::Refusals,
-        auth_refusals: &auth::Refusals,
-    ) -> Result<(), Verdict> {
+    pub fn check_sum(&self, refusals: &heartbeat::Refusals) -> Result<(), Verdict> {
         let udp = &self.control.udp;
         // Octets behind the packet are no part of S-BFD, and the checksum would cover them.
         if udp.length() as usize != Udp::LEN + auth::LENGTH {
             return Err(refusals.truncated);
         }
-        auth::check_form(&self.auth, auth_refusals)?;
         if udp.checksum() == 0 {
             return Ok(());
         }
@@ -83,6 +83,12 @@ impl<I: IpHeader> Signed<I> {
         } else {
             Err(refusals.checksum)
         }
+    }
+
+    /// Whether it is authenticated in the way that we know.
+    #[inline(always)]
+    pub fn check_form(&self, refusals: &auth::Refusals) -> Result<(), Verdict> {
+        auth::check_form(&self.auth, refusals)
     }
 
     /// Whether it is signed with this key.

@@ -92,7 +92,7 @@ verdicts! {
     RequestUnknownDiscriminator = "request_unknown_discriminator" => Drop,
     /// A request with authentication, for which no key is configured.
     RequestAuthentication = "request_authentication" => Drop,
-    /// A request from a host that may not ask.
+    /// A request from a host that may not ask, or from an address that no host has.
     RequestInitiatorRefused = "request_initiator_refused" => Drop,
     /// A request that came faster than the reflector's Required Min RX Interval.
     RequestTooFast = "request_too_fast" => Drop,

@@ -299,6 +299,16 @@ fn a_held_address_is_no_network_of_its_nic() {
 }
 
 #[test]
+fn a_nic_of_a_host_with_an_identity_may_get_its_address_later() {
+    let text = "[reflector]\nnics = [\"ens3\"]\nidentity = [\"10.0.0.10/24\"]\n";
+
+    let config = config::check("t.toml", text, &host()).expect("good");
+
+    let reflector = config.reflector.expect("a reflector");
+    assert_eq!(reflector.nics, ["ens3"]);
+}
+
+#[test]
 fn more_than_the_kernel_side_can_hold_is_refused() {
     let mut text = String::from("[[source]]\nname = \"a\"\n");
     let mut ip = u32::from(Ipv4Addr::new(10, 0, 0, 10));

@@ -242,6 +242,7 @@ fn as_a_proxy_a_nic_listens_without_having_the_address() {
     });
 }
 
+/// RFC 4291 2.8: a node listens to the group of each of its addresses.
 #[test]
 fn groups_are_joined_on_each_nic_and_left_with_their_owner() {
     in_namespace(async |lab| {

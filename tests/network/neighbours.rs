@@ -4,6 +4,7 @@ use failover_user::net::{
     announce::announcement,
     neighbours::{self, NeighbourEvent},
     packet::PacketSocket,
+    unresolved,
 };
 use futures::TryStreamExt as _;
 use netlink_packet_route::{AddressFamily, neighbour::NeighbourState};
@@ -110,5 +111,26 @@ fn a_gratuitous_arp_moves_an_address_to_the_announced_mac() {
 
         let moved = wait(&mut events, |event| event.mac).await;
         assert_eq!((resolved, moved), (mac, announced));
+    });
+}
+
+#[test]
+fn only_a_neighbour_that_is_asked_for_in_vain_is_forgotten() {
+    let far = Namespace::new();
+    in_namespace(async |lab| {
+        let (nic, mac) = cable(&lab, &far).await;
+        let nobody = IpAddr::from([10, 0, 0, 77]);
+        let mut events = neighbours::watch().unwrap();
+        neighbours::resolve(&lab.0, nic, THERE).await.unwrap();
+        wait(&mut events, |event| event.mac).await;
+        let socket = std::net::UdpSocket::bind((HERE, 0)).unwrap();
+        socket.send_to(b"hello", (nobody, 9)).unwrap();
+
+        let forgotten = unresolved::forget(nic).unwrap();
+        let again = unresolved::forget(nic).unwrap();
+
+        assert_eq!((forgotten, again), (1, 0));
+        let known = neighbours::lookup(&lab.0, nic, THERE).await.unwrap();
+        assert_eq!(known, Some(mac));
     });
 }

@@ -8,7 +8,10 @@ use failover_ebpf::{
 };
 use failover_tests::{
     frames::{Bfd, Flow, SBFD_PORT, arp_announcement, arp_reply, arp_request, udp},
-    frames6::{self, Flow6, group_mac, solicitation, solicited_node, source_option},
+    frames6::{
+        self, ALL_NODES, ALL_NODES_MAC, Flow6, advertisement, flag, group_mac, solicitation,
+        solicited_node, source_option, target_option,
+    },
     lab::{Mac, clock::now_ns},
 };
 
@@ -157,6 +160,17 @@ fn solicited(from_mac: Mac, from: Ipv6Addr, address: Ipv6Addr, options: &[u8]) -
 fn fence6() -> Vec<Row> {
     let client = source_option(CLIENT_MAC);
     let probe = |mac| solicited(mac, Ipv6Addr::UNSPECIFIED, scene6::HELD, &[]);
+    let told = |to_mac, to| {
+        let flow = Flow6 {
+            from_mac: OTHER_MAC,
+            to_mac,
+            from: scene6::HOST,
+            to,
+            hops: 255,
+        };
+        let option = target_option(OTHER_MAC);
+        advertisement(&flow, flag::OVERRIDE, scene6::HOST, &option)
+    };
 
     vec![
         fenced(
@@ -167,6 +181,16 @@ fn fence6() -> Vec<Row> {
         fenced(
             "and no IPv6 packet",
             frames6::udp(&scene6::FROM_CLIENT, 1000, 2000, b"hello"),
+        )
+        .given(frozen6),
+        fenced(
+            "nor that another host has it, which its kernel would give it up for",
+            told(ALL_NODES_MAC, ALL_NODES),
+        )
+        .given(frozen6),
+        passes(
+            "it hears where the other one is, if it has asked",
+            told(CHOSEN_MAC, scene6::STRANGE),
         )
         .given(frozen6),
         passes(
@@ -293,6 +317,30 @@ fn what_a_fenced_host_hears_of_its_addresses_is_noted() {
         let heard = bench.heard.get(3);
         assert_eq!(heard.claimed_by, SOURCE_MAC.0);
         assert!(heard.claimed_ns > 0);
+    });
+}
+
+#[test]
+fn what_the_kernel_is_not_told_of_a_fenced_address_is_noted_all_the_same() {
+    bench(|bench| {
+        frozen6(bench);
+        bench.maps.listen(&[(scene6::HOST.into(), 3)]).unwrap();
+        let flow = Flow6 {
+            from_mac: SOURCE_MAC,
+            to_mac: ALL_NODES_MAC,
+            from: scene6::HOST,
+            to: ALL_NODES,
+            hops: 255,
+        };
+        let option = target_option(SOURCE_MAC);
+
+        bench.run(
+            Port::Chosen,
+            &advertisement(&flow, flag::OVERRIDE, scene6::HOST, &option),
+        );
+
+        assert_eq!(bench.heard.get(3).claimed_by, SOURCE_MAC.0);
+        assert_eq!(bench.tally().count(Verdict::Fenced), 1);
     });
 }
 

@@ -34,6 +34,7 @@ mod reflector;
 mod reflector6;
 mod refusals;
 mod return_traffic;
+mod rfc;
 mod row;
 mod scene;
 mod scene6;

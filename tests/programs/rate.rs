@@ -19,10 +19,15 @@ fn request() -> Vec<u8> {
 
 /// As many requests as may come at once, and no more.
 fn exhaust(bench: &mut Bench) {
+    exhaust_by(bench, &request());
+}
+
+/// The same with this request.
+pub(crate) fn exhaust_by(bench: &mut Bench, request: &[u8]) {
     bench.settings(|own| own.min_rx_us = MINUTE_US);
 
     for _ in 0..=BURST {
-        bench.run(Port::Chosen, &request());
+        bench.run(Port::Chosen, request);
     }
 }
 

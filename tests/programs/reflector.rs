@@ -198,6 +198,7 @@ fn requests_are_answered_as_rfc_7880_says() {
     check(&rows());
 }
 
+/// RFC 7880 A: a forged request must not go to and fro between two reflectors.
 #[test]
 fn a_reply_that_comes_back_is_not_answered_again() {
     let came_back = Flow {

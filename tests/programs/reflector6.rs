@@ -1,16 +1,18 @@
 //! Requests over IPv6: answered octet by octet, or refused by reason.
 
+use std::net::Ipv6Addr;
+
 use failover_ebpf::{abi::settings, verdict::Verdict};
 use failover_tests::{
     edits::{with, with_trailer},
     frames::{BROADCAST, Bfd, SBFD_PORT},
-    frames6::{Flow6, at, meant, next, udp, with_extension, with_fragment},
+    frames6::{ALL_NODES, Flow6, at, meant, next, udp, with_extension, with_fragment},
 };
 
 use crate::{
     row::{Row, check},
     scene::{CLIENT_PORT, DISCRIMINATOR, MIN_RX_US, OTHER_MAC, Port},
-    scene6::{CLIENT, FROM_CLIENT, HELD, STRANGE},
+    scene6::{CLIENT, FROM_CLIENT, HELD, HOST, STRANGE},
 };
 
 /// My Discriminator of the requests.
@@ -246,6 +248,14 @@ fn frames_refused() -> Vec<Row> {
 
 fn refused() -> Vec<Row> {
     let drop = |name, bfd, verdict| Row::drop(name, ask(bfd), verdict);
+    let martian = |name, from| {
+        let flow = Flow6 {
+            from,
+            ..FROM_CLIENT
+        };
+
+        Row::drop(name, on(&flow, request()), Verdict::RequestInitiatorRefused)
+    };
 
     vec![
         Row::drop(
@@ -293,6 +303,10 @@ fn refused() -> Vec<Row> {
             },
             Verdict::RequestUnknownDiscriminator,
         ),
+        martian("IPv6: from nobody", Ipv6Addr::UNSPECIFIED),
+        martian("IPv6: from the loopback", Ipv6Addr::LOCALHOST),
+        martian("IPv6: from a group", ALL_NODES),
+        martian("IPv6: from our own address", HOST),
         Row::drop(
             "IPv6: an initiator that is not listed",
             ask(request()),

@@ -1,5 +1,7 @@
 //! Requests that are refused: dropped, and counted by reason.
 
+use std::net::Ipv4Addr;
+
 use failover_ebpf::{abi::settings, verdict::Verdict};
 use failover_tests::{
     edits::{at, meant, with, with_ip_options, without_udp_checksum},
@@ -59,6 +61,17 @@ fn version(name: &'static str, version: u8) -> Row {
     };
 
     Row::drop(name, ask(bfd), Verdict::RequestBadVersion)
+}
+
+/// From an address that no reply can go back to (RFC 7881 section 7).
+fn martian(name: &'static str, from: Ipv4Addr) -> Row {
+    let flow = Flow {
+        from,
+        ..FROM_CLIENT
+    };
+    let frame = request().frame(&flow, CLIENT_PORT, SBFD_PORT);
+
+    Row::drop(name, frame, Verdict::RequestInitiatorRefused)
 }
 
 /// For somebody else, whom a switch could not find.
@@ -279,6 +292,12 @@ fn hosts() -> Vec<Row> {
             Verdict::RequestInitiatorRefused,
         )
         .given(|bench| bench.settings(|own| own.flags &= !settings::ANY_INITIATOR)),
+        martian("from nobody", Ipv4Addr::UNSPECIFIED),
+        martian("from a loopback", Ipv4Addr::LOCALHOST),
+        martian("from a group", Ipv4Addr::new(224, 0, 0, 5)),
+        martian("from everybody", Ipv4Addr::BROADCAST),
+        martian("from our own address", HOST),
+        martian("from our own address of another NIC", HOST_OUT),
         elsewhere("another host's MAC", to(OTHER_MAC)),
         elsewhere("everybody's MAC", to(BROADCAST)),
         elsewhere("the MAC of another NIC of ours", to(Port::Out.mac())),

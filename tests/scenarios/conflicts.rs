@@ -123,6 +123,7 @@ fn a_strangers_claim_is_a_conflict_and_is_defended_once() {
     assert!(claimed.held());
 }
 
+/// RFC 5227 2.4 (a).
 #[test]
 fn with_release_the_addresses_are_given_up_to_whoever_claims_one() {
     let claimed = Claimed::new("release");

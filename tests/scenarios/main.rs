@@ -11,6 +11,7 @@ mod followed;
 mod forward;
 mod guards;
 mod hooks;
+mod identity;
 mod ipv6;
 mod ipv6_forward;
 mod ipv6_guards;

@@ -135,6 +135,7 @@ fn a_signed_pair_over_ipv6_does_the_same() {
     wait_for_state(&target, "web1", "taken-over");
 }
 
+/// RFC 5880 6.7.4: what is meticulous counts every packet.
 #[test]
 fn sequences_increase_over_a_restart_of_the_daemon_and_without_its_memory() {
     let (pair, keys) = (Pair::new(), Keys::new());

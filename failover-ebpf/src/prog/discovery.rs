@@ -81,7 +81,7 @@ fn try_treat(
     message: &Message,
 ) -> Result<Verdict, Verdict> {
     // Behind the listening: what others say of an address is what ends its fence.
-    if message.asks && custody::is_fenced(own, &message.target) {
+    if message.is_about_whoever_has_it() && custody::is_fenced(own, &message.target) {
         return Err(Verdict::Fenced);
     }
     let mut packet = Packet::of(ctx, link);

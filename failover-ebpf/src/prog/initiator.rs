@@ -56,6 +56,7 @@ fn check<I: IpHeader>(ctx: &XdpContext, link: Link) -> Result<(), Verdict> {
     heartbeat::check_shape(ip, &heartbeat::REPLY)?;
     let reply: &Control<I> = packet.network().ok_or(Verdict::ReplyTruncated)?;
     reply.check(&heartbeat::REPLY)?;
+    signatures::check_sum::<I>(packet, &heartbeat::REPLY)?;
     measure::check_control(reply)
 }
 

@@ -42,6 +42,10 @@ fn try_answer<I: IpHeader>(
     check::<I>(ctx, link)?;
     let signed = signatures::of_request::<I>(ctx, link, own)?;
     admit::<I>(ctx, own, link)?;
+    if signed {
+        // Behind everything that costs less, and before the pace: nobody else can use up what an initiator may ask for.
+        signatures::prove_request::<I>(ctx, link)?;
+    }
     pace::<I>(ctx, own, link)?;
     let answered = reply::<I>(ctx, own, link);
     if signed && answered.action() == Action::Transmit {
@@ -60,6 +64,7 @@ fn check<I: IpHeader>(ctx: &XdpContext, link: Link) -> Result<(), Verdict> {
     heartbeat::check_shape(ip, &heartbeat::REQUEST)?;
     let request = request::<I>(packet)?;
     request.check(&heartbeat::REQUEST)?;
+    signatures::check_sum::<I>(packet, &heartbeat::REQUEST)?;
     reflect::check(request)
 }
 
@@ -70,6 +75,10 @@ fn admit<I: IpHeader>(ctx: &XdpContext, own: &Settings, link: Link) -> Result<()
     let request = request::<I>(&packet)?;
     let initiator: Ip = *request.ip.source().borrow();
     known(ctx, &initiator, request.bfd.your_discriminator())?;
+    // RFC 7881 7: a request from an address that no reply can go back to MUST NOT be acted on.
+    if request.ip.source_is_martian() || is_own(&initiator) {
+        return Err(Verdict::RequestInitiatorRefused);
+    }
     allowed(ctx, own, &initiator)
 }
 

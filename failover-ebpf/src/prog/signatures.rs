@@ -1,5 +1,8 @@
 //! Signed heartbeats: which key, and whether it fits. The hashing is in the library's `auth`.
 //!
+//! A hash costs more than everything else together, so that it comes last: what is forged without knowledge of what goes over
+//! the wire (address, discriminator, key id, and for a reply the sequence of a request under way) is not hashed.
+//!
 //! What is only done for signed packets is a function of its own, so that others do not need its stack.
 
 use core::borrow::Borrow as _;
@@ -17,7 +20,22 @@ use failover_ebpf::{
 
 use super::{maps, packet::Packet, rare, say};
 
-/// Checks that a request is signed with a key of the reflector (`true`), or that it is not and need not be (`false`).
+/// Checks that a packet is intact which is as long as the authentication that we know. Any other one that says that it is
+/// signed is refused for that, whatever its sum.
+#[inline(always)]
+pub(super) fn check_sum<I: IpHeader>(
+    packet: &Packet<'_>,
+    refusals: &heartbeat::Refusals,
+) -> Result<(), Verdict> {
+    let control: &Control<I> = packet.network().ok_or(refusals.truncated)?;
+    if !signed::is_as_long(&control.bfd) {
+        return Ok(());
+    }
+    let signed: &Signed<I> = packet.network().ok_or(refusals.truncated)?;
+    signed.check_sum(refusals)
+}
+
+/// Whether a request is signed with a key id of the reflector (`true`), or is not and need not be (`false`).
 #[inline(always)]
 pub(super) fn of_request<I: IpHeader>(
     ctx: &XdpContext,
@@ -36,10 +54,25 @@ pub(super) fn of_request<I: IpHeader>(
         Ok(true) => check_request::<I>(ctx, link),
         Err(verdict) => Err(verdict),
     };
+    say_refused::<I>(ctx, request, &checked);
+    checked.map(|()| true)
+}
+
+/// Checks that a request of which all else is right is signed with the key that it names.
+#[inline(always)]
+pub(super) fn prove_request<I: IpHeader>(ctx: &XdpContext, link: Link) -> Result<(), Verdict> {
+    let packet = Packet::of(ctx, link);
+    let request: &Control<I> = packet.network().ok_or(Verdict::RequestTruncated)?;
+    let checked = hash_request::<I>(ctx, link);
+    say_refused::<I>(ctx, request, &checked);
+    checked
+}
+
+#[inline(always)]
+fn say_refused<I: IpHeader>(ctx: &XdpContext, request: &Control<I>, checked: &Result<(), Verdict>) {
     if checked.is_err() && rare::due(Rare::SignatureRefused) {
         say::signature_refused(ctx, request.ip.source().borrow());
     }
-    checked.map(|()| true)
 }
 
 /// Checks that a reply is signed with a key of its session, or that it is not and need not be.
@@ -75,7 +108,15 @@ fn check_request<I: IpHeader>(ctx: &XdpContext, link: Link) -> Result<(), Verdic
     let control: &Control<I> = packet.network().ok_or(Verdict::RequestTruncated)?;
     signed::check_length(&control.bfd, &auth::REQUEST)?;
     let request: &Signed<I> = packet.network().ok_or(Verdict::RequestTruncated)?;
-    request.check(&heartbeat::REQUEST, &auth::REQUEST)?;
+    request.check_form(&auth::REQUEST)?;
+    key(request.auth.key_id()).ok_or(Verdict::RequestUnknownKey)?;
+    Ok(())
+}
+
+#[inline(never)]
+fn hash_request<I: IpHeader>(ctx: &XdpContext, link: Link) -> Result<(), Verdict> {
+    let packet = Packet::of(ctx, link);
+    let request: &Signed<I> = packet.network().ok_or(Verdict::RequestTruncated)?;
     let key = key(request.auth.key_id()).ok_or(Verdict::RequestUnknownKey)?;
     request.check_digest(key, &auth::REQUEST)
 }
@@ -86,7 +127,7 @@ fn check_reply<I: IpHeader>(ctx: &XdpContext, link: Link) -> Result<(), Verdict>
     let control: &Control<I> = packet.network().ok_or(Verdict::ReplyTruncated)?;
     signed::check_length(&control.bfd, &auth::REPLY)?;
     let reply: &Signed<I> = packet.network().ok_or(Verdict::ReplyTruncated)?;
-    reply.check(&heartbeat::REPLY, &auth::REPLY)?;
+    reply.check_form(&auth::REPLY)?;
     let (number, sequence) = split_discriminator(reply.control.bfd.your_discriminator());
     // Before the hash, which costs most: a flood of recorded replies is not hashed.
     let tx = maps::SESSION_TX

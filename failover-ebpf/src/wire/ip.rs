@@ -34,6 +34,9 @@ pub trait IpHeader: Header {
     /// Destination address.
     fn destination(&self) -> Self::Address<'_>;
 
+    /// Whether nothing can be sent back to its source (RFC 1812 5.3.7, RFC 4291 2.7 and 2.5): it is a group, the loopback, or nobody.
+    fn source_is_martian(&self) -> bool;
+
     /// Length of the packet, header included, octets.
     fn packet_len(&self) -> u32;
 

@@ -90,6 +90,13 @@ impl IpHeader for Ipv4 {
     }
 
     #[inline(always)]
+    fn source_is_martian(&self) -> bool {
+        let [first, ..] = self.src();
+        // "This network", the loopback, groups and what is reserved, everybody.
+        first == 0 || first == 127 || first >= 224
+    }
+
+    #[inline(always)]
     fn destination(&self) -> abi::Ip {
         abi::ipv4_key(self.dst())
     }

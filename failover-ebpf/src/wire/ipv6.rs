@@ -29,6 +29,9 @@ pub mod next {
 
 /// The unspecified address (RFC 4291 2.5.2).
 pub const UNSPECIFIED: abi::Ip = [0; 16];
+
+/// The loopback address (RFC 4291 2.5.3).
+const LOOPBACK: abi::Ip = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 /// All nodes of a link: ff02::1 (RFC 4291 2.7.1).
 pub const ALL_NODES: abi::Ip = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 
@@ -126,6 +129,13 @@ impl IpHeader for Ipv6 {
     }
 
     #[inline(always)]
+    fn source_is_martian(&self) -> bool {
+        is_multicast(&self.src)
+            || abi::same(&self.src, &UNSPECIFIED)
+            || abi::same(&self.src, &LOOPBACK)
+    }
+
+    #[inline(always)]
     fn destination(&self) -> &abi::Ip {
         &self.dst
     }
@@ -210,6 +220,23 @@ mod tests {
             other[octet] ^= 0x10;
             assert!(!is_solicited_node(&other), "octet {octet}");
         }
+    }
+
+    #[test]
+    fn nothing_goes_back_to_groups_the_loopback_and_nobody() {
+        let martian = |src| {
+            let header = Ipv6 {
+                head: [0; 8],
+                src,
+                dst: UNSPECIFIED,
+            };
+            header.source_is_martian()
+        };
+        let mut host = LOOPBACK;
+        host[0] = 0xfd;
+
+        assert!([UNSPECIFIED, LOOPBACK, ALL_NODES].into_iter().all(martian));
+        assert!(!martian(host));
     }
 
     #[test]

@@ -144,6 +144,8 @@ pub(super) fn compare(named: &Inventory, facts: &HostFacts) -> Vec<Found> {
             .is_none()
             .then(|| complaint.at(&named.at))
     });
+    // A host with an identity may be started before its network is: what it keeps off has to be kept off from the first frame.
+    let reflector = reflector.filter(|_| named.identity.is_empty());
     let mut found: Vec<_> = nics
         .chain(monitors)
         .chain(own)

@@ -61,6 +61,10 @@ impl Daemon {
                 self.defend(unit, ip);
                 None
             }
+            Action::Reassure { ip, .. } => {
+                self.reassure(ip);
+                None
+            }
             Action::Introduce { ip, mac, .. } => {
                 match read_mac(&mac) {
                     Some(mac) => self.introduce(ip, mac),
@@ -231,50 +235,6 @@ impl Daemon {
         Ok(())
     }
 
-    /// Probes for a held address that another host claims, by which another failover host knows us, and announces it, once
-    /// (RFC 5227 2.4).
-    fn defend(&mut self, unit: UnitId, ip: IpAddr) {
-        let held = match self.maps.addresses.get(ip) {
-            Ok(Some(held)) if held.mode != held::DRAIN => held,
-            Ok(_) => return,
-            Err(error) => {
-                tracing::error!(%ip, error = %format!("{error:#}"), "a held address is not defended");
-                return;
-            }
-        };
-        let announcement = self.announcement(ip, &held);
-        for frame in [probe(ip, held.nic_mac), announcement[0].clone()] {
-            if let Err(error) = self.senders.send(held.nic, &frame) {
-                tracing::warn!(%ip, %error, "a held address is not defended");
-            }
-        }
-        self.record(
-            Some(unit),
-            EventKind::Defended,
-            json!({ "address": ip.to_string(), "at_ns": clock::now() }),
-        );
-    }
-
-    /// Makes this host known to one that claims a held address, and to nobody else: by a probe, as a failover host, and by a
-    /// claim, to which it answers likewise, or gives the address up, if it is one.
-    pub(super) fn introduce(&mut self, ip: IpAddr, other: [u8; 6]) {
-        let held = match self.maps.addresses.get(ip) {
-            Ok(Some(held)) if held.mode != held::DRAIN => held,
-            Ok(_) => return,
-            Err(error) => {
-                tracing::error!(%ip, error = %format!("{error:#}"), "it is not known how an address is held");
-                return;
-            }
-        };
-        let announcement = self.announcement(ip, &held);
-        for frame in [probe(ip, held.nic_mac), announcement[0].clone()] {
-            let frame = straight(&frame, other);
-            if let Err(error) = self.senders.send(held.nic, &frame) {
-                tracing::warn!(%ip, %error, "whoever claims a held address is not asked who it is");
-            }
-        }
-    }
-
     /// Tells the network where the source is, on the NICs that would have carried its addresses.
     fn announce_source(&mut self, unit: UnitId) {
         let mut announced = Vec::new();
@@ -351,7 +311,7 @@ impl Daemon {
     }
 
     /// The frames that tell where a held address is.
-    fn announcement(&self, ip: IpAddr, held: &Held) -> Vec<Bytes> {
+    pub(super) fn announcement(&self, ip: IpAddr, held: &Held) -> Vec<Bytes> {
         let router = self
             .network
             .by_index(held.nic)
@@ -386,9 +346,4 @@ impl Daemon {
             json!({ "addresses": announced }),
         );
     }
-}
-
-/// A frame for everybody, sent to one host alone.
-fn straight(frame: &Bytes, to: [u8; 6]) -> Bytes {
-    [&to[..], &frame[6..]].concat().into()
 }

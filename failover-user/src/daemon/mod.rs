@@ -9,6 +9,7 @@ mod actions;
 mod changes;
 mod commands;
 mod conflicts;
+mod defending;
 mod discovery;
 mod drill;
 mod end;
@@ -49,6 +50,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::{
+    defending::Neighbourhood,
     forwarding::Forwarding,
     layout::Layout,
     plans::Network,
@@ -139,6 +141,8 @@ struct Daemon {
     side: source_side::SourceSide,
     /// What the program has heard of addresses.
     board: HeardBoard,
+    /// The hosts that this one talks to.
+    neighbourhood: Neighbourhood,
     /// Claims of held addresses by hosts that may yet make themselves known, in the order in which they were heard.
     strangers: VecDeque<Claim>,
     /// Sources that are not watched, because an administrator said so.
@@ -227,6 +231,9 @@ pub async fn run(config: Config, options: &Options) -> anyhow::Result<()> {
         hangup: signal(SignalKind::hangup())?,
     };
 
+    if let Err(error) = crate::readiness::tell() {
+        tracing::warn!(%error, "the service manager is not told that the daemon is ready");
+    }
     let stop = CancellationToken::new();
     let serving = tokio::spawn(server.serve(call_sender, events.clone(), stop.clone()));
     let result = daemon.live(&mut sources).await;
@@ -268,6 +275,7 @@ impl Daemon {
                 },
                 event = sources.neighbours.recv() => match event {
                     Some(event) => {
+                        self.neighbourhood.note(&event);
                         let result = self.on_neighbour(&event);
                         self.note(result);
                     }

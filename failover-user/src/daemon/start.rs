@@ -11,6 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use super::{
     Daemon,
+    defending::Neighbourhood,
     forwarding::Forwarding,
     hooking::Hooks,
     layout::{self, Layout},
@@ -116,6 +117,7 @@ impl Daemon {
             hooks,
             side,
             board: HeardBoard::open(&pins)?,
+            neighbourhood: Neighbourhood::default(),
             strangers: VecDeque::new(),
             unmonitored: BTreeSet::new(),
             told,

@@ -175,6 +175,7 @@ mod tests {
         );
     }
 
+    /// RFC 5227 2.1.1: a probe for the address from somebody else is a conflict. Both standing back would leave nobody.
     #[test]
     fn of_two_that_probe_the_lower_mac_goes_first() {
         let first = |mac| match found([probed(SENT + MS, mac), NOTHING, NOTHING]) {

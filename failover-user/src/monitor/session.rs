@@ -344,6 +344,7 @@ mod tests {
         assert_eq!(next_due(1_000, 300, 100), 1_400);
     }
 
+    /// RFC 7880 7.3.3: no answer is expected before there can be one.
     #[test]
     fn a_late_request_has_half_an_interval_to_be_answered_at_least() {
         for late_ns in 0..=100 {

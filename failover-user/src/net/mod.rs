@@ -21,6 +21,7 @@ pub mod route_watch;
 pub mod subnet;
 pub mod sysctl;
 pub mod tables;
+pub mod unresolved;
 pub mod xdp;
 
 use anyhow::Context as _;

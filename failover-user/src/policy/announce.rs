@@ -75,6 +75,7 @@ mod tests {
         times
     }
 
+    /// RFC 4861 7.2.6: at least RetransTimer, a second, apart.
     #[test]
     fn three_early_ones_then_regular_ones() {
         let mut schedule = Announcements::new(100 * MS, Duration::from_secs(60));

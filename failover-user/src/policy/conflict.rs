@@ -16,6 +16,13 @@ pub const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
 /// Nobody has claimed an address for so long: the conflict is over.
 pub const CONFLICT_QUIET: Duration = Duration::from_secs(30);
 
+/// Hosts that we know are told where an address is, each alone, at most once in this time, beside what defends it. Claims that
+/// follow each other closer than half of it are told of once ([`failover_ebpf::abi::CLAIM_INTERVAL_NS`]).
+const REASSURE_INTERVAL: Duration = Duration::from_millis(200);
+
+const _: () =
+    assert!(REASSURE_INTERVAL.as_nanos() >= 2 * failover_ebpf::abi::CLAIM_INTERVAL_NS as u128);
+
 /// Another failover host is told who has an address at most once in this time, beside what defends it.
 const INTRODUCE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -30,12 +37,32 @@ pub(super) struct Clash {
     ip: IpAddr,
     /// When another failover host was last told who has an address.
     introduced: BTreeMap<IpAddr, Now>,
+    /// When the hosts that we know were last told where an address is.
+    reassured: BTreeMap<IpAddr, Now>,
+    /// What was claimed when it could not be answered at once.
+    owed: BTreeMap<IpAddr, Owed>,
+}
+
+/// When a claim is answered that came too soon after another one. Whoever has believed it would go on to for as long as nobody
+/// says anything.
+#[derive(Clone, Copy, Debug, Default)]
+struct Owed {
+    defence: Option<Now>,
+    reassurance: Option<Now>,
 }
 
 impl Clash {
     /// When it is over, if nothing is heard until then.
     pub(super) fn quiet_at(&self) -> Now {
         self.latest.saturating_add(nanos(CONFLICT_QUIET))
+    }
+
+    /// When the next claim is answered that could not be answered at once.
+    pub(super) fn owed_at(&self) -> Option<Now> {
+        let owed = self.owed.values();
+        owed.flat_map(|owed| [owed.defence, owed.reassurance])
+            .flatten()
+            .min()
     }
 }
 
@@ -61,6 +88,8 @@ impl Unit {
             other: None,
             ip,
             introduced: BTreeMap::new(),
+            reassured: BTreeMap::new(),
+            owed: BTreeMap::new(),
         });
         clash.latest = turn.now;
         clash.ip = ip;
@@ -88,10 +117,10 @@ impl Unit {
                 self.start_failback(turn, On::Claim, words::RELEASED);
             }
             (Claimant::Source | Claimant::Stranger, OnConflict::Defend) => {
-                self.defend(turn, ip);
+                self.answer_claim(turn, ip);
             }
             (Claimant::Source | Claimant::Stranger, OnConflict::Ask) if !asks => {
-                self.defend(turn, ip);
+                self.answer_claim(turn, ip);
             }
             (Claimant::Source | Claimant::Stranger, OnConflict::Ask) => {}
         }
@@ -109,19 +138,80 @@ impl Unit {
         due
     }
 
+    /// Defends the address against a host that does not listen: a source that has come back speaks for its addresses again and
+    /// again, and each time those that hear it send there. RFC 5227 2.4 (c) allows one announcement in [`DEFEND_INTERVAL`]. In
+    /// between the hosts that we know are told, each alone, and at its end everybody is.
+    ///
+    /// They are told once more a moment later, as claims that come right behind this one are not told of.
+    fn answer_claim(&mut self, turn: &mut Turn, ip: IpAddr) {
+        let announced = self.defend(turn, ip);
+        let (unit, now) = (self.id, turn.now);
+        let defended = self.defended.get(&ip).copied().unwrap_or(now);
+        let Some(clash) = self.clash_mut() else {
+            return;
+        };
+        let again = |at: &Now| at.saturating_add(nanos(REASSURE_INTERVAL)) <= now;
+        if !announced && clash.reassured.get(&ip).is_none_or(again) {
+            clash.reassured.insert(ip, now);
+            turn.actions.push(Action::Reassure { unit, ip });
+        }
+        let defence = (!announced).then(|| defended.saturating_add(nanos(DEFEND_INTERVAL)));
+        let reassurance = Some(now.saturating_add(nanos(REASSURE_INTERVAL)));
+        let owed = Owed {
+            defence,
+            reassurance,
+        };
+        clash.owed.insert(ip, owed);
+    }
+
+    /// Answers the claims that are due.
+    pub(super) fn pay(&mut self, turn: &mut Turn) {
+        let unit = self.id;
+        let Some(clash) = self.clash_mut() else {
+            return;
+        };
+        let now = turn.now;
+        let due = |at: &mut Option<Now>| at.take_if(|at| *at <= now).is_some();
+        let mut defences = Vec::new();
+        for (ip, owed) in &mut clash.owed {
+            if due(&mut owed.defence) {
+                // Which tells those that we know as well.
+                owed.reassurance = None;
+                defences.push(*ip);
+            } else if due(&mut owed.reassurance) {
+                clash.reassured.insert(*ip, now);
+                let ip = *ip;
+                turn.actions.push(Action::Reassure { unit, ip });
+            }
+        }
+        for ip in defences {
+            self.defend(turn, ip);
+        }
+    }
+
+    fn clash_mut(&mut self) -> Option<&mut Clash> {
+        match &mut self.phase {
+            Phase::Holding(holding) => holding.clash.as_mut(),
+            Phase::Idle
+            | Phase::Watching(_)
+            | Phase::Checking { .. }
+            | Phase::BeforeTakeover(_)
+            | Phase::AwaitingThread { .. }
+            | Phase::Commanded(_)
+            | Phase::GivingBack(_) => None,
+        }
+    }
+
     /// Tells another failover host that claims an address who keeps it. That one announcement in [`DEFEND_INTERVAL`] is used up
     /// must not make both hold it until the next scheduled one.
     fn introduce(&mut self, turn: &mut Turn, ip: IpAddr, mac: String) {
-        let Phase::Holding(holding) = &mut self.phase else {
-            return;
-        };
-        let Some(clash) = &mut holding.clash else {
+        let unit = self.id;
+        let Some(clash) = self.clash_mut() else {
             return;
         };
         let again = |at: &Now| at.saturating_add(nanos(INTRODUCE_INTERVAL)) <= turn.now;
         if clash.introduced.get(&ip).is_none_or(again) {
             clash.introduced.insert(ip, turn.now);
-            let unit = self.id;
             turn.actions.push(Action::Introduce { unit, ip, mac });
         }
     }
@@ -142,10 +232,7 @@ impl Unit {
 
     /// `failover approve`: they are defended from now on.
     pub(super) fn defend_from_now_on(&mut self, turn: &mut Turn) {
-        let Phase::Holding(holding) = &mut self.phase else {
-            return;
-        };
-        let Some(clash) = &mut holding.clash else {
+        let Some(clash) = self.clash_mut() else {
             return;
         };
         clash.asks = false;

@@ -197,6 +197,7 @@ impl<'a> Copy<'a> {
             | Action::Announce { .. }
             | Action::AnnounceSource { .. }
             | Action::Defend { .. }
+            | Action::Reassure { .. }
             | Action::Introduce { .. } => None,
         }
     }

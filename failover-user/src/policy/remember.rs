@@ -28,6 +28,7 @@ pub fn changes_memory(actions: &[Action]) -> bool {
         | Action::Announce { .. }
         | Action::Probe { .. }
         | Action::Defend { .. }
+        | Action::Reassure { .. }
         | Action::Introduce { .. }
         | Action::AnnounceSource { .. }
         | Action::RunHook { .. } => false,

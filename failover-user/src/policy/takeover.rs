@@ -39,7 +39,8 @@ pub(super) struct Holding {
 impl Holding {
     pub(super) fn next_deadline(&self) -> Option<Now> {
         let quiet = self.clash.as_ref().map(Clash::quiet_at);
-        [self.announcements.next(), self.failback_at, quiet]
+        let owed = self.clash.as_ref().and_then(Clash::owed_at);
+        [self.announcements.next(), self.failback_at, quiet, owed]
             .into_iter()
             .flatten()
             .min()
@@ -367,8 +368,9 @@ impl Unit {
             && self.taken.as_ref().is_none_or(|taken| taken.failed)
     }
 
-    /// Announces again, or fails back, or notes the end of a conflict.
+    /// Announces again, or fails back, or answers claims, or notes the end of a conflict.
     pub(super) fn on_clock_holding(&mut self, turn: &mut Turn) {
+        self.pay(turn);
         let Phase::Holding(holding) = &mut self.phase else {
             return;
         };

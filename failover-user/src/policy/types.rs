@@ -395,6 +395,14 @@ pub enum Action {
         /// The address.
         ip: IpAddr,
     },
+    /// Tell the hosts that this one knows as neighbours, each alone, where a held address is that another host claims: no
+    /// announcement, so that the limit of those does not leave them believing the claim.
+    Reassure {
+        /// Which.
+        unit: UnitId,
+        /// The address.
+        ip: IpAddr,
+    },
     /// Tell another failover host that claims a held address who has it, and nobody else: no announcement, so that the limit
     /// of those does not keep it from giving the address up.
     Introduce {

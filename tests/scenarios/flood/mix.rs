@@ -8,6 +8,7 @@ use failover_tests::{
     edits::{at, meant, with, with_ip_options},
     frames::{Bfd, Flow, SBFD_PORT, udp},
     lab::{Capture, Direction, Mac},
+    signatures::{LENGTH, SECTION},
 };
 use rand::{Rng as _, rngs::StdRng};
 
@@ -33,14 +34,16 @@ pub(super) struct Invalid {
 
 /// What somebody who listens knows of a session: all that a forgery needs.
 pub(super) struct Session {
-    initiator: Ipv4Addr,
-    reflector: Ipv4Addr,
+    pub(super) initiator: Ipv4Addr,
+    pub(super) reflector: Ipv4Addr,
     initiator_mac: Mac,
     reflector_mac: Mac,
     /// UDP port of the initiator.
-    port: u16,
+    pub(super) port: u16,
     my_discriminator: u32,
-    your_discriminator: u32,
+    pub(super) your_discriminator: u32,
+    /// Sequence of the request's signature (RFC 5880 4.4), if it is signed.
+    sequence: Option<u32>,
 }
 
 impl Session {
@@ -66,15 +69,26 @@ impl Session {
             port,
             my_discriminator: word(4),
             your_discriminator: word(8),
+            sequence: (bfd.len() == usize::from(LENGTH)).then(|| word(SECTION + 4)),
         }
     }
 
-    fn request(&self) -> Bfd {
+    /// A reply to a request that is still to come, `ahead` of the one that was seen, and the sequence that it has to be signed
+    /// with.
+    pub(super) fn foresee(&self, ahead: u16) -> (Bfd, u32) {
+        let sequence = self.sequence.expect("a signed request");
+        let sequence = sequence.wrapping_add(ahead.into());
+        let mine = (self.my_discriminator & 0xffff_0000) | (sequence & 0xffff);
+        let request = Bfd::request(mine, self.your_discriminator);
+        (Bfd::reply_to(&request, 50), sequence)
+    }
+
+    pub(super) fn request(&self) -> Bfd {
         Bfd::request(self.my_discriminator, self.your_discriminator)
     }
 
     /// A reply to what this session sent a while ago: valid once, and stale now.
-    fn reply(&self) -> Bfd {
+    pub(super) fn reply(&self) -> Bfd {
         let [a, b, high, low] = self.my_discriminator.to_be_bytes();
         let sequence = u16::from_be_bytes([high, low]).wrapping_sub(REPLAYED);
         let [high, low] = sequence.to_be_bytes();
@@ -82,7 +96,7 @@ impl Session {
         Bfd::reply_to(&Bfd::request(replayed, self.your_discriminator), 50)
     }
 
-    fn to_reflector(&self, from: Ipv4Addr) -> Flow {
+    pub(super) fn to_reflector(&self, from: Ipv4Addr) -> Flow {
         Flow {
             from_mac: STRANGER_MAC,
             to_mac: self.reflector_mac,
@@ -92,7 +106,7 @@ impl Session {
         }
     }
 
-    fn to_initiator(&self, from: Ipv4Addr) -> Flow {
+    pub(super) fn to_initiator(&self, from: Ipv4Addr) -> Flow {
         Flow {
             from_mac: STRANGER_MAC,
             to_mac: self.initiator_mac,
@@ -233,7 +247,7 @@ fn reply(session: &Session, random: &mut StdRng) -> Invalid {
 }
 
 /// Any number but this one and 0.
-fn other_than(number: u32, random: &mut StdRng) -> u32 {
+pub(super) fn other_than(number: u32, random: &mut StdRng) -> u32 {
     loop {
         let other = random.random_range(1..=u32::MAX);
         if other != number {
@@ -243,7 +257,7 @@ fn other_than(number: u32, random: &mut StdRng) -> u32 {
 }
 
 /// The frame without its end, but with its ports.
-fn cut(mut frame: Vec<u8>, random: &mut StdRng) -> Vec<u8> {
+pub(super) fn cut(mut frame: Vec<u8>, random: &mut StdRng) -> Vec<u8> {
     frame.truncate(random.random_range(at::UDP_LENGTH..frame.len()));
     frame
 }
@@ -264,7 +278,7 @@ fn lying(frame: Vec<u8>, random: &mut StdRng) -> Vec<u8> {
 }
 
 /// An octet that is not what the checksum says, which is still there: zeros would mean that there is none (RFC 768).
-fn spoiled(frame: Vec<u8>, random: &mut StdRng) -> Vec<u8> {
+pub(super) fn spoiled(frame: Vec<u8>, random: &mut StdRng) -> Vec<u8> {
     let places = [at::IP_CHECKSUM, at::UDP_CHECKSUM, at::BFD + 4, at::BFD + 16];
     loop {
         let at = places[random.random_range(0..places.len())];

@@ -10,7 +10,11 @@
 //! this one, and [`Nic::cut`] does not stop a flood.
 
 use std::{
-    os::fd::{AsFd, AsRawFd, OwnedFd},
+    fs::File,
+    os::{
+        fd::{AsFd, AsRawFd, OwnedFd},
+        unix::fs::FileExt as _,
+    },
     sync::Arc,
     thread::JoinHandle,
     time::Duration,
@@ -35,13 +39,16 @@ const VALUE: usize = 4 + LONGEST;
 /// Frames that are sent without a look at anything else. A veth's ring holds 256, and each batch is taken from it before the
 /// next one is made, unless another processor is at it.
 const BATCH: u32 = 64;
-/// Frames of one system call: what fits into the ring.
-const MOST_AT_ONCE: u64 = 256;
+/// Frames of one system call, and in the ring at any time: what others send to the NIC has to find room in it, too. On a wire it
+/// would: a sender is no faster than its wire, and the ring is emptied by a machine that has nothing to do with the sender's.
+const MOST_AT_ONCE: u64 = 192;
 /// How often the sender looks whether frames are due.
 const TICK_NS: u64 = 500_000;
 /// A sender that was kept from sending makes up for this much of it and forgets the rest.
 const MOST_OWED_NS: u64 = 100_000_000;
-/// How long the last frames may take to be received.
+/// How often it is looked whether the ring is empty again.
+const LOOK_NS: u64 = 20_000;
+/// How long frames may take to be received.
 const ARRIVAL: Duration = Duration::from_secs(5);
 
 /// When a flood ends by itself.
@@ -94,7 +101,8 @@ impl Flood {
         let far = Arc::clone(nic.far());
         let sender = far.spawn("flood", move || {
             let before = nic.wire_traffic();
-            let mut sent = generator.send(per_second, until)?;
+            let ring = Ring::open(nic.far_name())?;
+            let mut sent = generator.send(per_second, until, &ring)?;
             let total = sent.total();
             let mut since = before;
             let arrived = wait_until(ARRIVAL, || {
@@ -207,7 +215,7 @@ impl Generator {
         })
     }
 
-    fn send(&self, per_second: u64, until: Until) -> Result<Sent> {
+    fn send(&self, per_second: u64, until: Until, ring: &Ring) -> Result<Sent> {
         let start = now_ns();
         let mut busy = Duration::ZERO;
         let mut owed_from = start;
@@ -248,7 +256,10 @@ impl Generator {
                 continue;
             }
 
+            let left_before = ring.left()?;
+
             self.burst(burst)?;
+            ring.wait_for(left_before + burst)?;
             total += burst;
             owed_sent += burst;
             busy += Duration::from_nanos(now_ns() - now);
@@ -277,6 +288,57 @@ impl Generator {
         (0..self.kinds)
             .map(|kind| total / self.kinds + u64::from(kind < total % self.kinds))
             .collect()
+    }
+}
+
+/// The ring behind the far end of a cable, as the counters of that link tell of it.
+struct Ring {
+    counters: File,
+    name: String,
+}
+
+impl Ring {
+    /// In the namespace of the calling thread.
+    fn open(name: &str) -> Result<Self> {
+        Ok(Self {
+            counters: File::open("/proc/thread-self/net/dev").context("counters of links")?,
+            name: format!("{name}:"),
+        })
+    }
+
+    /// How many frames, anybody's, have left the ring: taken from it by the receiver, or lost in front of it.
+    fn left(&self) -> Result<u64> {
+        /// Where `/proc/net/dev` has the frames sent, and those dropped instead.
+        const SENT: usize = 9;
+        const DROPPED: usize = 11;
+
+        let mut text = [0; 8192];
+        let length = self.counters.read_at(&mut text, 0)?;
+        let text = std::str::from_utf8(&text[..length])?;
+        let line = text
+            .lines()
+            .find_map(|line| line.trim_start().strip_prefix(&self.name))
+            .with_context(|| format!("no counters of {}", self.name))?;
+        let number = |field| -> Result<u64> {
+            let text = line.split_whitespace().nth(field).context("a counter")?;
+
+            Ok(text.parse()?)
+        };
+
+        Ok(number(SENT)? + number(DROPPED)?)
+    }
+
+    /// Waits until so many have. The receiver's work is mostly done by then, in the sender's system call: this waits for another
+    /// processor that is at it, or for the kernel's own thread, if that has been left the rest.
+    fn wait_for(&self, frames: u64) -> Result<()> {
+        let end = now_ns() + u64::try_from(ARRIVAL.as_nanos())?;
+
+        while self.left()? < frames {
+            ensure!(now_ns() < end, "frames stay in the ring for {ARRIVAL:?}");
+            sleep_until(now_ns() + LOOK_NS);
+        }
+
+        Ok(())
     }
 }
 

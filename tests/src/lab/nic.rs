@@ -87,6 +87,11 @@ impl Nic {
         self.0.far_end.index
     }
 
+    /// Its name.
+    pub fn far_name(&self) -> &str {
+        &self.0.far_end.name
+    }
+
     /// Cuts the cable so that no frame passes in either direction, without loss of carrier: what a host sees when
     /// something behind its switch fails. Returns the instant of the cut, `CLOCK_MONOTONIC` ns, exact to well below a
     /// microsecond: the cut is one store to memory.

@@ -116,7 +116,7 @@ pub(super) fn is_nothing(error: &std::io::Error) -> bool {
     [ErrorKind::WouldBlock, ErrorKind::Interrupted].contains(&error.kind())
 }
 
-fn serve(socket: &UdpSocket, name: &str, stop: &AtomicBool, answered: &AtomicU64) {
+pub(super) fn serve(socket: &UdpSocket, name: &str, stop: &AtomicBool, answered: &AtomicU64) {
     let mut buffer = [0; 2048];
 
     while !stop.load(Ordering::Relaxed) {

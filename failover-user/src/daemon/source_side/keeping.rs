@@ -13,6 +13,7 @@ use crate::{
     net::{
         announce::{announcement, probe},
         links::Link,
+        unresolved,
     },
     reflector::custody::{Act, Standing},
 };
@@ -117,9 +118,22 @@ impl Daemon {
             tracing::error!(%ip, error = %format!("{error:#}"), "the fence does not follow");
             return;
         }
-        if flags == 0 {
-            self.side.withheld.remove(&ip);
+        if flags == 0 && self.side.withheld.remove(&ip) {
             self.put_withheld();
+            self.ask_anew(ip);
+        }
+    }
+
+    /// Whom the kernel has asked for in vain behind the fence it asks for at once, when it has something to say.
+    fn ask_anew(&self, ip: IpAddr) {
+        let Some(link) = self.link_of(ip) else {
+            return;
+        };
+        match unresolved::forget(link.index) {
+            Ok(neighbours) => tracing::debug!(%ip, neighbours, "neighbours are asked for anew"),
+            Err(error) => {
+                tracing::warn!(%ip, %error, "neighbours are not asked for anew: the first replies may be late");
+            }
         }
     }
 

@@ -127,6 +127,7 @@ fn udp_checksums(endpoints: &Endpoints, frame: &[u8]) -> (u16, u16) {
     (udp.checksum(), computed.unwrap())
 }
 
+/// RFC 7880 7.3.2: D is set, both Required Min RX are 0.
 #[test]
 fn an_sbfd_request_is_what_the_rfcs_say() {
     for endpoints in FAMILIES {
@@ -147,6 +148,7 @@ fn an_sbfd_request_is_what_the_rfcs_say() {
     }
 }
 
+/// RFC 5880 6.7.4.
 #[test]
 fn a_signed_request_is_what_the_rfcs_say() {
     let secret = b"correct horse";
@@ -273,6 +275,7 @@ fn a_patched_sbfd_request_always_has_the_right_checksum() {
     }
 }
 
+/// RFC 768: 0 would mean that there is none.
 #[test]
 fn a_udp_checksum_is_never_zero() {
     for endpoints in FAMILIES {

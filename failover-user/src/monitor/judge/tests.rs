@@ -46,6 +46,7 @@ fn up() -> Judge {
     judge
 }
 
+/// RFC 7880 7.3.3: if enough are missing, a loss is declared.
 #[test]
 fn three_misses_in_a_row_are_the_verdict() {
     let mut judge = up();

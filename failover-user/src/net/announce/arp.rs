@@ -129,6 +129,7 @@ mod tests {
         }
     }
 
+    /// RFC 5227 2.3: the request form; some stacks update their caches on the reply only.
     #[test]
     fn an_announcement_has_the_request_and_the_reply_form() {
         let [request, reply] = announcement(IP, OURS, OURS).map(|frame| read(&frame));
@@ -155,6 +156,7 @@ mod tests {
         );
     }
 
+    /// RFC 5227 1.1.
     #[test]
     fn a_probe_does_not_claim_the_address() {
         let seen = read(&probe(IP, OURS));

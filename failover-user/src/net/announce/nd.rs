@@ -198,6 +198,7 @@ mod tests {
         }
     }
 
+    /// RFC 4861 7.2.6.
     #[test]
     fn an_announcement_is_an_unsolicited_advertisement_that_overrides() {
         let seen = read(&announcement(IP, OURS, OURS, false));
@@ -216,6 +217,7 @@ mod tests {
         );
     }
 
+    /// RFC 4861 7.2.6.
     #[test]
     fn only_a_router_says_that_it_is_one() {
         let seen = read(&announcement(IP, OURS, OURS, true));
@@ -231,6 +233,7 @@ mod tests {
         assert_eq!(seen.option, [2, 1, 2, 0, 0, 0, 0, 9]);
     }
 
+    /// RFC 4862 5.4.2, RFC 4861 4.3.
     #[test]
     fn a_probe_is_the_solicitation_of_duplicate_address_detection() {
         let seen = read(&probe(IP, OURS));

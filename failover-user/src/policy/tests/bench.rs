@@ -64,6 +64,7 @@ pub(super) fn word(action: &Action) -> String {
         Action::LetGo { .. } => "let-go".to_owned(),
         Action::Probe { .. } => "probe".to_owned(),
         Action::Defend { ip, .. } => format!("defend {ip}"),
+        Action::Reassure { ip, .. } => format!("reassure {ip}"),
         Action::Introduce { ip, mac, .. } => format!("introduce {ip} to {mac}"),
         Action::AnnounceSource { .. } => "announce-source".to_owned(),
         Action::RunHook { hook, .. } => format!("hook {}", hook.name()),

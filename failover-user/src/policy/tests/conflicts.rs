@@ -22,24 +22,69 @@ fn quiet(words: Vec<(u64, String)>) -> Vec<(u64, String)> {
         .collect()
 }
 
+/// RFC 5227 2.4 (c).
 #[test]
-fn it_is_defended_once_in_ten_seconds() {
+fn it_is_announced_once_in_ten_seconds_whatever_is_claimed() {
     let mut bench = Bench::taken_over(1, |_| {});
 
     let first = bench.claim(Claimant::Stranger);
-    let second = bench.claim(Claimant::Stranger);
-    bench.pass(9_999);
-    let third = bench.claim(Claimant::Stranger);
-    bench.pass(1);
-    let fourth = bench.claim(Claimant::Stranger);
+    let mut defended = Vec::new();
+    for second in 0..60 {
+        let words = [bench.claim(Claimant::Stranger), bench.pass_words(500)].concat();
+        if words.contains(&"defend 10.0.0.10".to_owned()) {
+            defended.push(second);
+        }
+    }
 
     assert_eq!(first, ["taken-over->conflict", "defend 10.0.0.10"]);
-    assert_eq!([second, third].concat(), Bench::none());
-    assert_eq!(fourth, ["defend 10.0.0.10"]);
+    assert_eq!(defended, [19, 39, 59], "half seconds");
     assert_eq!(
         bench.cause(),
         "another host, 02:00:00:00:00:99, claims 10.0.0.10"
     );
+}
+
+#[test]
+fn a_claim_that_comes_too_soon_to_be_announced_against_is_answered_to_each_neighbour() {
+    let mut bench = Bench::taken_over(1, |_| {});
+
+    bench.claim(Claimant::Source);
+    bench.pass(3_000);
+    let second = bench.claim(Claimant::Source);
+    bench.pass(100);
+    let third = bench.claim(Claimant::Source);
+    let later = quiet(bench.pass(20_000));
+
+    assert_eq!(second, ["reassure 10.0.0.10"]);
+    assert_eq!(third, Bench::none(), "not at once");
+    assert_eq!(
+        later,
+        [
+            (200, "reassure 10.0.0.10".to_owned()),
+            (6_900, "defend 10.0.0.10".to_owned())
+        ]
+    );
+}
+
+#[test]
+fn claims_that_come_so_close_that_they_are_not_told_of_are_answered_all_the_same() {
+    let mut bench = Bench::taken_over(1, |_| {});
+
+    bench.claim(Claimant::Source);
+    let later = quiet(bench.pass(20_000));
+
+    assert_eq!(later, [(200, "reassure 10.0.0.10".to_owned())]);
+}
+
+#[test]
+fn a_claim_that_the_administrator_is_asked_about_is_answered_to_nobody() {
+    let mut bench = Bench::taken_over(1, ask);
+
+    bench.claim(Claimant::Source);
+    let second = bench.claim(Claimant::Source);
+    let later = quiet(bench.pass(20_000));
+
+    assert_eq!((second, later), (Bench::none(), Vec::new()));
 }
 
 #[test]
@@ -49,7 +94,13 @@ fn it_is_over_when_nobody_claims_anything_for_half_a_minute() {
 
     let words = quiet(bench.pass(40_000));
 
-    assert_eq!(words, [(30_000, "conflict->taken-over".to_owned())]);
+    assert_eq!(
+        words,
+        [
+            (200, "reassure 10.0.0.10".to_owned()),
+            (30_000, "conflict->taken-over".to_owned())
+        ]
+    );
     assert_eq!(bench.cause(), "3 of 3 heartbeats missed");
 }
 
@@ -159,6 +210,7 @@ fn failback_by_hand_and_automatic_work_in_a_conflict() {
     assert_eq!(
         later,
         [
+            (200, "reassure 10.0.0.10".to_owned()),
             (5000, "conflict->failing-back".to_owned()),
             (5000, "drain".to_owned())
         ]

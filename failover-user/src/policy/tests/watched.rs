@@ -121,7 +121,9 @@ impl Watched {
                     "RFC 5227 2.4: at most once in ten seconds"
                 );
             }
-            Action::Introduce { .. } => assert_eq!(self.state, State::Conflict),
+            Action::Reassure { .. } | Action::Introduce { .. } => {
+                assert_eq!(self.state, State::Conflict)
+            }
             Action::AnnounceSource { .. } => assert!(
                 matches!(self.state, State::TakingOver | State::FailingBack),
                 "announced the source in {:?}",
@@ -197,6 +199,7 @@ pub(super) fn unit_of(action: &Action) -> UnitId {
     | Action::LetGo { unit }
     | Action::Probe { unit }
     | Action::Defend { unit, .. }
+    | Action::Reassure { unit, .. }
     | Action::Introduce { unit, .. }
     | Action::AnnounceSource { unit }
     | Action::RunHook { unit, .. }

@@ -327,6 +327,7 @@ impl World {
                 self.news.push_back(Input::HookDone { unit, hook, error });
             }
             Action::Defend { .. }
+            | Action::Reassure { .. }
             | Action::Introduce { .. }
             | Action::AnnounceSource { .. }
             | Action::Transition { .. } => {}

@@ -102,6 +102,7 @@ impl Bench {
     }
 }
 
+/// RFC 5227 2.3.
 #[test]
 fn after_a_boot_nobody_answers_and_the_address_is_taken_up_and_announced() {
     let mut bench = Bench::new(None, true, false);
@@ -120,6 +121,7 @@ fn after_a_boot_nobody_answers_and_the_address_is_taken_up_and_announced() {
     assert_eq!(bench.deeds(), wanted);
 }
 
+/// RFC 5227 2.1.1.
 #[test]
 fn after_a_boot_the_one_who_answers_keeps_the_address() {
     let mut bench = Bench::new(None, true, true);

@@ -431,6 +431,7 @@ impl World {
             | Action::Announce { .. }
             | Action::Probe { .. }
             | Action::Defend { .. }
+            | Action::Reassure { .. }
             | Action::Introduce { .. }
             | Action::AnnounceSource { .. } => {}
         }

@@ -555,6 +555,8 @@ impl World {
                     self.defend(host, lan);
                 }
             }
+            // The client hears of it by what is announced: it is never told alone.
+            Action::Reassure { .. } => {}
             Action::Introduce { ip, mac, .. } => {
                 if let (Some(lan), Some(mac)) = (self.lan_of(target, ip), read_mac(&mac)) {
                     self.introduce(target, lan, mac);
