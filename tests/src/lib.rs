@@ -8,3 +8,4 @@ pub mod demo;
 pub mod edits;
 pub mod frames;
 pub mod lab;
+pub mod oracle;

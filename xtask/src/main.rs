@@ -1,4 +1,4 @@
-//! Set up, build, run, demonstrate, test and check: `cargo xtask VERB`.
+//! Set up, build, run, demonstrate, test, check and fuzz: `cargo xtask VERB`.
 //!
 //! Progress goes to stderr, so that `cargo xtask run -- status --json` can be piped; the tests' own output and the closing
 //! lines go to stdout.
@@ -7,6 +7,7 @@ mod build;
 mod check;
 mod choice;
 mod demo;
+mod fuzz;
 mod linker;
 mod object;
 mod paths;
@@ -28,7 +29,7 @@ use clap::{Parser, Subcommand};
 #[command(
     name = "cargo xtask",
     bin_name = "cargo xtask",
-    about = "Set up, build, run, demonstrate, test and check failover",
+    about = "Set up, build, run, demonstrate, test, check and fuzz failover",
     after_help = "FAILOVER_TOOLCHAIN chooses what builds the eBPF program: \"active\" (the Rust toolchain in use), \"system\" \
                   (the distribution's, in /usr), or the name of a rustup toolchain. Default: the first that works.",
     disable_help_subcommand = true
@@ -62,6 +63,8 @@ enum Verb {
     Test(test::Args),
     /// Check format, lints and layout
     Check,
+    /// Make up frames and look for one that the program treats wrongly
+    Fuzz(fuzz::Args),
 }
 
 fn main() -> ExitCode {
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Verb::Demo { args } => demo::verb(&args),
         Verb::Test(args) => test::verb(&args),
         Verb::Check => check::verb(),
+        Verb::Fuzz(args) => fuzz::verb(&args),
     });
     match outcome {
         Ok(code) => code,

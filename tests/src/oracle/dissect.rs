@@ -1,0 +1,213 @@
+//! Frames taken apart, by the texts of the standards and independently of the code under test: slowly, with slices and
+//! options, and with nothing shared.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::lab::Mac;
+
+/// An Ethernet frame (IEEE 802.3, 802.1Q, 802.1ad).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link<'a> {
+    /// Destination.
+    pub dst: Mac,
+    /// Source.
+    pub src: Mac,
+    /// VLAN identifiers, the outermost first.
+    pub vlans: Vec<u16>,
+    /// What follows the tags.
+    pub ethertype: u16,
+    /// Where the network header begins, from the destination MAC on.
+    pub at: usize,
+    /// From there to the end of the frame.
+    pub rest: &'a [u8],
+}
+
+/// Tags that are looked behind.
+const MAX_TAGS: usize = 2;
+
+/// Takes the link layer off; `None` where the frame ends in it.
+pub fn link(frame: &[u8]) -> Option<Link<'_>> {
+    let mut vlans = Vec::new();
+    let mut at = 12;
+
+    loop {
+        let ethertype = be16(frame, at)?;
+
+        if !matches!(ethertype, 0x8100 | 0x88a8) || vlans.len() == MAX_TAGS {
+            return Some(Link {
+                dst: mac(frame, 0)?,
+                src: mac(frame, 6)?,
+                vlans,
+                ethertype,
+                at: at + 2,
+                rest: &frame[at + 2..],
+            });
+        }
+
+        vlans.push(be16(frame, at + 2)? & 0x0fff);
+        at += 4;
+    }
+}
+
+/// What the network header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packet<'a> {
+    /// Source.
+    pub src: IpAddr,
+    /// Destination.
+    pub dst: IpAddr,
+    /// Time to live, or hop limit.
+    pub hops: u8,
+    /// Protocol of the payload, behind IPv6 extension headers that are known.
+    pub protocol: u8,
+    /// It is a part of a packet only.
+    pub fragment: bool,
+    /// It has IPv4 options or IPv6 extension headers.
+    pub extended: bool,
+    /// The header checksum is right; IPv6 has none.
+    pub intact: bool,
+    /// Octets of the packet, its header included, as the header states them.
+    pub length: usize,
+    /// Whether the frame holds all of them.
+    pub complete: bool,
+    /// The payload, as far as the frame holds it and the header says that it goes.
+    pub payload: &'a [u8],
+    /// Where the payload begins, from the network header on.
+    pub payload_at: usize,
+}
+
+/// Takes an IP packet apart (RFC 791, RFC 8200); `None` where it contradicts itself or ends in its header.
+pub fn packet<'a>(link: &Link<'a>) -> Option<Packet<'a>> {
+    match link.ethertype {
+        0x0800 => ipv4(link.rest),
+        0x86dd => ipv6(link.rest),
+        _ => None,
+    }
+}
+
+fn ipv4(octets: &[u8]) -> Option<Packet<'_>> {
+    let fixed: &[u8; 20] = octets.first_chunk()?;
+    let header = usize::from(fixed[0] & 0x0f) * 4;
+    let length = usize::from(be16(fixed, 2)?);
+
+    if fixed[0] >> 4 != 4 || header < 20 || length < header {
+        return None;
+    }
+
+    Some(Packet {
+        src: v4(fixed, 12)?.into(),
+        dst: v4(fixed, 16)?.into(),
+        hops: fixed[8],
+        protocol: fixed[9],
+        fragment: be16(fixed, 6)? & 0x3fff != 0,
+        extended: header > 20,
+        intact: octets.get(..header).is_some_and(|header| ones(&[header]) == 0xffff),
+        length,
+        complete: length <= octets.len(),
+        payload: octets.get(header..length.min(octets.len())).unwrap_or(&[]),
+        payload_at: header,
+    })
+}
+
+/// Extension headers that are walked through (RFC 8200 4): hop-by-hop, routing, destination options, and the first fragment.
+fn ipv6(octets: &[u8]) -> Option<Packet<'_>> {
+    let fixed: &[u8; 40] = octets.first_chunk()?;
+
+    if fixed[0] >> 4 != 6 {
+        return None;
+    }
+
+    let length = 40 + usize::from(be16(fixed, 4)?);
+    let mut protocol = fixed[6];
+    let mut at = 40;
+    let mut fragment = false;
+    let held = &octets[..length.min(octets.len())];
+
+    while let 0 | 43 | 44 | 60 = protocol {
+        let Some(&[next, words]) = held.get(at..at + 2) else {
+            break;
+        };
+
+        if protocol == 44 {
+            fragment = true;
+            break;
+        }
+
+        protocol = next;
+        at += 8 * (usize::from(words) + 1);
+    }
+
+    Some(Packet {
+        src: v6(fixed, 8)?.into(),
+        dst: v6(fixed, 24)?.into(),
+        hops: fixed[7],
+        protocol,
+        fragment,
+        extended: at > 40 || fragment,
+        intact: true,
+        length,
+        complete: length <= octets.len(),
+        payload: held.get(at..).unwrap_or(&[]),
+        payload_at: at,
+    })
+}
+
+impl Packet<'_> {
+    /// One's complement sum of the pseudo-header and the payload (RFC 768, RFC 8200 8.1): 0xffff where the checksum in the
+    /// payload is right.
+    pub fn transport_sum(&self) -> u16 {
+        let (src, dst) = (octets(self.src), octets(self.dst));
+        let length = u32::try_from(self.payload.len()).expect("a frame").to_be_bytes();
+
+        ones(&[&src, &dst, &length, &[0, self.protocol], self.payload])
+    }
+}
+
+/// The octets of an address.
+pub fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
+/// One's complement sum of 16-bit words (RFC 1071) over parts that each begin a word; an odd octet at the end of a part is
+/// padded.
+pub fn ones(parts: &[&[u8]]) -> u16 {
+    let mut sum: u32 = parts
+        .iter()
+        .flat_map(|part| part.chunks(2))
+        .map(|word| u32::from(u16::from_be_bytes([word[0], word.get(1).copied().unwrap_or(0)])))
+        .sum();
+
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+
+    sum as u16
+}
+
+/// The two octets at an offset, as a number.
+pub fn be16(octets: &[u8], at: usize) -> Option<u16> {
+    octets.get(at..)?.first_chunk().map(|word| u16::from_be_bytes(*word))
+}
+
+/// The four octets at an offset, as a number.
+pub fn be32(octets: &[u8], at: usize) -> Option<u32> {
+    octets.get(at..)?.first_chunk().map(|word| u32::from_be_bytes(*word))
+}
+
+/// The MAC address at an offset.
+pub fn mac(octets: &[u8], at: usize) -> Option<Mac> {
+    octets.get(at..)?.first_chunk().copied().map(Mac)
+}
+
+/// The IPv4 address at an offset.
+pub fn v4(octets: &[u8], at: usize) -> Option<Ipv4Addr> {
+    octets.get(at..)?.first_chunk().map(|address: &[u8; 4]| (*address).into())
+}
+
+/// The IPv6 address at an offset.
+pub fn v6(octets: &[u8], at: usize) -> Option<Ipv6Addr> {
+    octets.get(at..)?.first_chunk().map(|address: &[u8; 16]| (*address).into())
+}
