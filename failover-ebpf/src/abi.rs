@@ -328,8 +328,10 @@ pub struct Traffic {
 /// What was heard by ARP of an address that is listened for, on any NIC that has the program, except from the MAC
 /// addresses in [`map::MACS`].
 ///
-/// Each MAC is written before its time, so that a time that is seen comes with that MAC or a later one. Whoever reads
-/// while two hosts speak may find octets of both MACs; the next read has one of them.
+/// Each MAC is written before its time, by plain stores of any CPU. On x86-64, where stores are seen in their order, a time that
+/// is seen comes with that MAC or a later one. A CPU that reorders stores may show a time before its MAC, beside the MAC of
+/// whoever spoke before. Whoever reads while two hosts speak may find octets of both MACs. In each case the next read has
+/// what was heard last.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Heard {

@@ -61,13 +61,13 @@ pub enum Verb {
     },
     /// Show what happened, oldest first
     #[command(
-        after_help = "Examples:\n  failover events | tail\n  failover events --follow --json | jq -r .event"
+        after_help = "Examples:\n  failover events | tail\n  failover events --follow --json | jq -r '.event // empty'"
     )]
     Events {
-        /// Go on with new events as they happen
+        /// How things are first, and new events as they happen
         #[arg(long)]
         follow: bool,
-        /// As JSON, one event per line
+        /// As JSON, one event per line; with --follow the first line is the state, {"status":...}
         #[arg(long)]
         json: bool,
     },

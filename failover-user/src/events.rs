@@ -17,13 +17,10 @@ use serde_json::{Map, Value};
 use tokio::sync::broadcast;
 
 use self::file::Writer;
-pub use crate::control::protocol::Event;
+pub use crate::control::{event_kind::EventKind, protocol::Event};
 
 /// Name of the file in the state directory. The one before it, after a rotation, has `.1` behind its name.
 pub const FILE_NAME: &str = "events.jsonl";
-
-/// Name of the event that tells a follower how many events it was too slow for, in the field `events`.
-pub const SKIPPED: &str = "skipped";
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug)]
@@ -55,9 +52,17 @@ pub struct EventLog {
 #[derive(Debug)]
 struct Inner {
     limits: Limits,
-    kept: Mutex<VecDeque<Arc<Event>>>,
+    kept: Mutex<Kept>,
     followers: broadcast::Sender<Arc<Event>>,
     writer: Option<Writer>,
+}
+
+/// What is in memory.
+#[derive(Debug)]
+struct Kept {
+    events: VecDeque<Arc<Event>>,
+    /// Number of the latest event, or of the latest that an earlier daemon can have told anybody of.
+    last: u64,
 }
 
 impl EventLog {
@@ -75,37 +80,46 @@ impl EventLog {
             .as_deref()
             .map(|path| file::read_tail(path, limits))
             .unwrap_or_default();
+        // An earlier daemon that was killed may have told followers of more than it had written.
+        let last = kept
+            .last()
+            .map_or(0, |event| event.seq.saturating_add(file::QUEUE as u64));
         let (followers, _) = broadcast::channel(limits.follower_queue);
         Self {
             inner: Arc::new(Inner {
                 limits,
-                kept: Mutex::new(kept.into_iter().map(Arc::new).collect()),
+                kept: Mutex::new(Kept {
+                    events: kept.into_iter().map(Arc::new).collect(),
+                    last,
+                }),
                 followers,
                 writer: path.map(|path| Writer::start(path, limits.rotate_at)),
             }),
         }
     }
 
-    /// Notes that `event` happened now, to `source` if it concerns one. The event's own `fields` cannot be called `at`,
+    /// Notes that `kind` happened now, to `source` if it concerns one. The event's own `fields` cannot be called `seq`, `at`,
     /// `source` or `event`: those are left out.
-    pub fn record(&self, source: Option<&str>, event: &str, mut fields: Map<String, Value>) {
-        for reserved in ["at", "source", "event"] {
+    pub fn record(&self, source: Option<&str>, kind: EventKind, mut fields: Map<String, Value>) {
+        for reserved in ["seq", "at", "source", "event"] {
             fields.remove(reserved);
         }
-        trace(source, event, &fields);
+        trace(source, kind, &fields);
 
         // The lock gives memory, followers and file the same order.
         let mut kept = self.kept_events();
+        kept.last += 1;
         let event = Arc::new(Event {
+            seq: kept.last,
             at: format!("{:.9}", Timestamp::now()),
             source: source.map(str::to_owned),
-            event: event.to_owned(),
+            event: kind.name().to_owned(),
             fields,
         });
-        while kept.len() >= self.inner.limits.keep.max(1) {
-            kept.pop_front();
+        while kept.events.len() >= self.inner.limits.keep.max(1) {
+            kept.events.pop_front();
         }
-        kept.push_back(Arc::clone(&event));
+        kept.events.push_back(Arc::clone(&event));
         if let Some(writer) = &self.inner.writer {
             writer.append(&event);
         }
@@ -116,9 +130,15 @@ impl EventLog {
     /// Events kept so far, oldest first.
     pub fn kept(&self) -> Vec<Event> {
         self.kept_events()
+            .events
             .iter()
             .map(|event| Event::clone(event))
             .collect()
+    }
+
+    /// Number of the latest event; 0 if there was none.
+    pub fn last_seq(&self) -> u64 {
+        self.kept_events().last
     }
 
     /// Events kept so far, and a follower that goes on exactly behind them.
@@ -126,9 +146,13 @@ impl EventLog {
         let kept = self.kept_events();
         let follower = Follower {
             events: self.inner.followers.subscribe(),
+            last: kept.last,
         };
         (
-            kept.iter().map(|event| Event::clone(event)).collect(),
+            kept.events
+                .iter()
+                .map(|event| Event::clone(event))
+                .collect(),
             follower,
         )
     }
@@ -142,7 +166,7 @@ impl EventLog {
             .is_none_or(|writer| writer.flush(patience))
     }
 
-    fn kept_events(&self) -> MutexGuard<'_, VecDeque<Arc<Event>>> {
+    fn kept_events(&self) -> MutexGuard<'_, Kept> {
         self.inner
             .kept
             .lock()
@@ -154,14 +178,16 @@ impl EventLog {
 #[derive(Debug)]
 pub struct Follower {
     events: broadcast::Receiver<Arc<Event>>,
+    /// Number of the event that it gave last.
+    last: u64,
 }
 
 impl Follower {
-    /// The next event; a [`SKIPPED`] event where this follower was too slow. `None` once the log is gone.
+    /// The next event; [`EventKind::Skipped`] where this follower was too slow. `None` once the log is gone.
     pub async fn next(&mut self) -> Option<Arc<Event>> {
         match self.events.recv().await {
-            Ok(event) => Some(event),
-            Err(broadcast::error::RecvError::Lagged(events)) => Some(skipped(events)),
+            Ok(event) => Some(self.give(event)),
+            Err(broadcast::error::RecvError::Lagged(events)) => Some(self.skip(events)),
             Err(broadcast::error::RecvError::Closed) => None,
         }
     }
@@ -169,27 +195,44 @@ impl Follower {
     /// The next event if there is one already.
     pub fn try_next(&mut self) -> Option<Arc<Event>> {
         match self.events.try_recv() {
-            Ok(event) => Some(event),
-            Err(broadcast::error::TryRecvError::Lagged(events)) => Some(skipped(events)),
+            Ok(event) => Some(self.give(event)),
+            Err(broadcast::error::TryRecvError::Lagged(events)) => Some(self.skip(events)),
             Err(broadcast::error::TryRecvError::Empty | broadcast::error::TryRecvError::Closed) => {
                 None
             }
         }
     }
+
+    /// The next of the events up to number `seq` that were recorded already; `None` if there is none before a later one.
+    pub fn next_until(&mut self, seq: u64) -> Option<Arc<Event>> {
+        if self.last < seq {
+            self.try_next()
+        } else {
+            None
+        }
+    }
+
+    fn give(&mut self, event: Arc<Event>) -> Arc<Event> {
+        self.last = event.seq;
+        event
+    }
+
+    /// Stands for so many events, and has the number of the last of them.
+    fn skip(&mut self, events: u64) -> Arc<Event> {
+        self.give(Arc::new(Event {
+            seq: self.last + events,
+            at: format!("{:.9}", Timestamp::now()),
+            source: None,
+            event: EventKind::Skipped.name().to_owned(),
+            fields: Map::from_iter([("events".to_owned(), Value::from(events))]),
+        }))
+    }
 }
 
-fn skipped(events: u64) -> Arc<Event> {
-    Arc::new(Event {
-        at: format!("{:.9}", Timestamp::now()),
-        source: None,
-        event: SKIPPED.to_owned(),
-        fields: Map::from_iter([("events".to_owned(), Value::from(events))]),
-    })
-}
-
-fn trace(source: Option<&str>, event: &str, fields: &Map<String, Value>) {
+fn trace(source: Option<&str>, kind: EventKind, fields: &Map<String, Value>) {
+    let event = kind.name();
     let fields = crate::control::render::fields(fields);
-    if event == "error" {
+    if kind == EventKind::Error {
         tracing::warn!(source, event, "{fields}");
     } else {
         tracing::info!(source, event, "{fields}");

@@ -3,21 +3,7 @@
 //! # What a hook can rely on
 //!
 //! Facts come as environment variables, and the same facts as one JSON object (one line) on standard input. What does not
-//! apply is absent from both.
-//!
-//! | variable | JSON | meaning |
-//! |---|---|---|
-//! | `FAILOVER_HOOK` | `hook` | `before_takeover`, `after_takeover`, `before_failback`, `after_failback` or `notify` |
-//! | `FAILOVER_SOURCE` | `source` | name of the source |
-//! | `FAILOVER_PATH` | `path` | number of the path, from 1, when it is about one path only |
-//! | `FAILOVER_MONITOR` | `monitor` | addresses that heartbeats go to |
-//! | `FAILOVER_ADDRESSES` | `addresses` | addresses it is about, with their prefix length: `10.0.0.10/24` |
-//! | `FAILOVER_NICS` | `nics` | NICs of this host that carry them |
-//! | `FAILOVER_STATE` | `state` | state of the source, or of the path |
-//! | `FAILOVER_CAUSE` | `cause` | why, in words |
-//! | `FAILOVER_DRY_RUN` | `dry_run` | `1` or `0`, `true` or `false`: `failover drill`; change nothing, answer as if it were real |
-//! | `FAILOVER_HOST` | `host` | name of this host |
-//! | `FAILOVER_AT` | `at` | when, RFC 3339 in UTC |
+//! apply is absent from both. [`Facts::TABLE`] has them all, and the README the whole contract.
 //!
 //! Lists are separated by spaces in variables, and are arrays in JSON. A variable that would be longer than Linux hands to
 //! a program (128 KiB, some thousand addresses) is absent; standard input always has everything. A hook need not read it.

@@ -1,7 +1,13 @@
 //! What the README says is so: its configurations are good, and its commands are commands.
 
 use clap::Parser as _;
-use failover_user::{cli::Cli, config, control::protocol::Request, policy::table::FIGURE};
+use failover_user::{
+    cli::Cli,
+    config,
+    control::{event_kind::EventKind, protocol::Request},
+    hooks::Facts,
+    policy::table::FIGURE,
+};
 
 fn readme() -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
@@ -17,6 +23,50 @@ fn blocks(language: &str) -> Vec<String> {
         .skip(1)
         .map(|rest| rest.split("```").next().unwrap_or_default().to_owned())
         .collect()
+}
+
+/// The rows of the table with this heading, their cells without backticks.
+fn table(heading: &str) -> Vec<Vec<String>> {
+    let readme = readme();
+    let mut lines = readme.lines().skip_while(|line| *line != heading);
+    assert!(lines.next().is_some(), "no table {heading}");
+    lines
+        .skip(1)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| {
+            let cells = line.trim_matches('|').split('|');
+            cells.map(|cell| cell.trim().replace('`', "")).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn the_events_in_the_readme_are_those_that_the_daemon_records() {
+    let rows = table("| event | when | its own fields |");
+
+    let kinds: Vec<Vec<String>> = EventKind::ALL
+        .iter()
+        .map(|kind| {
+            [
+                kind.name().to_owned(),
+                kind.meaning().to_owned(),
+                kind.fields().join(", "),
+            ]
+            .to_vec()
+        })
+        .collect();
+    assert_eq!(rows, kinds);
+}
+
+#[test]
+fn the_facts_in_the_readme_are_those_that_a_hook_is_told() {
+    let rows = table("| variable | JSON | meaning |");
+
+    let facts: Vec<Vec<String>> = Facts::TABLE
+        .iter()
+        .map(|fact| fact.iter().map(|text| text.replace('`', "")).collect())
+        .collect();
+    assert_eq!(rows, facts);
 }
 
 #[test]
@@ -51,7 +101,9 @@ fn every_failover_command_in_the_readme_is_one() {
         // Verbs that are only named stand without what they need.
         let complete = match command {
             "failover run" | "failover check" => format!("{command} -c FILE"),
-            "failover takeover" | "failover failback" => format!("{command} web1"),
+            "failover takeover" | "failover failback" | "failover drill" => {
+                format!("{command} web1")
+            }
             other => other.to_owned(),
         };
         if let Err(error) = Cli::try_parse_from(complete.split_whitespace()) {

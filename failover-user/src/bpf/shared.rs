@@ -246,6 +246,23 @@ pub struct Measured {
 }
 
 impl Measured {
+    /// Round trips by their length: from so many nanoseconds up to the next bucket's, and how many; the empty ones are left
+    /// out.
+    pub fn histogram(&self) -> Vec<(u64, u64)> {
+        let buckets = self.histogram.iter().enumerate();
+        buckets
+            .filter(|(_, count)| **count != 0)
+            .map(|(index, count)| {
+                let floor = if index == 0 {
+                    0
+                } else {
+                    measure::bucket_floor(index)
+                };
+                (floor, *count)
+            })
+            .collect()
+    }
+
     /// The round trip that a fraction of all did not exceed, up to the width of a bucket (an eighth); 0 without any.
     pub fn quantile(&self, fraction: f64) -> u64 {
         let total: u64 = self.histogram.iter().sum();
@@ -297,6 +314,13 @@ mod tests {
                 "{fraction}: {found}"
             );
         }
+    }
+
+    #[test]
+    fn the_histogram_has_the_buckets_that_are_not_empty() {
+        let measured = measured(&[7, 2_100, 2_101, 65_536]);
+
+        assert_eq!(measured.histogram(), [(0, 1), (2_048, 2), (65_536, 1)]);
     }
 
     #[test]

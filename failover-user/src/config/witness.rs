@@ -29,6 +29,8 @@ pub(super) struct Vouching {
     pub(super) ip: Ipv4Addr,
     /// The NIC, if it could be read.
     pub(super) nic: Option<Named>,
+    /// How it is asked, if that could be read.
+    pub(super) probe: Option<WitnessProbe>,
 }
 
 /// Reads the `number`th witness, counted from 1; `None` if something in it is wrong.
@@ -46,6 +48,10 @@ pub(super) fn read(item: &Item<'_>, number: usize, out: &mut Collector) -> Optio
             let at = item.place;
             Some(Named { at, name })
         });
+    let probe = match section.get("probe") {
+        Some(item) => item.choice(PROBE, out),
+        None => Some(WitnessProbe::Icmp),
+    };
     let address = section
         .require("address", "address = \"10.0.0.1\"", out)
         .and_then(|item| {
@@ -54,13 +60,10 @@ pub(super) fn read(item: &Item<'_>, number: usize, out: &mut Collector) -> Optio
                 at: item.place,
                 ip,
                 nic: nic.clone(),
+                probe,
             });
             Some(ip)
         });
-    let probe = match section.get("probe") {
-        Some(item) => item.choice(PROBE, out),
-        None => Some(WitnessProbe::Icmp),
-    };
     Some(Witness {
         nic: nic?.name,
         address: address?,
@@ -71,6 +74,7 @@ pub(super) fn read(item: &Item<'_>, number: usize, out: &mut Collector) -> Optio
 /// What can be said without knowing the host. In a file that is `broken` a path may only have been lost.
 pub(super) fn compare(named: &Inventory, broken: bool) -> Vec<Found> {
     let mut found = duplicate(named);
+    found.extend(indistinct(named));
     found.extend(of_a_source(named));
     if !broken {
         found.extend(useless(named));
@@ -87,6 +91,33 @@ fn duplicate(named: &Inventory) -> Vec<Found> {
     duplicates(witnesses, |(ip, nic), _| {
         Complaint::new(format!("{ip} is a witness of {nic} already")).help("remove one of the two")
     })
+}
+
+/// An ARP answer is known by its address alone, so one host that is a witness of two NICs would vouch for both by one of them.
+fn indistinct(named: &Inventory) -> Vec<Found> {
+    let mut found = Vec::new();
+    for (number, witness) in named.vouching.iter().enumerate() {
+        let Some(nic) = &witness.nic else {
+            continue;
+        };
+        let first = named.vouching[..number].iter().find_map(|other| {
+            let others = other
+                .nic
+                .as_ref()
+                .filter(|others| others.name != nic.name)?;
+            let by_arp = [witness.probe, other.probe].contains(&Some(WitnessProbe::Arp));
+            (other.ip == witness.ip && by_arp).then_some((other, others))
+        });
+        if let Some((other, others)) = first {
+            let complaint = Complaint::new(format!(
+                "{} is a witness of {} already, and by ARP it would vouch for {} as well",
+                witness.ip, others.name, nic.name
+            ));
+            let help = "ask both with `probe = \"icmp\"`, or name another host here";
+            found.push(complaint.help(help).at(&witness.at).after(&other.at));
+        }
+    }
+    found
 }
 
 fn of_a_source(named: &Inventory) -> Vec<Found> {

@@ -9,10 +9,10 @@ use std::{
 
 use serde::de::DeserializeOwned;
 
-use super::protocol::{Event, Reply, Request};
+use super::protocol::{Event, Message, Reply, Request, Status};
 
 /// How long a question may take: its answer needs no work.
-const QUESTION: Duration = Duration::from_secs(10);
+pub const QUESTION: Duration = Duration::from_secs(10);
 
 /// How long a command may take: there may be hooks to wait for, and a drain.
 const COMMAND: Duration = Duration::from_secs(300);
@@ -58,6 +58,28 @@ pub enum ClientError {
 pub struct Client {
     stream: BufReader<UnixStream>,
     socket: PathBuf,
+    /// What has come of a line that is not whole yet.
+    partial: Vec<u8>,
+}
+
+/// How a stream of events begins.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Beginning {
+    /// The state.
+    pub status: Box<Status>,
+    /// The events that are in it, oldest first.
+    pub past: Vec<Event>,
+}
+
+/// What came on a connection that follows events, in the time that was given.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Next {
+    /// A whole line.
+    Message(Box<Message>),
+    /// None yet.
+    Nothing,
+    /// The daemon has closed the connection.
+    Closed,
 }
 
 impl Client {
@@ -78,6 +100,7 @@ impl Client {
         Ok(Self {
             stream: BufReader::new(stream),
             socket: socket.to_owned(),
+            partial: Vec::new(),
         })
     }
 
@@ -104,31 +127,76 @@ impl Client {
         request: &Request,
         patience: Duration,
     ) -> Result<Reply, ClientError> {
-        let line = serde_json::to_string(request).map_err(|error| self.io(error.into()))? + "\n";
-        let stream = self.stream.get_ref();
-        stream
-            .set_read_timeout(Some(patience))
-            .map_err(|error| self.io(error))?;
-        stream
-            .set_write_timeout(Some(patience))
-            .map_err(|error| self.io(error))?;
-        let written = self.stream.get_mut().write_all(line.as_bytes());
+        let written = self.send(request, patience);
+        self.read_within(Some(patience))?;
         // A daemon that turns us away has written why, and closed.
         match (self.line(Some(patience)), written) {
             (Ok(Some(reply)), _) => Ok(reply),
             (Ok(None), _) => Err(ClientError::Closed(self.socket.clone())),
-            (Err(ClientError::Io { .. }), Err(error)) => Err(self.io(error)),
+            (Err(ClientError::Io { .. }), Err(error)) => Err(error),
             (Err(error), _) => Err(error),
         }
     }
 
-    /// The next event after `Events` with `follow`; waits as long as it takes. `None` once the daemon closes.
+    /// Follows events from now on. The daemon may answer something else instead, as an error.
+    pub fn follow(&mut self, patience: Duration) -> Result<Result<Beginning, Reply>, ClientError> {
+        let status = match self.request_within(&Request::Events { follow: true }, patience)? {
+            Reply::Status(status) => status,
+            // Version 1 began with them.
+            Reply::Events(_) => {
+                return Err(self.strange("it is older, and sends no state before its events"));
+            }
+            reply @ (Reply::Drill(_) | Reply::Done(_) | Reply::Error(_)) => return Ok(Err(reply)),
+        };
+        match self.line(Some(patience))? {
+            Some(Reply::Events(past)) => Ok(Ok(Beginning { status, past })),
+            Some(Reply::Status(_) | Reply::Drill(_) | Reply::Done(_) | Reply::Error(_)) => {
+                Err(self.strange("no events came behind the state"))
+            }
+            None => Err(ClientError::Closed(self.socket.clone())),
+        }
+    }
+
+    /// The next event after [`Client::follow`]; waits as long as it takes. `None` once the daemon closes.
     pub fn next_event(&mut self) -> Result<Option<Event>, ClientError> {
+        self.read_within(None)?;
+        loop {
+            match self.line(None)? {
+                Some(Message::Event(event)) => return Ok(Some(event)),
+                Some(Message::Reply(_)) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Asks something of a daemon whose events are followed: the answer comes among them.
+    pub fn send(&mut self, request: &Request, patience: Duration) -> Result<(), ClientError> {
+        let line = serde_json::to_string(request).map_err(|error| self.io(error.into()))? + "\n";
         self.stream
             .get_ref()
-            .set_read_timeout(None)
-            .map_err(|error| self.io(error))?;
-        self.line(None)
+            .set_write_timeout(Some(patience))
+            .and_then(|()| self.stream.get_mut().write_all(line.as_bytes()))
+            .map_err(|error| self.io(error))
+    }
+
+    /// What comes within `patience`, after [`Client::follow`].
+    pub fn next_within(&mut self, patience: Duration) -> Result<Next, ClientError> {
+        // Zero would mean for ever.
+        let patience = patience.max(Duration::from_millis(1));
+        self.read_within(Some(patience))?;
+        match self.line(Some(patience)) {
+            Ok(Some(message)) => Ok(Next::Message(Box::new(message))),
+            Ok(None) => Ok(Next::Closed),
+            Err(ClientError::Silent(..)) => Ok(Next::Nothing),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn read_within(&self, patience: Option<Duration>) -> Result<(), ClientError> {
+        self.stream
+            .get_ref()
+            .set_read_timeout(patience)
+            .map_err(|error| self.io(error))
     }
 
     /// Waits until the daemon closes the connection, as it does when it ends. Returns whether it did in time.
@@ -141,28 +209,32 @@ impl Client {
         &mut self,
         patience: Option<Duration>,
     ) -> Result<Option<T>, ClientError> {
-        let mut line = Vec::new();
-        self.stream.read_until(b'\n', &mut line).map_err(|source| {
-            match (source.kind(), patience) {
-                (io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut, Some(patience)) => {
-                    ClientError::Silent(self.socket.clone(), patience)
-                }
-                (io::ErrorKind::ConnectionReset, _) => ClientError::Closed(self.socket.clone()),
-                _ => ClientError::Io {
-                    socket: self.socket.clone(),
-                    source,
-                },
+        // What has come stays there if the rest of the line is late.
+        let read = self.stream.read_until(b'\n', &mut self.partial);
+        read.map_err(|source| match (source.kind(), patience) {
+            (io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut, Some(patience)) => {
+                ClientError::Silent(self.socket.clone(), patience)
             }
+            (io::ErrorKind::ConnectionReset, _) => ClientError::Closed(self.socket.clone()),
+            _ => ClientError::Io {
+                socket: self.socket.clone(),
+                source,
+            },
         })?;
+        let line = std::mem::take(&mut self.partial);
         if line.is_empty() {
             return Ok(None);
         }
         serde_json::from_slice(&line)
             .map(Some)
-            .map_err(|error| ClientError::Strange {
-                socket: self.socket.clone(),
-                what: error.to_string(),
-            })
+            .map_err(|error| self.strange(&error.to_string()))
+    }
+
+    fn strange(&self, what: &str) -> ClientError {
+        ClientError::Strange {
+            socket: self.socket.clone(),
+            what: what.to_owned(),
+        }
     }
 
     fn io(&self, source: io::Error) -> ClientError {

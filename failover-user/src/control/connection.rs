@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     lines::{Line, next_line},
-    protocol::{Failure, FailureKind, MAX_REQUEST, Reply, Request},
+    protocol::{Event, Failure, FailureKind, MAX_REQUEST, Reply, Request},
     server::{Call, Limits},
 };
 use crate::events::{EventLog, Follower};
@@ -51,18 +51,20 @@ pub(super) async fn serve(stream: UnixStream, shared: Shared) -> Result<(), Ende
             () = shared.stop.cancelled() => return Ok(()),
             line = timeout(shared.limits.idle, next_line(&mut reader, MAX_REQUEST)) => line.map_err(|_| Ended::Idle)??,
         };
-        let request = match line {
-            Line::End => return Ok(()),
-            Line::TooLong => Err(format!("the request is longer than {MAX_REQUEST} octets")),
-            Line::Complete(line) => parse(&line),
-        };
+        if line == Line::End {
+            return Ok(());
+        }
+        let request = read(&line);
         let patience = shared.limits.write;
         match request {
-            Ok(Request::Events { follow: true }) => {
-                let (past, follower) = shared.events.follow();
-                write(&mut writer, &Reply::Events(past), patience).await?;
-                return follow(reader, writer, follower, &shared).await;
-            }
+            Ok(Request::Events { follow: true }) => match follow(&shared).await {
+                Ok((state, past, follower)) => {
+                    write(&mut writer, &state, patience).await?;
+                    write(&mut writer, &Reply::Events(past), patience).await?;
+                    return pass_on(reader, writer, follower, &shared).await;
+                }
+                Err(reply) => write(&mut writer, &reply, patience).await?,
+            },
             Ok(Request::Events { follow: false }) => {
                 write(&mut writer, &Reply::Events(shared.events.kept()), patience).await?;
             }
@@ -97,6 +99,14 @@ pub(super) fn no_seat(clients: usize) -> String {
     line + "\n"
 }
 
+fn read(line: &Line) -> Result<Request, String> {
+    match line {
+        Line::Complete(line) => parse(line),
+        Line::TooLong => Err(format!("the request is longer than {MAX_REQUEST} octets")),
+        Line::End => Err("the request is empty".to_owned()),
+    }
+}
+
 fn parse(line: &[u8]) -> Result<Request, String> {
     let text =
         str::from_utf8(line).map_err(|error| format!("the request is not UTF-8: {error}"))?;
@@ -124,22 +134,61 @@ async fn ask(calls: &mpsc::Sender<Call>, request: Request) -> Reply {
     answer.await.unwrap_or_else(|_| ending())
 }
 
-/// Passes events on. What the client writes meanwhile is thrown away; its end is the end of the connection.
-async fn follow(
+/// The state, the events that it includes, and a follower that goes on behind it; otherwise why there is no state.
+///
+/// The follower comes first, so that whatever happens while the daemon makes the state is told before or after it.
+async fn follow(shared: &Shared) -> Result<(Reply, Vec<Event>, Follower), Reply> {
+    let (mut past, mut follower) = shared.events.follow();
+    match ask(&shared.calls, Request::Status { source: None }).await {
+        Reply::Status(status) => {
+            while let Some(event) = follower.next_until(status.seq) {
+                past.push(Event::clone(&event));
+            }
+            Ok((Reply::Status(status), past, follower))
+        }
+        reply @ (Reply::Events(_) | Reply::Drill(_) | Reply::Done(_) | Reply::Error(_)) => {
+            Err(reply)
+        }
+    }
+}
+
+/// Passes events on, and answers what the client asks meanwhile. Its end is the end of the connection.
+async fn pass_on(
     mut reader: BufReader<OwnedReadHalf>,
     mut writer: OwnedWriteHalf,
     mut follower: Follower,
     shared: &Shared,
 ) -> Result<(), Ended> {
-    let mut nowhere = tokio::io::sink();
-    let mut closed = pin!(tokio::io::copy(&mut reader, &mut nowhere));
+    let (lines, mut asked) = mpsc::channel(1);
+    // Half a line must not be lost because something else happens.
+    let mut reading = pin!(async move {
+        loop {
+            match next_line(&mut reader, MAX_REQUEST).await? {
+                Line::End => return Ok(()),
+                line @ (Line::Complete(_) | Line::TooLong) => {
+                    if lines.send(line).await.is_err() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    });
     loop {
         tokio::select! {
             event = follower.next() => match event {
                 Some(event) => write(&mut writer, &*event, shared.limits.write).await?,
                 None => return Ok(()),
             },
-            closed = &mut closed => return closed.map(drop).map_err(Ended::Io),
+            Some(line) = asked.recv() => {
+                let reply = answer_follower(&line, shared).await;
+                if let Reply::Status(status) = &reply {
+                    while let Some(event) = follower.next_until(status.seq) {
+                        write(&mut writer, &*event, shared.limits.write).await?;
+                    }
+                }
+                write(&mut writer, &reply, shared.limits.write).await?;
+            }
+            closed = &mut reading => return closed.map_err(Ended::Io),
             () = shared.stop.cancelled() => {
                 while let Some(event) = follower.try_next() {
                     write(&mut writer, &*event, shared.limits.write).await?;
@@ -147,6 +196,30 @@ async fn follow(
                 return Ok(());
             }
         }
+    }
+}
+
+/// Only what the daemon answers at once: a command would hold up the events.
+async fn answer_follower(line: &Line, shared: &Shared) -> Reply {
+    match read(line) {
+        Ok(request @ Request::Status { .. }) => ask(&shared.calls, request).await,
+        Ok(
+            Request::Events { .. }
+            | Request::Takeover { .. }
+            | Request::Failback { .. }
+            | Request::Approve { .. }
+            | Request::Decline { .. }
+            | Request::Hold { .. }
+            | Request::Resume { .. }
+            | Request::Reload
+            | Request::Drill { .. }
+            | Request::Stop { .. },
+        ) => failure(
+            FailureKind::BadRequest,
+            "this connection follows events, and only `status` can be asked on it: use another one"
+                .to_owned(),
+        ),
+        Err(problem) => failure(FailureKind::BadRequest, problem),
     }
 }
 

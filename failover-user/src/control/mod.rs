@@ -3,6 +3,7 @@
 pub mod client;
 mod connection;
 pub mod drill;
+pub mod event_kind;
 mod lines;
 pub mod protocol;
 pub mod render;

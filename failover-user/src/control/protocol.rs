@@ -1,8 +1,28 @@
 //! What goes over the control socket.
 //!
-//! A client writes one line, a [`Request`] in JSON. The daemon answers with one line, a [`Reply`]. After
-//! [`Request::Events`] with `follow`, more lines follow, an [`Event`] each, until either side closes. A connection takes
-//! any number of requests, one after the other.
+//! A client writes one line, a [`Request`] in JSON. The daemon answers with one line, a [`Reply`]. A connection takes any
+//! number of requests, one after the other.
+//!
+//! # Following
+//!
+//! [`Request::Events`] with `follow` is answered by a stream that begins with the full state and goes on until either side
+//! closes:
+//!
+//! 1. [`Reply::Status`], as `status` gives it. Its [`seq`](Status::seq) is the number of the latest event that it includes.
+//! 2. [`Reply::Events`]: the events kept so far, oldest first, up to that number.
+//! 3. An [`Event`] a line, each one that comes after that number, once, in the order of the numbers. Where the client was too
+//!    slow, one called `skipped` stands for those that it missed: ask for the state again.
+//!
+//! On such a connection `status` can still be asked: the answer comes among the events, behind every event that it includes
+//! and before every other. Any other request is refused there; use another connection. An event has the keys `at` and
+//! `event`, a reply has one key, its kind.
+//!
+//! # Versions
+//!
+//! Every [`Status`] names the [`VERSION`] that the daemon speaks. Within a version fields, kinds of events and requests are
+//! added, and nothing else changes: a client passes over what it does not know. Version 1 had no numbers, and its stream
+//! began with the events. A client of version 2 says so when it meets such a daemon; one of version 1 that follows a daemon
+//! of version 2 meets a `status` first and has to end; everything else is the same in both.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +30,7 @@ use super::drill::DrillReport;
 use crate::policy::State;
 
 /// Version of this protocol, in every [`Status`].
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Longest request line, octets.
 pub const MAX_REQUEST: usize = 64 * 1024;
@@ -27,7 +47,7 @@ pub enum Request {
     },
     /// Past events, oldest first.
     Events {
-        /// Go on with new ones as they happen.
+        /// The state first, and new events as they happen; see the module.
         #[serde(default)]
         follow: bool,
     },
@@ -128,16 +148,29 @@ pub enum FailureKind {
 /// One line of `failover events`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
+    /// Its number: one more than that of the event before it. A restart leaves some out, and never goes back, as long as the
+    /// state directory is there.
+    #[serde(default)]
+    pub seq: u64,
     /// When, RFC 3339 with nanoseconds, UTC.
     pub at: String,
     /// Which source, if one.
     pub source: Option<String>,
-    /// What: `transition`, `verdict`, `takeover`, `failback`, `announced`, `nic`, `started`, `reloaded`,
-    /// `stopping`, `error`.
+    /// What: the name of an [`EventKind`](super::event_kind::EventKind), or of one that a newer daemon has.
     pub event: String,
     /// The event's own fields.
     #[serde(flatten)]
     pub fields: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What may come on a connection that follows events.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Message {
+    /// Something happened.
+    Event(Event),
+    /// The answer to a request.
+    Reply(Reply),
 }
 
 /// Everything that `failover status --json` prints.
@@ -145,6 +178,9 @@ pub struct Event {
 pub struct Status {
     /// [`VERSION`].
     pub version: u32,
+    /// Number of the latest event that had happened: whatever has a higher one comes after this state. 0: there was none.
+    #[serde(default)]
+    pub seq: u64,
     /// Version of the daemon.
     pub daemon: String,
     /// Process id of the daemon.
@@ -233,6 +269,10 @@ pub struct PathStatus {
     pub consecutive_missed: u32,
     /// Round-trip times, nanoseconds; 0 while nothing was measured.
     pub rtt_ns: RttStatus,
+    /// How many replies took how long: pairs of the shortest time that counts into a bucket, nanoseconds, and the number of
+    /// replies in it. Rising; the width of a bucket is an eighth of its octave, and empty ones are left out.
+    #[serde(default)]
+    pub rtt_histogram: Vec<(u64, u64)>,
     /// Longest time between two replies, nanoseconds.
     pub max_gap_ns: u64,
     /// How often one miss more would have been a verdict.

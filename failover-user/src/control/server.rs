@@ -1,7 +1,7 @@
 //! The daemon's end of the control socket.
 //!
 //! The server knows nothing of the daemon: it hands each request over as a [`Call`] and writes back what comes out of
-//! it. Events it answers itself, from the [`EventLog`]. Clients are served in tasks of their own, so that none of them,
+//! it. Events it answers itself, from the [`EventLog`], with a state of the daemon's in front of those that are followed. Clients are served in tasks of their own, so that none of them,
 //! slow, stuck or hostile, holds up the daemon or another client.
 
 use std::{

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{Daemon, layout, plans};
 use crate::{
+    events::EventKind,
     monitor::clock,
     net::{
         RULE_PRIORITY,
@@ -100,7 +101,7 @@ impl Daemon {
         if let Some(error) = &error {
             fields["error"] = json!(error);
         }
-        self.record(Some(unit), "failback", fields);
+        self.record(Some(unit), EventKind::Failback, fields);
         Some(Input::StepDone { unit, error })
     }
 
@@ -200,7 +201,7 @@ impl Daemon {
         }
         self.record(
             Some(unit),
-            "defended",
+            EventKind::Defended,
             json!({ "address": ip.to_string(), "at_ns": clock::now() }),
         );
     }
@@ -227,7 +228,7 @@ impl Daemon {
         }
         self.record(
             Some(unit),
-            "source-announced",
+            EventKind::SourceAnnounced,
             json!({ "addresses": announced, "at_ns": clock::now() }),
         );
     }
@@ -292,6 +293,10 @@ impl Daemon {
             }
             announced.push(ip.to_string());
         }
-        self.record(Some(unit), "announced", json!({ "addresses": announced }));
+        self.record(
+            Some(unit),
+            EventKind::Announced,
+            json!({ "addresses": announced }),
+        );
     }
 }

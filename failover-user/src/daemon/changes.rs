@@ -7,6 +7,7 @@ use failover_ebpf::abi::held;
 use super::{Daemon, layout};
 use crate::{
     config::Deliver,
+    events::EventKind,
     net::{link_watch::LinkEvent, links::Link, neighbours::NeighbourEvent},
     policy::{Cause, State},
 };
@@ -62,7 +63,7 @@ impl Daemon {
             let nic = link.name.clone();
             self.record(
                 Some(unit),
-                "put-back",
+                EventKind::PutBack,
                 serde_json::json!({ "address": ip.to_string(), "nic": nic }),
             );
             self.monitor.take_over(unit, Cause::Adopted);
@@ -153,7 +154,7 @@ impl Daemon {
             self.senders.close(link.index);
             self.record(
                 None,
-                "nic",
+                EventKind::Nic,
                 serde_json::json!({ "nic": link.name, "xdp_mode": "none", "carrier": false }),
             );
             self.forget_absent()?;
@@ -191,7 +192,7 @@ impl Daemon {
         if before.usable() != link.usable() {
             self.record(
                 None,
-                "nic",
+                EventKind::Nic,
                 serde_json::json!({
                     "nic": link.name,
                     "xdp_mode": mode.name(),

@@ -19,6 +19,8 @@ pub(super) struct Waiting {
     command: Command,
     source: usize,
     units: BTreeSet<UnitId>,
+    /// With `failback --stop-monitoring`: send no more heartbeats once the addresses are off the NICs.
+    stop_monitoring: bool,
     /// It is still being given to its units: not to be answered yet, whatever has come back.
     being_given: bool,
     /// What has been done so far, to be told at the end.
@@ -136,10 +138,8 @@ impl Daemon {
 
     fn begin_failback(&mut self, name: &str, stop_monitoring: bool, reply: oneshot::Sender<Reply>) {
         crate::fault::point("failback:asked");
-        let begun = self.begin(name, None, Command::Failback, reply);
-        if let (true, true, Ok(source)) = (begun, stop_monitoring, self.find(name)) {
-            self.stop_monitoring(source);
-        }
+        // Heartbeats go on until the source has its addresses: they tell whether it can be handed them.
+        self.begin_with(name, None, Command::Failback, stop_monitoring, reply);
     }
 
     /// `hold` and `resume` are answered when they are on the disk: what is done by itself must not come back with a restart.
@@ -232,26 +232,35 @@ impl Daemon {
         self.remember();
     }
 
-    /// Gives a command to every unit that it is for. It is done by those that take it; refused, and `false`, if none does.
     fn begin(
         &mut self,
         name: &str,
         path: Option<usize>,
         command: Command,
         reply: oneshot::Sender<Reply>,
-    ) -> bool {
+    ) {
+        self.begin_with(name, path, command, false, reply);
+    }
+
+    /// Gives a command to every unit that it is for. It is done by those that take it; refused if none does.
+    fn begin_with(
+        &mut self,
+        name: &str,
+        path: Option<usize>,
+        command: Command,
+        stop_monitoring: bool,
+        reply: oneshot::Sender<Reply>,
+    ) {
         let (source, units) = match self.addressed(name, path) {
             Ok(addressed) => addressed,
-            Err(wrong) => {
-                answer(reply, *wrong);
-                return false;
-            }
+            Err(wrong) => return answer(reply, *wrong),
         };
         // The wait is set up first: the result may come before `try_feed` returns.
         self.waiting.push(Waiting {
             command,
             source,
             units: units.clone(),
+            stop_monitoring,
             being_given: true,
             done: Done::default(),
             reply,
@@ -279,7 +288,6 @@ impl Daemon {
             }
         }
         self.all_given(command, name, refusal.filter(|_| !taken));
-        taken
     }
 
     /// The source that a command names, and the units that it is for.
@@ -395,6 +403,9 @@ impl Daemon {
         for place in (0..self.waiting.len()).rev() {
             if self.waiting[place].units.is_empty() && !self.waiting[place].being_given {
                 let waiting = self.waiting.remove(place);
+                if waiting.stop_monitoring && !waiting.done.prevented {
+                    self.stop_monitoring(waiting.source);
+                }
                 let name = &self.config.sources[waiting.source].name;
                 let text = outcome(name, &waiting);
                 answer(waiting.reply, text);

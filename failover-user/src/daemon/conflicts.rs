@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{Daemon, layout};
 use crate::{
+    events::EventKind,
     monitor::clock,
     policy::{Claimant, DEFEND_INTERVAL, Input, UnitId},
 };
@@ -34,7 +35,7 @@ impl Daemon {
         let mac = claim.mac.map(|octet| format!("{octet:02x}")).join(":");
         self.record(
             Some(unit),
-            "claim",
+            EventKind::Claim,
             json!({
                 "address": ip.to_string(),
                 "mac": mac,

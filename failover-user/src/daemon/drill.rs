@@ -25,7 +25,7 @@ use crate::{
         },
         protocol::{FailureKind, Reply},
     },
-    events::EventLog,
+    events::{EventKind, EventLog},
     hooks::{self, Facts},
     monitor::{Plan, Scheduling, clock, rehearsal::rehearse},
     policy::{
@@ -151,7 +151,7 @@ async fn drill(source: String, pictures: Vec<Picture>, events: &EventLog) -> Dri
             fields["path"] = json!(path);
         }
         let fields = fields.as_object().cloned().unwrap_or_default();
-        events.record(Some(&source), "drill", fields);
+        events.record(Some(&source), EventKind::Drill, fields);
         units.push(unit);
     }
     DrillReport { source, at, units }

@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 use super::{Daemon, commands::answer};
 use crate::{
     control::protocol::{Failure, FailureKind, Reply},
+    events::EventKind,
     net,
 };
 
@@ -61,7 +62,11 @@ impl Daemon {
         self.monitor.stop();
         let ending = self.ending.take();
         let releases = ending.as_ref().is_some_and(|ending| ending.releases);
-        self.record(None, "stopping", serde_json::json!({ "release": releases }));
+        self.record(
+            None,
+            EventKind::Stopping,
+            serde_json::json!({ "release": releases }),
+        );
         if !releases {
             return Ok(());
         }

@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 
 use super::{Daemon, layout};
 use crate::{
+    events::EventKind,
     hooks::{self, Facts, Notified, Notifier, Outcome},
     policy::{Hook, Input, State, UnitId, table},
 };
@@ -72,7 +73,7 @@ impl Daemon {
         }
         self.record(
             Some(unit),
-            "hook",
+            EventKind::Hook,
             json!({ "hook": hook, "program": program[0], "begins": true }),
         );
         let done = self.hooks.done.clone();
@@ -134,7 +135,7 @@ impl Daemon {
             Done::Notified(Notified::Ran { facts, outcome }) => self.tell_of_hook(&facts, &outcome),
             Done::Notified(Notified::Dropped { facts }) => self.events.record(
                 Some(&facts.source),
-                "hook",
+                EventKind::Hook,
                 fields(json!({
                     "hook": facts.hook,
                     "error": "not run: too many notifications are waiting",
@@ -156,7 +157,7 @@ impl Daemon {
             event["output"] = json!(outcome.output);
         }
         self.events
-            .record(Some(&facts.source), "hook", fields(event));
+            .record(Some(&facts.source), EventKind::Hook, fields(event));
     }
 }
 

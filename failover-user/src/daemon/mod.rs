@@ -60,7 +60,7 @@ use crate::{
     },
     config::Config,
     control::server::{Call, Server},
-    events::EventLog,
+    events::{EventKind, EventLog},
     memory::Store,
     monitor::{Monitor, PathStats, Report, clock, nics::Nics},
     net::{
@@ -288,7 +288,7 @@ impl Daemon {
         if let Err(error) = result {
             self.record(
                 None,
-                "error",
+                EventKind::Error,
                 serde_json::json!({ "error": format!("{error:#}") }),
             );
         }

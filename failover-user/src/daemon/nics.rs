@@ -7,6 +7,7 @@ use failover_ebpf::abi::{Nic, nic};
 use super::{Daemon, layout, plans::Network};
 use crate::{
     config::{Config, Deliver},
+    events::EventKind,
     net::{self, links::Link, xdp::Mode},
 };
 
@@ -75,7 +76,7 @@ impl Daemon {
         self.attached.insert(link.name.clone(), mode);
         self.record(
             None,
-            "nic",
+            EventKind::Nic,
             serde_json::json!({
                 "nic": link.name,
                 "xdp_mode": mode.name(),
@@ -205,7 +206,7 @@ impl Daemon {
         if told.as_ref() != Some(&error) {
             self.record(
                 None,
-                "error",
+                EventKind::Error,
                 serde_json::json!({ "nic": link.name, "error": error }),
             );
         }

@@ -24,6 +24,7 @@ use self::{
 use super::{Daemon, commands::answer, layout};
 use crate::{
     control::protocol::{Failure, FailureKind, Reply},
+    events::EventKind,
     monitor::Report,
     policy::UnitId,
 };
@@ -200,7 +201,11 @@ impl Daemon {
             Asker::Command(_) => "command",
         };
         match &result {
-            Ok(changed) => self.record(None, "reloaded", json!({ "by": by, "changed": changed })),
+            Ok(changed) => self.record(
+                None,
+                EventKind::Reloaded,
+                json!({ "by": by, "changed": changed }),
+            ),
             Err(failed) => {
                 let (error, problems) = match failed {
                     Failed::Unusable(unusable) => {
@@ -215,7 +220,7 @@ impl Daemon {
                 if !problems.is_empty() {
                     fields["problems"] = json!(problems);
                 }
-                self.record(None, "error", fields);
+                self.record(None, EventKind::Error, fields);
             }
         }
         let reply = match result {

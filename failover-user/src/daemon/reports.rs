@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{Daemon, layout};
 use crate::{
+    events::EventKind,
     monitor::{Outcome, Report},
     policy::{Cause, Input, PathId, PathState, UnitId},
 };
@@ -29,7 +30,11 @@ impl Daemon {
                 outcome,
             } => self.on_taken_over(unit, cause, detect_ns, outcome),
             Report::Heard { unit, finding } => {
-                self.record(Some(unit), "heard", json!(finding));
+                // While a prompt waits it is asked again every second, perhaps for days.
+                if self.told(unit).heard.as_ref() != Some(&finding) {
+                    self.told(unit).heard = Some(finding.clone());
+                    self.record(Some(unit), EventKind::Heard, json!(finding));
+                }
                 self.tell_drills(unit, &finding);
                 self.feed(Input::Heard { unit, finding });
             }
@@ -49,7 +54,11 @@ impl Daemon {
                 interval_ns,
             } => self.on_pace(path, pace_ns, interval_ns),
             Report::NicFailed { name, error } => {
-                self.record(None, "error", json!({ "nic": name, "error": error }));
+                self.record(
+                    None,
+                    EventKind::Error,
+                    json!({ "nic": name, "error": error }),
+                );
             }
         }
     }
@@ -72,7 +81,7 @@ impl Daemon {
         }
         let unit = layout::unit_of(&self.config, path);
         let fields = json!({ "monitor": monitor.to_string(), "pace_ns": pace_ns, "interval_ns": interval_ns });
-        self.record(Some(unit), "pace", fields);
+        self.record(Some(unit), EventKind::Pace, fields);
     }
 
     pub(super) fn on_path(
@@ -94,11 +103,11 @@ impl Daemon {
                 .to_string();
             let fields =
                 json!({ "monitor": monitor, "state": state, "missed": missed, "at_ns": at_ns });
-            self.record(Some(unit), "path", fields);
+            self.record(Some(unit), EventKind::Path, fields);
             if state == PathState::Down {
                 let detect_ns = at_ns.saturating_sub(last_reply_ns);
                 let fields = json!({ "monitor": monitor, "missed": missed, "detect_ns": detect_ns, "at_ns": at_ns });
-                self.record(Some(unit), "verdict", fields);
+                self.record(Some(unit), EventKind::Verdict, fields);
                 self.told(unit).detect_ns = detect_ns;
             }
         }
@@ -137,7 +146,7 @@ impl Daemon {
         if let Some(error) = &outcome.error {
             fields["error"] = json!(error);
         }
-        self.record(Some(unit), "takeover", fields);
+        self.record(Some(unit), EventKind::Takeover, fields);
         if cause != Cause::Adopted {
             self.told(unit).taken_over(detect_ns, takeover_ns, cause);
         }

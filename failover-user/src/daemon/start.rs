@@ -28,7 +28,7 @@ use crate::{
         shared::{HeardBoard, Sessions},
     },
     config::{Config, Deliver},
-    events::EventLog,
+    events::{EventKind, EventLog},
     memory::{Memories, Store},
     monitor::{Monitor, Report, nics::Nics, scheduling},
     net::{
@@ -187,7 +187,7 @@ impl Daemon {
         }
         self.record(
             None,
-            "started",
+            EventKind::Started,
             serde_json::json!({
                 "version": env!("CARGO_PKG_VERSION"),
                 "pid": std::process::id(),

@@ -28,6 +28,8 @@ impl Daemon {
     }
 
     fn try_status(&self, only: Option<usize>) -> anyhow::Result<Status> {
+        // Before anything else is looked at: what is recorded meanwhile, by a drill, is not part of it.
+        let seq = self.events.last_seq();
         let sources = self
             .layout
             .order()
@@ -36,6 +38,7 @@ impl Daemon {
             .filter(|index| only.is_none_or(|only| only == *index));
         Ok(Status {
             version: VERSION,
+            seq,
             daemon: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             started: self.started.clone(),
@@ -143,6 +146,7 @@ impl Daemon {
                 p99: measured.quantile(0.99),
                 max: measured.rtt_max_ns,
             },
+            rtt_histogram: measured.histogram(),
             max_gap_ns: measured.max_gap_ns,
             near_misses,
             addresses: self.address_statuses(path)?,

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::Daemon;
 use crate::{
     control::protocol::TakeoverStatus,
-    policy::{Cause, State, UnitId},
+    events::EventKind,
+    policy::{Cause, Finding, State, UnitId},
 };
 
 /// Now, RFC 3339, UTC, nanoseconds.
@@ -25,6 +26,8 @@ pub(super) struct Told {
     pub(super) since: String,
     /// From the last valid reply to the latest verdict on one of its paths.
     pub(super) detect_ns: u64,
+    /// What was heard of its addresses last, in this state.
+    pub(super) heard: Option<Finding>,
     /// Its latest takeover.
     pub(super) last_takeover: Option<TakeoverStatus>,
 }
@@ -34,6 +37,7 @@ impl Told {
         Self {
             since: timestamp(),
             detect_ns: 0,
+            heard: None,
             last_takeover: None,
         }
     }
@@ -66,10 +70,12 @@ impl Daemon {
 
     /// A unit has changed its state.
     pub(super) fn transition(&mut self, unit: UnitId, from: State, to: State, cause: &str) {
-        self.told(unit).since = timestamp();
+        let told = self.told(unit);
+        told.since = timestamp();
+        told.heard = None;
         self.record(
             Some(unit),
-            "transition",
+            EventKind::Transition,
             json!({ "from": from, "to": to, "cause": cause }),
         );
         // Whoever waits for a takeover or a failback is told that it does not happen.
@@ -84,12 +90,12 @@ impl Daemon {
     }
 
     /// Records an event, of a unit's source if one is given. `fields` is an object.
-    pub(super) fn record(&self, unit: Option<UnitId>, event: &str, mut fields: Value) {
+    pub(super) fn record(&self, unit: Option<UnitId>, kind: EventKind, mut fields: Value) {
         if let Some(path) = unit.and_then(|unit| unit.path) {
             fields["path"] = json!(path + 1);
         }
         let fields = fields.as_object().cloned().unwrap_or_default();
         let source = unit.map(|unit| self.config.sources[unit.source].name.as_str());
-        self.events.record(source, event, fields);
+        self.events.record(source, kind, fields);
     }
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::{Daemon, layout};
 use crate::{
     config::{Witness, WitnessProbe},
+    events::EventKind,
     monitor::{
         WitnessRequest, WitnessWatch,
         frames::{EchoRequest, Endpoints},
@@ -104,7 +105,7 @@ impl Daemon {
         };
         self.record(
             None,
-            "witness",
+            EventKind::Witness,
             json!({
                 "nic": witness.nic,
                 "address": witness.address.to_string(),

@@ -17,7 +17,7 @@ use std::{
 use super::{Event, Limits};
 
 /// Lines that may wait for the disk; more are lost to the file, not to memory.
-const QUEUE: usize = 4096;
+pub(super) const QUEUE: usize = 4096;
 
 /// Octets of each file that are looked at when events are read back, if rotation is set lower than this.
 const READ_BACK: u64 = 8 * 1024 * 1024;
@@ -204,6 +204,12 @@ pub(super) fn read_tail(path: &Path, limits: Limits) -> Vec<Event> {
     }
     let surplus = events.len().saturating_sub(limits.keep);
     events.drain(..surplus);
+    let mut before = 0;
+    for event in &mut events {
+        // Lines of before events had numbers, or of a file that was put together by hand.
+        event.seq = event.seq.max(before + 1);
+        before = event.seq;
+    }
     events
 }
 

@@ -27,8 +27,8 @@ fn limits(keep: usize, rotate_at: u64) -> Limits {
 fn events_survive_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let log = EventLog::open(Some(dir.path()));
-    log.record(Some("web1"), "verdict", fields(1));
-    log.record(None, "stopping", fields(2));
+    log.record(Some("web1"), EventKind::Verdict, fields(1));
+    log.record(None, EventKind::Stopping, fields(2));
     let before = log.kept();
     assert!(log.flush(PATIENCE));
     drop(log);
@@ -48,12 +48,48 @@ fn events_survive_a_restart() {
 }
 
 #[test]
+fn numbers_rise_by_one_and_do_not_go_back_with_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = EventLog::open(Some(dir.path()));
+    assert_eq!(log.last_seq(), 0);
+    for number in 0..3 {
+        log.record(None, EventKind::Announced, fields(number));
+    }
+    assert!(log.flush(PATIENCE));
+    let before: Vec<u64> = log.kept().iter().map(|event| event.seq).collect();
+    // One that followers were told, and the file was not.
+    let lost = log.last_seq() + 1;
+    drop(log);
+
+    let log = EventLog::open(Some(dir.path()));
+    log.record(None, EventKind::Started, fields(3));
+
+    assert_eq!(before, [1, 2, 3]);
+    assert!(log.kept()[3].seq > lost, "{:?}", log.kept());
+    assert_eq!(log.last_seq(), log.kept()[3].seq);
+}
+
+#[test]
+fn events_of_a_file_without_numbers_are_numbered() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = r#"{"at":"2026-05-01T03:12:45Z","source":null,"event":"started","number":1}"#;
+    fs::write(dir.path().join(FILE_NAME), format!("{line}\n{line}\n")).unwrap();
+
+    let kept = EventLog::open(Some(dir.path())).kept();
+
+    assert_eq!(
+        kept.iter().map(|event| event.seq).collect::<Vec<_>>(),
+        [1, 2]
+    );
+}
+
+#[test]
 fn the_state_directory_is_created() {
     let dir = tempfile::tempdir().unwrap();
     let state_dir = dir.path().join("a/b");
 
     let log = EventLog::open(Some(&state_dir));
-    log.record(None, "started", fields(1));
+    log.record(None, EventKind::Started, fields(1));
     assert!(log.flush(PATIENCE));
 
     assert_eq!(
@@ -70,7 +106,7 @@ fn the_file_is_rotated_and_both_halves_are_read_back() {
     let dir = tempfile::tempdir().unwrap();
     let log = EventLog::with_limits(Some(dir.path()), limits(15, 1000));
     for number in 0..20 {
-        log.record(None, "e", fields(number));
+        log.record(None, EventKind::Announced, fields(number));
     }
     assert!(log.flush(PATIENCE));
     drop(log);
@@ -109,7 +145,7 @@ fn lines_that_are_no_events_are_passed_over_and_half_a_line_is_ended() {
     .unwrap();
 
     let log = EventLog::open(Some(dir.path()));
-    log.record(None, "started", fields(2));
+    log.record(None, EventKind::Started, fields(2));
     assert!(log.flush(PATIENCE));
     drop(log);
 
@@ -123,8 +159,8 @@ fn a_state_directory_that_cannot_be_written_leaves_the_log_in_memory() {
     fs::write(&no_dir, "").unwrap();
 
     let log = EventLog::open(Some(&no_dir));
-    log.record(None, "started", fields(1));
-    log.record(None, "started", fields(2));
+    log.record(None, EventKind::Started, fields(1));
+    log.record(None, EventKind::Started, fields(2));
 
     assert!(log.flush(PATIENCE));
     assert_eq!(numbers(&log.kept()), [1, 2]);
@@ -136,11 +172,11 @@ fn writing_goes_on_once_the_state_directory_works_again() {
     let state_dir = dir.path().join("state");
     fs::write(&state_dir, "in the way").unwrap();
     let log = EventLog::open(Some(&state_dir));
-    log.record(None, "e", fields(1));
+    log.record(None, EventKind::Announced, fields(1));
     assert!(log.flush(PATIENCE));
     fs::remove_file(&state_dir).unwrap();
 
-    log.record(None, "e", fields(2));
+    log.record(None, EventKind::Announced, fields(2));
     assert!(log.flush(PATIENCE));
 
     assert_eq!(numbers(&EventLog::open(Some(&state_dir)).kept()), [2]);
@@ -151,11 +187,11 @@ fn a_state_directory_that_was_removed_is_made_anew() {
     let dir = tempfile::tempdir().unwrap();
     let state_dir = dir.path().join("state");
     let log = EventLog::open(Some(&state_dir));
-    log.record(None, "e", fields(1));
+    log.record(None, EventKind::Announced, fields(1));
     assert!(log.flush(PATIENCE));
     fs::remove_dir_all(&state_dir).unwrap();
 
-    log.record(None, "e", fields(2));
+    log.record(None, EventKind::Announced, fields(2));
     assert!(log.flush(PATIENCE));
 
     assert_eq!(numbers(&EventLog::open(Some(&state_dir)).kept()), [2]);
@@ -166,7 +202,7 @@ fn memory_is_bounded() {
     let log = EventLog::with_limits(None, limits(3, 1000));
 
     for number in 0..10 {
-        log.record(None, "e", fields(number));
+        log.record(None, EventKind::Announced, fields(number));
     }
 
     assert_eq!(numbers(&log.kept()), [7, 8, 9]);
@@ -179,7 +215,7 @@ fn an_event_cannot_overwrite_its_own_stamp() {
     fields.insert("at".to_owned(), Value::from("yesterday"));
     fields.insert("source".to_owned(), Value::from("web2"));
 
-    log.record(Some("web1"), "e", fields);
+    log.record(Some("web1"), EventKind::Announced, fields);
 
     let line = serde_json::to_string(&log.kept()[0]).unwrap();
     assert_eq!(serde_json::from_str::<Event>(&line).unwrap(), log.kept()[0]);
@@ -189,10 +225,10 @@ fn an_event_cannot_overwrite_its_own_stamp() {
 #[tokio::test]
 async fn a_follower_goes_on_where_the_kept_events_end() {
     let log = EventLog::open(None);
-    log.record(None, "e", fields(1));
+    log.record(None, EventKind::Announced, fields(1));
 
     let (kept, mut follower) = log.follow();
-    log.record(None, "e", fields(2));
+    log.record(None, EventKind::Announced, fields(2));
 
     assert_eq!(numbers(&kept), [1]);
     assert_eq!(follower.next().await.unwrap().fields["number"], 2);
@@ -211,13 +247,15 @@ async fn a_follower_that_lags_is_told_how_many_it_missed() {
     let (_, mut follower) = log.follow();
 
     for number in 0..10 {
-        log.record(None, "e", fields(number));
+        log.record(None, EventKind::Announced, fields(number));
     }
 
     let told = follower.next().await.unwrap();
     assert_eq!(
         (told.event.as_str(), &told.fields["events"]),
-        (SKIPPED, &Value::from(6))
+        (EventKind::Skipped.name(), &Value::from(6))
     );
-    assert_eq!(follower.next().await.unwrap().fields["number"], 6);
+    assert_eq!(told.seq, 6);
+    let next = follower.next().await.unwrap();
+    assert_eq!((next.seq, &next.fields["number"]), (7, &Value::from(6)));
 }

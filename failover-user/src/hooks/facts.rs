@@ -7,21 +7,6 @@ use serde::{Serialize, Serializer};
 
 use crate::policy::Hook;
 
-/// Every variable; those that do not apply are taken out of the environment.
-pub(super) const VARIABLES: [&str; 11] = [
-    "FAILOVER_HOOK",
-    "FAILOVER_SOURCE",
-    "FAILOVER_PATH",
-    "FAILOVER_MONITOR",
-    "FAILOVER_ADDRESSES",
-    "FAILOVER_NICS",
-    "FAILOVER_STATE",
-    "FAILOVER_CAUSE",
-    "FAILOVER_DRY_RUN",
-    "FAILOVER_HOST",
-    "FAILOVER_AT",
-];
-
 /// `MAX_ARG_STRLEN`: a longer string makes the whole `execve` fail (E2BIG). It includes name, `=` and the final NUL.
 const STRING_MAX: usize = 128 * 1024;
 
@@ -61,6 +46,50 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Every fact, in the order of the fields: variable, name in JSON, meaning. Those that do not apply are in neither.
+    pub const TABLE: [[&str; 3]; 11] = [
+        [
+            "FAILOVER_HOOK",
+            "hook",
+            "`before_takeover`, `after_takeover`, `before_failback`, `after_failback` or `notify`",
+        ],
+        ["FAILOVER_SOURCE", "source", "name of the source"],
+        [
+            "FAILOVER_PATH",
+            "path",
+            "number of the path, from 1, when it is about one path only",
+        ],
+        [
+            "FAILOVER_MONITOR",
+            "monitor",
+            "addresses that heartbeats go to",
+        ],
+        [
+            "FAILOVER_ADDRESSES",
+            "addresses",
+            "addresses it is about, with their prefix length: `10.0.0.10/24`",
+        ],
+        ["FAILOVER_NICS", "nics", "NICs of this host that carry them"],
+        [
+            "FAILOVER_STATE",
+            "state",
+            "state of the source, or of the path",
+        ],
+        ["FAILOVER_CAUSE", "cause", "why, in words"],
+        [
+            "FAILOVER_DRY_RUN",
+            "dry_run",
+            "`1` or `0`, `true` or `false`: `failover drill`; change nothing, answer as if it were real",
+        ],
+        ["FAILOVER_HOST", "host", "name of this host"],
+        ["FAILOVER_AT", "at", "when, RFC 3339 in UTC"],
+    ];
+
+    /// Every variable; those that do not apply are taken out of the environment.
+    pub(super) fn names() -> impl Iterator<Item = &'static str> {
+        Self::TABLE.into_iter().map(|[variable, ..]| variable)
+    }
+
     /// Variables that apply, and that a program can be given.
     pub(super) fn variables(&self) -> Vec<(&'static str, String)> {
         let monitor: Vec<String> = self.monitor.iter().map(Ipv4Addr::to_string).collect();
@@ -77,8 +106,7 @@ impl Facts {
             self.host.clone(),
             stamp(&self.at),
         ];
-        VARIABLES
-            .into_iter()
+        Self::names()
             .zip(values)
             .filter(|(name, value)| !value.is_empty() && name.len() + value.len() + 2 <= STRING_MAX)
             // A NUL would end the variable, and is refused at the start of the program.

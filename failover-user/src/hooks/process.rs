@@ -21,7 +21,6 @@ use tokio::{
 
 use super::{
     Facts,
-    facts::VARIABLES,
     ordinary::{become_ordinary, unspare},
 };
 
@@ -49,7 +48,7 @@ pub(super) fn command(program: &[String], facts: &Facts) -> Result<Command, Stri
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    for name in VARIABLES.into_iter().chain(MANAGER) {
+    for name in Facts::names().chain(MANAGER) {
         command.env_remove(name);
     }
     command.envs(facts.variables());

@@ -1,6 +1,6 @@
 //! Giving the addresses back, step by step.
 //!
-//! If the source answers, and has done so for a while: drain (its MAC is announced, packets that still come here are turned round), a moment for
+//! If it is not known yet whether the source answers, that is waited for. If it does, and has done so for a while: drain (its MAC is announced, packets that still come here are turned round), a moment for
 //! requests that are being served, remove the addresses, wait until nobody sends here any more, forget. If it does not:
 //! mark, remove, forget. A step that fails is noted and the next one follows: half a failback is worse. Only the hook before it
 //! can keep it from happening.
@@ -20,6 +20,10 @@ use crate::config::OnError;
 /// is lost is sent again after one second (Linux, `retrans_time_ms`).
 pub const SETTLE: Duration = Duration::from_secs(2);
 
+/// How long a path whose heartbeats have only just begun, after a restart for instance, may take to answer or to be judged, before
+/// the source counts as silent: without a drain requests to a source that answers would be lost.
+pub const LISTEN: Duration = Duration::from_secs(2);
+
 /// From the end of [`Action::Drain`] to [`Action::RemoveAddresses`]: requests that were delivered to this host's service
 /// before are answered, from the address that they were sent to, before that address goes.
 pub const GRACE: Duration = Duration::from_millis(200);
@@ -28,8 +32,18 @@ pub const GRACE: Duration = Duration::from_millis(200);
 /// turned round until then.
 pub const DRAIN: Duration = Duration::from_secs(3);
 
-/// How long an automatic failback waits at least after its hook has prevented it.
+/// How long an automatic failback waits at least after its hook has prevented it: after the first time, and twice as long after
+/// each other one.
 pub const AFTER_ABORT: Duration = Duration::from_secs(10);
+
+/// It waits no longer than this, however often it was prevented.
+pub const AFTER_ABORTS: Duration = Duration::from_secs(600);
+
+/// How long an automatic failback waits at least once its hook has prevented it so many times.
+fn after_aborts(times: u32) -> Duration {
+    let doubled = 2u32.saturating_pow(times.saturating_sub(1));
+    AFTER_ABORT.saturating_mul(doubled).min(AFTER_ABORTS)
+}
 
 /// A failback that is under way.
 #[derive(Clone, Debug)]
@@ -39,6 +53,8 @@ pub(super) struct GivingBack {
     elsewhere: Option<Finding>,
     /// `on_error = "abort"` counts: an administrator, or the source's recovery, can wait.
     may_abort: bool,
+    /// The source may be waited for.
+    waits: bool,
     /// What went wrong so far.
     errors: Vec<String>,
 }
@@ -47,6 +63,8 @@ pub(super) struct GivingBack {
 enum Step {
     /// The hook before it runs.
     Hook,
+    /// It is not known yet whether the source answers.
+    Listening { until: Now },
     /// The source answers, but not for long enough.
     Settling { until: Now },
     /// [`Action::Drain`] was given.
@@ -63,10 +81,20 @@ enum Step {
     Forgetting,
 }
 
+/// Automatic failbacks that their hook has prevented since the addresses were taken.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Aborts {
+    times: u32,
+    /// The next one is not tried before this time.
+    pub(super) until: Now,
+}
+
 impl GivingBack {
     pub(super) fn next_deadline(&self) -> Option<Now> {
         match self.step {
-            Step::Settling { until } | Step::Grace { until, .. } => Some(until),
+            Step::Listening { until } | Step::Settling { until } | Step::Grace { until, .. } => {
+                Some(until)
+            }
             Step::TurningRound { forget_at } => Some(forget_at),
             Step::Hook
             | Step::Draining
@@ -88,15 +116,16 @@ impl Unit {
         }
         self.go(turn, State::FailingBack, on, cause);
         let hook = self.run_hook(turn, Hook::BeforeFailback);
-        // With two hosts at one address nobody waits for a program.
-        let waits = hook && on != On::Claim;
+        // With two hosts at one address nobody waits for anything.
+        let waits = on != On::Claim;
         self.phase = Phase::GivingBack(GivingBack {
             step: Step::Hook,
             elsewhere,
             may_abort: matches!(on, On::Failback | On::SourceHealthy | On::Decline),
+            waits,
             errors: Vec::new(),
         });
-        if !waits {
+        if !(hook && waits) {
             self.first_step(turn);
         }
     }
@@ -115,9 +144,7 @@ impl Unit {
                 && !self.released
                 && self.rules.hooks.on_error == OnError::Abort
             {
-                let note = words::with_note(note, words::NOT_GIVEN_BACK);
-                self.hold(turn, On::HookFailed, note);
-                return self.put_failback_off(turn.now, AFTER_ABORT);
+                return self.failback_aborted(turn, &note);
             }
             self.cause = words::with_note(self.cause.clone(), &note);
             giving_back.errors.push(note);
@@ -125,13 +152,36 @@ impl Unit {
         self.first_step(turn);
     }
 
+    /// The hook has prevented it: the addresses stay, and an automatic failback is tried again later each time.
+    fn failback_aborted(&mut self, turn: &mut Turn, note: &str) {
+        self.aborts.times = self.aborts.times.saturating_add(1);
+        let wait = after_aborts(self.aborts.times);
+        self.aborts.until = turn.now.saturating_add(nanos(wait));
+        let mut note = words::with_note(note.to_owned(), words::NOT_GIVEN_BACK);
+        if self.fails_back_by_itself() {
+            note = words::with_note(
+                note,
+                &words::tried_again(wait.max(self.rules.failback_after)),
+            );
+        }
+        self.hold(turn, On::HookFailed, note);
+    }
+
     /// With a source that answers, its addresses are handed over; otherwise they are just let go.
     fn first_step(&mut self, turn: &mut Turn) {
         let Phase::GivingBack(giving_back) = &self.phase else {
             return;
         };
-        let step = if giving_back.elsewhere.is_some() || !self.paths.answer() {
+        let may_answer = giving_back
+            .waits
+            .then(|| self.paths.may_answer_until(nanos(LISTEN)));
+        let step = if giving_back.elsewhere.is_some() {
             Step::LettingGo
+        } else if !self.paths.answer() {
+            match may_answer.flatten() {
+                Some(until) if until > turn.now => Step::Listening { until },
+                Some(_) | None => Step::LettingGo,
+            }
         } else {
             match self.paths.answering_since() {
                 Some(since) if since.saturating_add(nanos(SETTLE)) > turn.now => Step::Settling {
@@ -145,6 +195,9 @@ impl Unit {
 
     /// The daemon before this one had begun: its drain may have been done in part.
     pub(super) fn resume_failback(&mut self, turn: &mut Turn) {
+        // What it remembered may be older than its failback: a source that was silent then is not to be taken over because
+        // of that silence.
+        self.paths.forget_silent();
         self.go(
             turn,
             State::FailingBack,
@@ -155,6 +208,7 @@ impl Unit {
             step: Step::Hook,
             elsewhere: None,
             may_abort: false,
+            waits: false,
             errors: Vec::new(),
         });
         self.step(turn, Step::Draining);
@@ -168,8 +222,11 @@ impl Unit {
             Step::LettingGo => turn.actions.push(Action::LetGo { unit }),
             Step::Removing { .. } => turn.actions.push(Action::RemoveAddresses { unit }),
             Step::Forgetting => turn.actions.push(Action::Forget { unit }),
-            Step::Hook | Step::Settling { .. } | Step::Grace { .. } | Step::TurningRound { .. } => {
-            }
+            Step::Hook
+            | Step::Listening { .. }
+            | Step::Settling { .. }
+            | Step::Grace { .. }
+            | Step::TurningRound { .. } => {}
         }
         if let Phase::GivingBack(giving_back) = &mut self.phase {
             giving_back.step = step;
@@ -205,9 +262,11 @@ impl Unit {
             }
             Step::Forgetting => ("clearing the takeover map", None),
             // Nothing was asked for, so this answers nothing.
-            Step::Hook | Step::Settling { .. } | Step::Grace { .. } | Step::TurningRound { .. } => {
-                return;
-            }
+            Step::Hook
+            | Step::Listening { .. }
+            | Step::Settling { .. }
+            | Step::Grace { .. }
+            | Step::TurningRound { .. } => return,
         };
         if let Some(error) = error {
             giving_back.errors.push(format!("{what} failed: {error}"));
@@ -219,13 +278,24 @@ impl Unit {
         }
     }
 
+    /// A path has changed: perhaps the source has been heard.
+    pub(super) fn on_path_giving_back(&mut self, turn: &mut Turn) {
+        if let Phase::GivingBack(GivingBack {
+            step: Step::Listening { .. },
+            ..
+        }) = self.phase
+        {
+            self.first_step(turn);
+        }
+    }
+
     /// The wait of a step is over.
     pub(super) fn on_clock_giving_back(&mut self, turn: &mut Turn) {
         let Phase::GivingBack(giving_back) = &self.phase else {
             return;
         };
         match giving_back.step {
-            Step::Settling { until } if until <= turn.now => {
+            Step::Listening { until } | Step::Settling { until } if until <= turn.now => {
                 self.first_step(turn);
             }
             Step::Grace { until, forget_at } if until <= turn.now => {
@@ -240,6 +310,7 @@ impl Unit {
                 self.step(turn, Step::Forgetting)
             }
             Step::Hook
+            | Step::Listening { .. }
             | Step::Settling { .. }
             | Step::Grace { .. }
             | Step::TurningRound { .. }
@@ -258,6 +329,7 @@ impl Unit {
         let note = words::given_back(&giving_back.errors);
         let elsewhere = giving_back.elsewhere.clone();
         self.taken = None;
+        self.aborts = Aborts::default();
         if elsewhere.is_none() && self.paths.answer() {
             // Whoever missed the first announcement, or was told otherwise since.
             turn.actions.push(Action::AnnounceSource { unit: self.id });

@@ -36,7 +36,7 @@ mod tests;
 
 pub use conflict::{CONFLICT_QUIET, DEFEND_INTERVAL};
 pub use elsewhere::{PROBE_EVERY, PROBE_EVERY_PROMPT, RIVAL_WAIT};
-pub use failback::{AFTER_ABORT, DRAIN, GRACE, SETTLE};
+pub use failback::{AFTER_ABORT, AFTER_ABORTS, DRAIN, GRACE, LISTEN, SETTLE};
 pub use machine::Policy;
 pub use takeover::{CHECK_WAIT, THREAD_WAIT};
 pub use types::*;

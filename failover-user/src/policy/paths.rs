@@ -23,6 +23,8 @@ pub(super) struct Path {
     seen: bool,
     /// Since when it answers without having been down, isolated or unknown in between.
     answering_since: Option<Now>,
+    /// Since when the first answer or the verdict on its absence is waited for; `None`: it came, or nobody waits.
+    unheard_since: Option<Now>,
 }
 
 impl Path {
@@ -35,6 +37,7 @@ impl Path {
             missed: 0,
             seen: false,
             answering_since: None,
+            unheard_since: None,
         }
     }
 
@@ -84,19 +87,26 @@ impl Paths {
         let Some(path) = self.list.iter_mut().find(|path| path.index == index) else {
             return;
         };
-        path.reported = state;
+        let before = std::mem::replace(&mut path.reported, state);
         path.missed = missed;
         match state {
             PathState::Up => {
                 path.seen = true;
                 path.answering_since.get_or_insert(now);
+                path.unheard_since = None;
             }
             PathState::Missing => {}
             PathState::Unknown => {
                 path.seen = false;
                 path.answering_since = None;
+                if before != PathState::Unknown {
+                    path.unheard_since = Some(now);
+                }
             }
-            PathState::Down | PathState::Isolated => path.answering_since = None,
+            PathState::Down | PathState::Isolated => {
+                path.answering_since = None;
+                path.unheard_since = None;
+            }
         }
     }
 
@@ -113,6 +123,21 @@ impl Paths {
     /// At least one path answers. One miss is no silence: a failback must not lose packets for it.
     pub(super) fn answer(&self) -> bool {
         self.list.iter().any(Path::answers)
+    }
+
+    /// The daemon has only just started: nothing has been heard of any path yet.
+    pub(super) fn listen(&mut self, now: Now) {
+        for path in &mut self.list {
+            if path.reported == PathState::Unknown {
+                path.unheard_since = Some(now);
+            }
+        }
+    }
+
+    /// Until when a first answer may still come from one of them, if each is given so much time for it.
+    pub(super) fn may_answer_until(&self, time: Now) -> Option<Now> {
+        let unheard = self.list.iter().filter_map(|path| path.unheard_since);
+        unheard.max().map(|since| since.saturating_add(time))
     }
 
     /// A path has failed.

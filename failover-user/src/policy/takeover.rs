@@ -258,6 +258,7 @@ impl Unit {
         let cause = words::adopted(taken.map(|taken| taken.cause));
         self.note_taken(cause.clone(), failed);
         self.hold(turn, On::Adopted, cause);
+        self.paths.listen(turn.now);
         if draining {
             self.resume_failback(turn);
         } else {
@@ -274,14 +275,6 @@ impl Unit {
         });
         self.go(turn, State::TakenOver, on, cause);
         self.watch_for_failback(turn.now);
-    }
-
-    /// An automatic failback that is due waits for this long at least.
-    pub(super) fn put_failback_off(&mut self, now: Now, wait: Duration) {
-        if let Phase::Holding(holding) = &mut self.phase {
-            let earliest = now.saturating_add(nanos(wait));
-            holding.failback_at = holding.failback_at.map(|at| at.max(earliest));
-        }
     }
 
     fn release_if_stopping(&mut self, turn: &mut Turn) {
@@ -309,10 +302,18 @@ impl Unit {
             Failback::Automatic if self.hold || !failed => holding.failback_at = None,
             Failback::Automatic if !self.paths.all_answer() => holding.failback_at = None,
             Failback::Automatic if holding.failback_at.is_none() && self.paths.all_up() => {
-                holding.failback_at = Some(now.saturating_add(nanos(self.rules.failback_after)));
+                let healthy = now.saturating_add(nanos(self.rules.failback_after));
+                holding.failback_at = Some(healthy.max(self.aborts.until));
             }
             Failback::Automatic => {}
         }
+    }
+
+    /// Whether the addresses go back by themselves once the source is healthy.
+    pub(super) fn fails_back_by_itself(&self) -> bool {
+        self.rules.failback == Failback::Automatic
+            && !self.hold
+            && self.taken.as_ref().is_none_or(|taken| taken.failed)
     }
 
     /// Announces again, or fails back, or notes the end of a conflict.

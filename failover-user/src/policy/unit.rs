@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 use super::{
     Action, Cause, Finding, Hook, Now, PathState, State, Taken, UnitId,
     elsewhere::Watching,
-    failback::GivingBack,
+    failback::{Aborts, GivingBack},
     paths::Paths,
     table::{self, On},
     takeover::Holding,
@@ -123,6 +123,8 @@ pub(super) struct Unit {
     pub(super) began: bool,
     /// Why the addresses are held, while they are.
     pub(super) taken: Option<Taken>,
+    /// How often its hook has kept them from going back.
+    pub(super) aborts: Aborts,
     /// When each address was announced for its defence, in whatever conflict.
     pub(super) defended: BTreeMap<Ipv4Addr, Now>,
     /// The state that the `notify` hook was told last.
@@ -150,6 +152,7 @@ impl Unit {
             finding: Finding::Silent,
             began: false,
             taken: None,
+            aborts: Aborts::default(),
             defended: BTreeMap::new(),
             told: State::Unknown,
         }
@@ -259,7 +262,8 @@ impl Unit {
             }
             State::TakenOver | State::Conflict => self.watch_for_failback(turn.now),
             // What is under way is finished first; then the state follows from the paths.
-            State::TakingOver | State::FailingBack => {}
+            State::TakingOver => {}
+            State::FailingBack => self.on_path_giving_back(turn),
             State::Held => {}
         }
         self.arm(turn);

@@ -215,6 +215,14 @@ pub(super) fn given_back(errors: &[String]) -> String {
     note
 }
 
+/// When a failback that was prevented is tried again.
+pub(super) fn tried_again(wait: Duration) -> String {
+    format!(
+        "tried again after {} if the source stays healthy",
+        humantime::format_duration(wait)
+    )
+}
+
 /// Why an automatic failback begins.
 pub(super) fn source_healthy(after: Duration) -> String {
     format!("source healthy for {}", humantime::format_duration(after))

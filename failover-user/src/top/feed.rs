@@ -13,12 +13,15 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::model::{Answer, Input, Loss};
 use crate::control::{
-    client::{Client, ClientError},
-    protocol::{Reply, Request, Status},
+    client::{Beginning, Client, ClientError, Next},
+    protocol::{Message, Reply, Request},
 };
 
 /// Time between two questions for the status.
 pub(super) const POLL: Duration = Duration::from_millis(500);
+
+/// How long to wait for news at a time while a status is due.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// How long a status may take before the daemon counts as silent.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -51,10 +54,8 @@ impl Feed {
             out,
             socket: socket.to_owned(),
         };
-        let socket = || socket.to_owned();
-        let (statuses, events) = (socket(), socket());
-        feed.spawn("status", move |out| poll(&statuses, out))?;
-        feed.spawn("events", move |out| follow(&events, out))?;
+        let socket = socket.to_owned();
+        feed.spawn("daemon", move |out| watch(&socket, out))?;
         feed.spawn("keys", keys)?;
         feed.spawn("signals", signals)?;
         Ok(feed)
@@ -114,41 +115,81 @@ fn answer(reply: Reply) -> Answer {
     }
 }
 
-fn poll(socket: &Path, out: &Out) {
-    let mut client = None;
+/// Tells of the daemon again and again, whether it is there or not.
+fn watch(socket: &Path, out: &Out) {
     loop {
-        let asked = Instant::now();
-        let input = match status(&mut client, socket) {
-            Ok(status) => Input::Status(status),
-            Err(loss) => {
-                client = None;
-                Input::Gone(loss)
-            }
+        let loss = match watch_once(socket, out) {
+            Ok(loss) => loss,
+            Err(error) => loss(error),
         };
-        if !out.input(input) {
+        if !out.input(Input::Gone(loss)) {
             return;
         }
-        thread::sleep(POLL.saturating_sub(asked.elapsed()));
+        thread::sleep(POLL);
     }
 }
 
-fn status(client: &mut Option<Client>, socket: &Path) -> Result<Box<Status>, Loss> {
-    let connected = match client.take() {
-        Some(connected) => connected,
-        None => Client::connect(socket).map_err(loss)?,
+/// Follows the daemon, and asks for its state now and then on the same connection, until it is lost; why that is.
+fn watch_once(socket: &Path, out: &Out) -> Result<Loss, ClientError> {
+    let mut client = Client::connect(socket)?;
+    let Beginning { status, past } = match client.follow(PATIENCE)? {
+        Ok(beginning) => beginning,
+        Err(reply) => return Ok(strange(reply)),
     };
-    let reply = client
-        .insert(connected)
-        .request_within(&Request::Status { source: None }, PATIENCE)
-        .map_err(loss)?;
+    // Nobody wants to know any longer: the program ends.
+    let ending = || Loss {
+        nobody: true,
+        why: String::new(),
+    };
+    if !(out.input(Input::Events(past)) && out.input(Input::Status(status))) {
+        return Ok(ending());
+    }
+    let mut due = Instant::now() + POLL;
+    // When the state was asked for, or something came after that.
+    let mut waiting: Option<Instant> = None;
+    loop {
+        let input = match client.next_within(due.saturating_duration_since(Instant::now()))? {
+            Next::Message(message) => {
+                waiting = waiting.map(|_| Instant::now());
+                match *message {
+                    Message::Event(event) => Some(Input::Event(event)),
+                    Message::Reply(Reply::Status(status)) => {
+                        waiting = None;
+                        Some(Input::Status(status))
+                    }
+                    Message::Reply(reply) => return Ok(strange(reply)),
+                }
+            }
+            Next::Nothing => None,
+            Next::Closed => return Err(ClientError::Closed(socket.to_owned())),
+        };
+        if input.is_some_and(|input| !out.input(input)) {
+            return Ok(ending());
+        }
+        match waiting {
+            Some(since) if since.elapsed() >= PATIENCE => {
+                return Err(ClientError::Silent(socket.to_owned(), PATIENCE));
+            }
+            Some(_) => due = due.max(Instant::now() + LOOK),
+            None if due <= Instant::now() => {
+                client.send(&Request::Status { source: None }, PATIENCE)?;
+                waiting = Some(Instant::now());
+                due += POLL;
+            }
+            None => {}
+        }
+    }
+}
+
+/// The daemon is there, and gives no state.
+fn strange(reply: Reply) -> Loss {
     let why = match reply {
-        Reply::Status(status) => return Ok(status),
         Reply::Error(failure) => failure.message,
-        Reply::Events(_) | Reply::Drill(_) | Reply::Done(_) => {
+        Reply::Status(_) | Reply::Events(_) | Reply::Drill(_) | Reply::Done(_) => {
             "the daemon answered another question than was asked".to_owned()
         }
     };
-    Err(Loss { nobody: false, why })
+    Loss { nobody: false, why }
 }
 
 fn loss(error: ClientError) -> Loss {
@@ -163,42 +204,6 @@ fn loss(error: ClientError) -> Loss {
         nobody,
         why: error.to_string(),
     }
-}
-
-fn follow(socket: &Path, out: &Out) {
-    loop {
-        let why = match follow_once(socket, out) {
-            Ok(None) => return,
-            Ok(Some(why)) => why,
-            Err(error) => error.to_string(),
-        };
-        if !out.input(Input::EventsLost(why)) {
-            return;
-        }
-        thread::sleep(POLL);
-    }
-}
-
-/// Passes events on until the daemon closes; why it did, or `None` if nobody wants to know any longer.
-fn follow_once(socket: &Path, out: &Out) -> Result<Option<String>, ClientError> {
-    let mut client = Client::connect(socket)?;
-    let past = match client.request(&Request::Events { follow: true })? {
-        Reply::Events(past) => past,
-        Reply::Error(failure) => return Ok(Some(failure.message)),
-        Reply::Status(_) | Reply::Drill(_) | Reply::Done(_) => {
-            return Ok(Some(
-                "the daemon answered another question than was asked".to_owned(),
-            ));
-        }
-    };
-    let mut wanted = out.input(Input::Events(past));
-    while wanted {
-        match client.next_event()? {
-            Some(event) => wanted = out.input(Input::Event(event)),
-            None => return Ok(Some("the daemon closed the connection".to_owned())),
-        }
-    }
-    Ok(None)
 }
 
 fn keys(out: &Out) {

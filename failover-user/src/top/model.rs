@@ -28,8 +28,6 @@ pub(super) enum Input {
     Events(Vec<Event>),
     /// A new one.
     Event(Event),
-    /// No more events until the next [`Input::Events`], and why.
-    EventsLost(String),
     /// The answer to [`Effect::Ask`] with this number.
     Answer(u64, Answer),
     /// A key.
@@ -129,7 +127,6 @@ pub(super) struct Model {
     pub(super) status: Option<(Status, Duration)>,
     pub(super) history: History,
     pub(super) events: VecDeque<Event>,
-    pub(super) events_lost: Option<String>,
     /// How many events below the last one shown are hidden.
     pub(super) scrolled: usize,
     pub(super) selected: Option<PathKey>,
@@ -181,7 +178,6 @@ impl Model {
             status: None,
             history: History::default(),
             events: VecDeque::new(),
-            events_lost: None,
             scrolled: 0,
             selected: None,
             focus: Focus::All,
@@ -213,7 +209,6 @@ impl Model {
             }
             Input::Events(events) => {
                 self.events = events.into();
-                self.events_lost = None;
                 self.scrolled = 0;
             }
             Input::Event(event) => {
@@ -226,7 +221,6 @@ impl Model {
                     self.scrolled = (self.scrolled + 1).min(self.events.len() - 1);
                 }
             }
-            Input::EventsLost(why) => self.events_lost = Some(why),
             Input::Answer(id, answer) => self.answered(id, answer, at),
             Input::Key(key) => return self.key(key, at),
             Input::Redraw => {}

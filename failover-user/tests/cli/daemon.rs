@@ -10,6 +10,7 @@ use failover_user::{
     control::{
         protocol::{
             Failure, FailureKind, PathStatus, Reply, Request, RttStatus, SourceStatus, Status,
+            VERSION,
         },
         server::{Call, Server},
     },
@@ -113,6 +114,7 @@ fn status(state: State) -> Status {
         missed: 0,
         consecutive_missed: 0,
         rtt_ns: RttStatus::default(),
+        rtt_histogram: vec![],
         max_gap_ns: 0,
         near_misses: 0,
         addresses: vec![],
@@ -132,7 +134,8 @@ fn status(state: State) -> Status {
         last_takeover: None,
     };
     Status {
-        version: 1,
+        version: VERSION,
+        seq: 0,
         daemon: "0.1.0".to_owned(),
         pid: 1,
         started: "2026-05-01T03:10:40Z".to_owned(),

@@ -8,6 +8,7 @@ use std::{
 
 use failover_user::{
     control::protocol::{Reply, Request},
+    events::EventKind,
     policy::State,
 };
 use serde_json::{Map, Value, json};
@@ -95,7 +96,7 @@ fn events_are_printed_as_text_and_as_json() {
     let daemon = Daemon::says("done");
     daemon.events.record(
         Some("web1"),
-        "transition",
+        EventKind::Transition,
         Map::from_iter([("to".to_owned(), json!("failed"))]),
     );
 
@@ -118,7 +119,7 @@ fn events_are_printed_as_text_and_as_json() {
 #[test]
 fn followed_events_arrive_as_they_happen_until_the_daemon_ends() {
     let daemon = Daemon::says("done");
-    daemon.events.record(None, "started", Map::new());
+    daemon.events.record(None, EventKind::Started, Map::new());
     let mut command = command(&daemon.socket(), &["events", "--follow", "--json"]);
     let mut follower = Running(
         command
@@ -129,11 +130,15 @@ fn followed_events_arrive_as_they_happen_until_the_daemon_ends() {
     );
     let mut lines = BufReader::new(follower.0.stdout.take().unwrap()).lines();
 
+    let state: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
     let past = lines.next().unwrap().unwrap();
-    daemon.events.record(Some("web1"), "verdict", Map::new());
+    daemon
+        .events
+        .record(Some("web1"), EventKind::Verdict, Map::new());
     let new = lines.next().unwrap().unwrap();
     daemon.stop.cancel();
 
+    assert_eq!(state["status"]["sources"][0]["state"], "healthy", "{state}");
     assert!(
         past.contains("\"started\"") && new.contains("\"verdict\""),
         "{past} {new}"
@@ -143,12 +148,38 @@ fn followed_events_arrive_as_they_happen_until_the_daemon_ends() {
 }
 
 #[test]
+fn followed_events_begin_with_a_line_for_each_source() {
+    let daemon = Daemon::start(State::AwaitingApproval, Reply::Done(String::new()));
+    daemon
+        .events
+        .record(Some("web1"), EventKind::Verdict, Map::new());
+    let mut follower = Running(
+        command(&daemon.socket(), &["events", "--follow"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let mut lines = BufReader::new(follower.0.stdout.take().unwrap()).lines();
+
+    let state = lines.next().unwrap().unwrap();
+    let past = lines.next().unwrap().unwrap();
+
+    assert!(
+        state.contains("  web1      now         AWAITING APPROVAL for ")
+            && state.ends_with(": it is so"),
+        "{state}"
+    );
+    assert!(past.contains("  web1      verdict"), "{past}");
+}
+
+#[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
     let daemon = Daemon::says("done");
     for _ in 0..4000 {
         daemon.events.record(
             None,
-            "noise",
+            EventKind::Announced,
             Map::from_iter([("padding".to_owned(), json!("x".repeat(100)))]),
         );
     }

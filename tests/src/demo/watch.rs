@@ -9,10 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use failover_user::control::{
-    client,
-    protocol::{Event, Reply, Request},
-};
+use failover_user::control::{client, protocol::Event};
 
 use crate::lab::{Client, clock::now_ns};
 
@@ -35,14 +32,9 @@ impl Events {
     /// Follows the daemon at `socket`, from now on.
     pub(super) fn follow(socket: &Path) -> Result<Self> {
         let mut client = client::Client::connect(socket)?;
-        let reply = client.request(&Request::Events { follow: true })?;
-
-        match reply {
-            // What was before the demonstration is no part of it.
-            Reply::Events(_past) => {}
-            other @ (Reply::Status(_) | Reply::Drill(_) | Reply::Done(_) | Reply::Error(_)) => {
-                bail!("the daemon answered {other:?} when asked for its events")
-            }
+        // What was before the demonstration is no part of it.
+        if let Err(other) = client.follow(client::QUESTION)? {
+            bail!("the daemon answered {other:?} when asked for its events");
         }
 
         let (sender, news) = mpsc::channel();

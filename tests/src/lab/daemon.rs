@@ -20,7 +20,7 @@ use failover_user::{
 };
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Host, Lab, Must, Namespace, clock::wait_until};
+use super::{Host, Lab, Must, Namespace, Terminal, clock::wait_until, terminal::Size};
 
 /// How long a daemon may take until it answers at its socket.
 const READY_TIMEOUT: Duration = Duration::from_secs(15);
@@ -235,17 +235,27 @@ impl Daemon {
     /// [`Daemon::failover`] without waiting for its end.
     #[track_caller]
     pub fn start_failover(&self, arguments: &[&str]) -> Child {
-        let mut command = Command::new(&self.binary);
+        let mut command = self.command(arguments);
 
         command
-            .arg("--socket")
-            .arg(self.socket())
-            .args(arguments)
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         self.namespace.command(command)
+    }
+
+    /// `failover ARGUMENTS` on a terminal of this size.
+    #[track_caller]
+    pub fn on_terminal(&self, arguments: &[&str], size: Size) -> Terminal {
+        Terminal::start(&self.namespace, self.command(arguments), size)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+
+        command.arg("--socket").arg(self.socket()).args(arguments);
+        command
     }
 
     /// SIGKILL, and waits for the end.

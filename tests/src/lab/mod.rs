@@ -39,6 +39,7 @@ pub mod nic;
 pub mod report;
 pub mod service;
 pub mod tcp;
+pub mod terminal;
 pub mod topology;
 pub mod xdp_pass;
 
@@ -50,6 +51,7 @@ pub use nic::{Mac, Nic};
 pub use report::{Report, Span};
 pub use service::Service;
 pub use tcp::{Stream, StreamReport};
+pub use terminal::Terminal;
 pub use topology::{Host, Lab, Switch};
 
 /// What the lab does with an error: panic, at the caller's line, with what was attempted and the whole chain of causes.

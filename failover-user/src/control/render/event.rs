@@ -4,15 +4,47 @@ use jiff::{Timestamp, tz::TimeZone};
 use owo_colors::OwoColorize as _;
 use serde_json::{Map, Value};
 
-use crate::control::protocol::Event;
+use super::{
+    Clock,
+    source::{cause, words_for},
+    units::ago,
+};
+use crate::control::protocol::{Event, SourceStatus, Status};
+
+/// How things are before the events that follow: a line for each source, in the columns of [`event`].
+pub fn now(status: &Status, clock: &Clock) -> String {
+    if status.sources.is_empty() {
+        return line(
+            clock,
+            "-",
+            "no source is configured, this host stands in for nobody",
+        );
+    }
+    let one = |source: &SourceStatus| {
+        let (state, tone) = words_for(source, source.state);
+        let state = state.style(tone.style().bold());
+        let ago = ago(&source.since, clock)
+            .map(|ago| format!(" for {ago}"))
+            .unwrap_or_default();
+        let cause = match cause(source) {
+            "" => String::new(),
+            cause => format!(": {cause}"),
+        };
+        line(clock, &source.name, &format!("{state}{ago}{cause}"))
+    };
+    status.sources.iter().map(one).collect()
+}
+
+fn line(clock: &Clock, source: &str, text: &str) -> String {
+    let at = show(clock.now, &clock.zone);
+    let now = "now".bold();
+    format!("{}  {source:8}  {now:10}  {text}\n", at.dimmed())
+}
 
 /// `2026-05-01 03:12:45.123456  web1  transition  cause="3 misses" from=suspect to=failed`, without a newline.
 pub fn event(event: &Event, zone: &TimeZone) -> String {
     let at = match event.at.parse::<Timestamp>() {
-        Ok(at) => at
-            .to_zoned_datetime(zone.clone())
-            .strftime("%Y-%m-%d %H:%M:%S%.6f")
-            .to_string(),
+        Ok(at) => show(at, zone),
         Err(_) => event.at.clone(),
     };
     let source = event.source.as_deref().unwrap_or("-");
@@ -24,6 +56,12 @@ pub fn event(event: &Event, zone: &TimeZone) -> String {
         event.event.bold()
     );
     line.trim_end().to_owned()
+}
+
+fn show(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned_datetime(zone.clone())
+        .strftime("%Y-%m-%d %H:%M:%S%.6f")
+        .to_string()
 }
 
 /// `key=value` in the order of the keys. Text that is more than one plain word is quoted, as JSON quotes it, so that no

@@ -15,7 +15,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 pub use self::{
     drill::drill,
-    event::{event, fields},
+    event::{event, fields, now},
     status::status,
     tone::Tone,
 };

@@ -31,18 +31,39 @@ pub(crate) fn words(state: State) -> (&'static str, Tone) {
     }
 }
 
+/// The state of a source, or of a path of it. One that is not watched is not waited for.
+pub(crate) fn words_for(source: &SourceStatus, state: State) -> (&'static str, Tone) {
+    if unwatched(source) {
+        ("NOT MONITORED", Tone::Warning)
+    } else {
+        words(state)
+    }
+}
+
+/// Why a source is in its state; empty if there is nothing to say.
+pub(crate) fn cause(source: &SourceStatus) -> &str {
+    if unwatched(source) {
+        "no heartbeats are sent to it"
+    } else {
+        &source.cause
+    }
+}
+
+fn unwatched(source: &SourceStatus) -> bool {
+    !source.monitored && source.state == State::Unknown
+}
+
 pub(super) fn source(source: &SourceStatus, clock: &Clock) -> String {
-    let (state, tone) = words(source.state);
+    let (state, tone) = words_for(source, source.state);
     let ago = ago(&source.since, clock)
         .map(|ago| format!(" for {ago}"))
         .unwrap_or_default();
     let style = tone.style().bold();
     let mut text = format!("{}  {}{ago}\n", source.name.bold(), state.style(style));
     let since = local(&source.since, clock);
-    let since = if source.cause.is_empty() {
-        since
-    } else {
-        format!("{since}: {}", source.cause)
+    let since = match cause(source) {
+        "" => since,
+        cause => format!("{since}: {cause}"),
     };
     text += &wrap("  since ", &since);
     for (number, path) in source
@@ -87,11 +108,28 @@ pub(crate) fn to_do(source: &SourceStatus) -> Option<String> {
     }
     match source.state {
         State::Healthy | State::Suspect | State::TakingOver | State::FailingBack => None,
-        State::Unknown => Some(format!(
-            "{name} has never answered, and cannot be judged before it does: check that it is on, that its reflector \
-             runs, and that {} can be reached",
-            join(source.paths.iter().map(|path| path.monitor.as_str()))
-        )),
+        State::Unknown if !source.monitored => {
+            Some(format!("`failover resume {name}` has it watched again"))
+        }
+        State::Unknown => {
+            let silent = |path: &&PathStatus| path.heartbeat == PathState::Unknown;
+            let silent = source.paths.iter().filter(silent);
+            let check = if silent.clone().all(|path| path.mac.is_none()) {
+                format!(
+                    "nobody answers ARP for {}: check that it is on, and on the network of {}",
+                    join(silent.clone().map(|path| path.monitor.as_str())),
+                    join(silent.map(|path| path.nic.as_str())),
+                )
+            } else {
+                format!(
+                    "{} does not answer heartbeats: its reflector has to run, or with another probe than sbfd that has to be let through",
+                    join(silent.map(|path| path.monitor.as_str()))
+                )
+            };
+            Some(format!(
+                "{name} has never answered, and cannot be judged before it does; {check}"
+            ))
+        }
         State::AwaitingApproval => Some(format!(
             "{name} is awaiting approval: `failover approve {name}` or `failover decline {name}`"
         )),
@@ -165,18 +203,22 @@ fn last_takeover(takeover: &TakeoverStatus, clock: &Clock) -> String {
         Cause::Adopted => "found at start",
         Cause::Release => "release",
     };
+    // Of one that an earlier daemon made neither is known.
     let detected = match takeover.detect_ns {
-        0 => String::new(),
-        ns => format!("detected in {}, ", short(ns)),
+        0 => None,
+        ns => Some(format!("detected in {}", short(ns))),
+    };
+    let done = match takeover.takeover_ns {
+        0 => None,
+        ns => Some(format!("done in {}", short(ns))),
+    };
+    let took: Vec<_> = detected.into_iter().chain(done).collect();
+    let took = match took.as_slice() {
+        [] => String::new(),
+        took => format!(": {}", took.join(", ")),
     };
     let at = local(&takeover.at, clock);
-    wrap(
-        "  last takeover ",
-        &format!(
-            "{at}, {why}: {detected}done in {}",
-            short(takeover.takeover_ns)
-        ),
-    )
+    wrap("  last takeover ", &format!("{at}, {why}{took}"))
 }
 
 fn paths(source: &SourceStatus) -> String {

@@ -5,6 +5,7 @@ use owo_colors::{OwoColorize as _, Style};
 use super::{
     Clock, source,
     table::{Cell, table},
+    tone::Tone,
     units::{ago, count, long, short, wrap},
 };
 use crate::{
@@ -37,29 +38,39 @@ fn summary(sources: &[SourceStatus]) -> String {
     if sources.is_empty() {
         return "No source is configured: this host stands in for nobody.\n".to_owned();
     }
-    const ORDER: [State; 9] = [
-        State::AwaitingApproval,
-        State::Failed,
-        State::Isolated,
-        State::TakingOver,
-        State::TakenOver,
-        State::FailingBack,
-        State::Suspect,
-        State::Unknown,
-        State::Healthy,
-    ];
-    let parts: Vec<_> = ORDER
+    let mut pressing: Vec<&SourceStatus> = sources.iter().collect();
+    pressing.sort_by_key(|source| pressure(source.state));
+    let mut counted: Vec<(&str, Tone, usize)> = Vec::new();
+    for source in pressing {
+        let (words, tone) = source::words_for(source, source.state);
+        match counted.iter_mut().find(|(known, ..)| *known == words) {
+            Some((.., number)) => *number += 1,
+            None => counted.push((words, tone, 1)),
+        }
+    }
+    let parts: Vec<_> = counted
         .into_iter()
-        .filter_map(|state| {
-            let number = sources
-                .iter()
-                .filter(|source| source.state == state)
-                .count();
-            let (words, tone) = source::words(state);
-            (number > 0).then(|| format!("{number} {}", words.style(tone.style().bold())))
-        })
+        .map(|(words, tone, number)| format!("{number} {}", words.style(tone.style().bold())))
         .collect();
     format!("{}: {}\n", count(sources.len(), "source"), parts.join(", "))
+}
+
+/// How much a state presses, the lowest first.
+fn pressure(state: State) -> u8 {
+    match state {
+        State::AwaitingApproval => 0,
+        State::Conflict => 1,
+        State::Failed => 2,
+        State::Isolated => 3,
+        State::TakingOver => 4,
+        State::TakenOver => 5,
+        State::FailingBack => 6,
+        State::HeldElsewhere => 7,
+        State::Held => 8,
+        State::Suspect => 9,
+        State::Unknown => 10,
+        State::Healthy => 11,
+    }
 }
 
 fn nics(nics: &[NicStatus]) -> String {

@@ -7,7 +7,7 @@ use super::*;
 use crate::{
     control::protocol::{
         AddressStatus, Event, NicStatus, PathStatus, ReflectorStatus, RttStatus, SourceStatus,
-        Status, TakeoverStatus, WatcherStatus,
+        Status, TakeoverStatus, VERSION, WatcherStatus,
     },
     policy::{Cause, PathState, State},
 };
@@ -38,6 +38,7 @@ pub(crate) fn path(number: u8, heartbeat: PathState, state: State) -> PathStatus
             p99: 11_800,
             max: 402_000,
         },
+        rtt_histogram: vec![],
         max_gap_ns: 10_300_000,
         near_misses: 0,
         addresses: vec![address(number, state)],
@@ -85,7 +86,8 @@ pub(crate) fn host(sources: Vec<SourceStatus>) -> Status {
         carrier: true,
     };
     Status {
-        version: 1,
+        version: VERSION,
+        seq: 0,
         daemon: "0.1.0".to_owned(),
         pid: 4242,
         started: "2026-04-30T00:00:00Z".to_owned(),
@@ -104,6 +106,49 @@ fn shown(of: &Status) -> String {
         "too wide:\n{text}"
     );
     text
+}
+
+#[test]
+fn a_source_that_is_not_watched_is_not_said_to_be_waited_for() {
+    let path = path(1, PathState::Unknown, State::Unknown);
+    let mut web1 = source(
+        "web1",
+        State::Unknown,
+        "waiting for the first answer",
+        vec![path],
+    );
+    web1.monitored = false;
+    let healthy = source("db1", State::Healthy, "source answers", vec![]);
+
+    let text = shown(&host(vec![web1, healthy]));
+
+    assert!(
+        text.starts_with("2 sources: 1 NOT MONITORED, 1 healthy\n"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("waiting") && text.contains("`failover resume web1`"),
+        "{text}"
+    );
+}
+
+#[test]
+fn every_state_is_counted() {
+    let states = [
+        State::Conflict,
+        State::HeldElsewhere,
+        State::Held,
+        State::Healthy,
+    ];
+    let of = |state: State| source("web1", state, "", vec![]);
+
+    let text = shown(&host(states.map(of).into()));
+
+    let first = text.lines().next().unwrap();
+    assert_eq!(
+        first,
+        "4 sources: 1 CONFLICT, 1 HELD ELSEWHERE, 1 ON HOLD, 1 healthy"
+    );
 }
 
 #[test]

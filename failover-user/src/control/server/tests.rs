@@ -1,3 +1,4 @@
+mod following;
 mod place;
 
 use tokio::{
@@ -7,11 +8,17 @@ use tokio::{
 };
 
 use super::*;
-use crate::control::protocol::{Event, Failure, FailureKind, MAX_REQUEST};
+use crate::{
+    control::{
+        protocol::{Event, Failure, FailureKind, MAX_REQUEST},
+        render,
+    },
+    events::EventKind,
+};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A server whose daemon says `NAME` to `approve NAME`.
+/// A server whose daemon says `NAME` to `approve NAME`, and has a state without a source.
 struct Lab {
     dir: tempfile::TempDir,
     events: EventLog,
@@ -21,18 +28,31 @@ struct Lab {
 
 impl Lab {
     fn start(limits: Limits) -> Self {
+        Self::with_state(limits, |events| events.last_seq())
+    }
+
+    /// `state` is called for every status: it says which event is the last in it, and may record some.
+    fn with_state(limits: Limits, state: impl Fn(&EventLog) -> u64 + Send + 'static) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let server = Server::bind_with(&dir.path().join("run/control.sock"), limits).unwrap();
         let events = EventLog::open(None);
         let stop = CancellationToken::new();
         let (calls, mut asked) = mpsc::channel::<Call>(4);
         let serving = tokio::spawn(server.serve(calls, events.clone(), stop.clone()));
+        let log = events.clone();
         tokio::spawn(async move {
             while let Some(call) = asked.recv().await {
-                let Request::Approve { source: said } = call.request else {
-                    panic!("{call:?}")
+                let reply = if let Request::Status { .. } = call.request {
+                    let mut status = render::tests::host(vec![]);
+                    status.seq = state(&log);
+                    Reply::Status(Box::new(status))
+                } else {
+                    let Request::Approve { source: said } = call.request else {
+                        panic!("{call:?}")
+                    };
+                    Reply::Done(said)
                 };
-                let _ = call.reply.send(Reply::Done(said));
+                let _ = call.reply.send(reply);
             }
         });
         Self {
@@ -80,6 +100,24 @@ impl Peer {
     }
 
     async fn reply(&mut self) -> Reply {
+        let line = self.line().await;
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
+    }
+
+    /// Follows events: number of the state, and the events in it.
+    async fn follow(&mut self) -> (u64, Vec<Event>) {
+        self.send(b"{\"request\":\"events\",\"follow\":true}\n")
+            .await;
+        let Reply::Status(status) = self.reply().await else {
+            panic!("no state")
+        };
+        let Reply::Events(past) = self.reply().await else {
+            panic!("no events")
+        };
+        (status.seq, past)
+    }
+
+    async fn event(&mut self) -> Event {
         let line = self.line().await;
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
     }
@@ -269,17 +307,12 @@ async fn clients_beyond_the_bound_are_told_so_and_closed() {
 async fn a_follower_gets_the_past_and_then_what_happens() {
     let lab = Lab::start(Limits::default());
     lab.events
-        .record(Some("web1"), "verdict", serde_json::Map::new());
+        .record(Some("web1"), EventKind::Verdict, serde_json::Map::new());
     let mut follower = lab.client().await;
-    follower
-        .send(b"{\"request\":\"events\",\"follow\":true}\n")
-        .await;
 
-    let Reply::Events(past) = follower.reply().await else {
-        panic!("no events")
-    };
+    let (_, past) = follower.follow().await;
     lab.events
-        .record(Some("web1"), "takeover", serde_json::Map::new());
+        .record(Some("web1"), EventKind::Takeover, serde_json::Map::new());
     let event: Event = serde_json::from_str(&follower.line().await).unwrap();
 
     assert_eq!(
@@ -299,14 +332,12 @@ async fn a_follower_that_does_not_read_is_dropped() {
         ..Limits::default()
     });
     let mut stuck = lab.client().await;
-    stuck
-        .send(b"{\"request\":\"events\",\"follow\":true}\n")
-        .await;
-    stuck.reply().await;
+    stuck.follow().await;
 
     let padding = serde_json::Map::from_iter([("padding".to_owned(), "x".repeat(1000).into())]);
     for _ in 0..3000 {
-        lab.events.record(None, "noise", padding.clone());
+        lab.events
+            .record(None, EventKind::Announced, padding.clone());
     }
 
     // Its seat is free again: nobody else takes part, so only the drop can have freed it.
@@ -326,13 +357,11 @@ async fn a_follower_that_does_not_read_is_dropped() {
 async fn a_client_that_does_not_read_holds_up_nobody() {
     let lab = Lab::start(Limits::default());
     let mut stuck = lab.client().await;
-    stuck
-        .send(b"{\"request\":\"events\",\"follow\":true}\n")
-        .await;
-    stuck.reply().await;
+    stuck.follow().await;
     let padding = serde_json::Map::from_iter([("padding".to_owned(), "x".repeat(1000).into())]);
     for _ in 0..3000 {
-        lab.events.record(None, "noise", padding.clone());
+        lab.events
+            .record(None, EventKind::Announced, padding.clone());
     }
 
     lab.still_answers().await;
@@ -344,15 +373,13 @@ async fn a_client_that_does_not_read_holds_up_nobody() {
 async fn a_follower_gets_the_last_events_of_a_daemon_that_ends() {
     let lab = Lab::start(Limits::default());
     let mut follower = lab.client().await;
-    follower
-        .send(b"{\"request\":\"events\",\"follow\":true}\n")
-        .await;
-    follower.reply().await;
+    follower.follow().await;
 
-    lab.events.record(None, "one", serde_json::Map::new());
+    lab.events
+        .record(None, EventKind::Stopping, serde_json::Map::new());
     lab.stop.cancel();
 
-    assert!(follower.line().await.contains("\"one\""));
+    assert!(follower.line().await.contains("\"stopping\""));
     assert_eq!(follower.line().await, "");
 }
 

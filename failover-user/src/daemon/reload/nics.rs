@@ -8,6 +8,7 @@ use serde_json::json;
 use super::super::{Daemon, nics};
 use crate::{
     config::Config,
+    events::EventKind,
     net::{self, links::Link},
 };
 
@@ -85,7 +86,7 @@ impl Daemon {
             self.senders.close(link.index);
             net::tables::clear(&self.netlink, link.index).await?;
             let fields = json!({ "nic": name, "xdp_mode": "none", "carrier": link.usable() });
-            self.record(None, "nic", fields);
+            self.record(None, EventKind::Nic, fields);
         }
         self.forget_absent()
     }

@@ -2,6 +2,23 @@ use std::{collections::BTreeMap, os::unix::fs::PermissionsExt as _};
 
 use super::*;
 
+#[test]
+fn every_fact_is_in_the_table_with_its_name_in_json() {
+    let facts = serde_json::to_value(facts()).unwrap();
+
+    let told: std::collections::BTreeSet<&str> = facts
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    let table = Facts::TABLE.iter().map(|[_, json, _]| *json).collect();
+    assert_eq!(told, table);
+    for [variable, json, _] in Facts::TABLE {
+        assert_eq!(variable, format!("FAILOVER_{}", json.to_uppercase()));
+    }
+}
+
 #[tokio::test]
 async fn success_comes_with_what_was_printed() {
     let place = Place::new();
@@ -38,7 +55,7 @@ async fn facts_come_as_environment_variables() {
     let variables: BTreeMap<&str, &str> = text
         .lines()
         .map(|line| line.split_once('=').unwrap())
-        .filter(|(name, _)| facts::VARIABLES.contains(name))
+        .filter(|(name, _)| Facts::names().any(|known| known == *name))
         .collect();
     let expected = BTreeMap::from([
         ("FAILOVER_HOOK", "before_takeover"),
@@ -88,7 +105,7 @@ async fn what_does_not_apply_is_absent() {
     let place = Place::new();
     let program = place.script(&format!(
         "env | grep -E '^({})=' | sort; cat",
-        facts::VARIABLES.join("|")
+        Facts::names().collect::<Vec<_>>().join("|")
     ));
     let facts = Facts {
         hook: policy::Hook::Notify,

@@ -1,7 +1,7 @@
 //! A daemon starts and finds addresses in the takeover map.
 
 use super::bench::Bench;
-use crate::policy::{Command, PathState::*};
+use crate::policy::{Command, Memory, PathState::*};
 
 #[test]
 fn held_addresses_are_adopted() {
@@ -19,6 +19,7 @@ fn an_adopted_unit_fails_back_like_any_other() {
     let mut absent = Bench::new(1, |_| {});
     let mut answers = Bench::new(1, |_| {});
     absent.adopt(false);
+    absent.settle();
     answers.adopt(false);
     answers.path(0, Up);
     answers.settle();
@@ -31,6 +32,26 @@ fn an_adopted_unit_fails_back_like_any_other() {
         answers.command(Command::Failback),
         ["taken-over->failing-back", "drain"]
     );
+}
+
+#[test]
+fn a_source_that_was_silent_when_the_failback_began_is_not_taken_over_again_for_that() {
+    let mut bench = Bench::new(1, |_| {});
+    // The memory of a moment before the failback.
+    bench.remember(Memory {
+        seen: vec![[10, 0, 0, 10].into()],
+        ..Memory::default()
+    });
+    bench.adopt(true);
+
+    bench.path(0, Down);
+    let mut words = Vec::new();
+    for _ in 0..3 {
+        words.extend(bench.step_done());
+        words.extend(bench.pass_words(3_000));
+    }
+
+    assert_eq!(words, ["remove", "forget", "failing-back->unknown"]);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::bench::Bench;
 use crate::{
-    config::{Failback, OnFailure, Source, Trigger},
-    policy::{Command, PathState::*, State},
+    config::{Failback, OnConflict, OnFailure, Source, Trigger},
+    policy::{Claimant, Command, LISTEN, Now, PathState::*, State},
 };
 
 fn automatic(source: &mut Source) {
@@ -83,6 +83,88 @@ fn a_source_that_goes_again_while_it_is_watched_is_not_waited_for() {
     let words = bench.pass_words(3000);
 
     assert_eq!(words, ["let-go"]);
+}
+
+/// Taken over by an earlier daemon, and nothing is known of the source yet.
+fn just_restarted(paths: u8) -> Bench {
+    let mut bench = Bench::new(paths, |_| {});
+    bench.adopt(false);
+    bench.pass(5);
+    bench
+}
+
+#[test]
+fn just_after_a_restart_the_first_answer_is_waited_for_so_that_nothing_is_lost() {
+    let mut bench = just_restarted(1);
+
+    let begun = bench.command(Command::Failback);
+    let silent = bench.pass_words(15);
+    let missed = bench.path(0, Missing);
+    bench.path(0, Up);
+    let drained = bench.pass(2000);
+
+    assert_eq!(begun, ["taken-over->failing-back"]);
+    assert_eq!((silent, missed), (Bench::none(), Bench::none()));
+    assert_eq!(without_announcements(drained), [(2000, "drain".to_owned())]);
+}
+
+#[test]
+fn just_after_a_restart_a_verdict_ends_the_wait() {
+    let mut bench = just_restarted(2);
+    bench.command(Command::Failback);
+
+    let first = bench.path(0, Down);
+    let second = bench.path(1, Down);
+
+    assert_eq!((first, second), (Bench::none(), vec!["let-go".to_owned()]));
+}
+
+#[test]
+fn just_after_a_restart_silence_is_not_waited_for_longer_than_from_the_start() {
+    let mut bench = just_restarted(1);
+    bench.pass(1000);
+    bench.command(Command::Failback);
+
+    let words = bench.pass(3000);
+
+    assert_eq!(without_announcements(words), [(995, "let-go".to_owned())]);
+}
+
+#[test]
+fn long_after_a_restart_a_source_that_has_never_answered_is_not_waited_for() {
+    let mut bench = just_restarted(1);
+    bench.pass(LISTEN.as_millis() as Now);
+
+    let begun = bench.command(Command::Failback);
+
+    assert_eq!(begun, ["taken-over->failing-back", "let-go"]);
+}
+
+#[test]
+fn monitoring_that_begins_anew_is_waited_for_as_well() {
+    let mut bench = Bench::taken_over(1, |_| {});
+    bench.path(0, Unknown);
+    bench.pass(500);
+    bench.path(0, Unknown);
+
+    bench.command(Command::Failback);
+    let words = bench.pass(3000);
+
+    assert_eq!(without_announcements(words), [(1500, "let-go".to_owned())]);
+}
+
+#[test]
+fn with_two_hosts_at_one_address_no_answer_is_waited_for() {
+    let mut bench = Bench::new(1, |source| source.on_conflict = OnConflict::Release);
+    bench.adopt(false);
+
+    let words = bench.claim(Claimant::Stranger);
+
+    assert_eq!(
+        words.last().map(String::as_str),
+        Some("let-go"),
+        "{words:?}"
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::bench::Bench;
+use super::bench::{Bench, MS};
 use crate::{
     config::{Failback, OnError, OnFailure, Source},
     policy::{Cause, Command, Hook, PathState::*, State},
@@ -177,6 +177,75 @@ fn an_automatic_failback_that_is_prevented_is_not_tried_again_at_once() {
     assert_eq!(
         again,
         Some(&(10_000, "taken-over->failing-back".to_owned()))
+    );
+}
+
+#[test]
+fn each_time_it_is_prevented_it_waits_twice_as_long_and_says_so() {
+    let mut bench = Bench::taken_over(1, |source| {
+        source.hooks.before_failback = program();
+        source.failback = Failback::Automatic;
+        source.failback_after = Duration::ZERO;
+        source.announce_every = Duration::ZERO;
+    });
+    bench.path(0, Up);
+    bench.pass(1);
+
+    let mut waits = Vec::new();
+    for _ in 0..8 {
+        assert_eq!(bench.state(), State::FailingBack);
+        let prevented = bench.now;
+        bench.hook_done(Hook::BeforeFailback, Some("exit code 1"));
+        let cause = bench.cause().to_owned();
+        while bench.state() == State::TakenOver {
+            bench.pass(1000);
+        }
+        waits.push(((bench.now - prevented) / (1000 * MS), cause));
+    }
+
+    let seconds: Vec<_> = waits.iter().map(|(seconds, _)| *seconds).collect();
+    assert_eq!(seconds, [10, 20, 40, 80, 160, 320, 600, 600]);
+    let says = |place: usize, text: &str| waits[place].1.ends_with(text);
+    assert!(
+        says(1, "; tried again after 20s if the source stays healthy"),
+        "{waits:?}"
+    );
+    assert!(
+        says(7, "; tried again after 10m if the source stays healthy"),
+        "{waits:?}"
+    );
+}
+
+#[test]
+fn a_failback_that_succeeds_ends_the_waiting() {
+    let mut bench = Bench::taken_over(1, |source| {
+        source.hooks.before_failback = program();
+        source.failback = Failback::Automatic;
+        source.failback_after = Duration::from_secs(1);
+    });
+    bench.path(0, Up);
+    for _ in 0..3 {
+        bench.pass(100_000);
+        bench.hook_done(Hook::BeforeFailback, Some("exit code 1"));
+    }
+    bench.command(Command::Failback);
+    bench.hook_done(Hook::BeforeFailback, None);
+    for _ in 0..3 {
+        bench.step_done();
+        bench.pass(5_000);
+    }
+    assert_eq!(bench.state(), State::Healthy);
+    bench.path(0, Down);
+    bench.done(Cause::Verdict, 1);
+    bench.path(0, Up);
+    bench.pass(1_000);
+
+    bench.hook_done(Hook::BeforeFailback, Some("exit code 1"));
+    let words = bench.pass(10_000);
+
+    assert!(
+        words.contains(&(10_000, "taken-over->failing-back".to_owned())),
+        "{words:?}"
     );
 }
 

@@ -1,5 +1,6 @@
 //! Everything about the selected path.
 
+use failover_ebpf::measure::bucket;
 use ratatui::{
     symbols::bar::NINE_LEVELS,
     text::{Line, Span},
@@ -14,11 +15,24 @@ use crate::{
             units::{ago, local, long, short, wrap_to},
         },
     },
+    policy::PathState,
     top::{
         feed::POLL,
         model::{Daemon, Model, Row},
     },
 };
+
+/// Bars, the lowest first.
+const BARS: [&str; 8] = [
+    NINE_LEVELS.one_eighth,
+    NINE_LEVELS.one_quarter,
+    NINE_LEVELS.three_eighths,
+    NINE_LEVELS.half,
+    NINE_LEVELS.five_eighths,
+    NINE_LEVELS.three_quarters,
+    NINE_LEVELS.seven_eighths,
+    NINE_LEVELS.full,
+];
 
 /// Columns in front of a line's text.
 const LABEL: usize = 12;
@@ -45,7 +59,10 @@ pub(super) fn lines(model: &Model, look: &Look, width: usize) -> Vec<Line<'stati
     let (fails_in, tone) = countdown(row.path, row.source);
     let tone = tone.unwrap_or(Tone::Good);
     lines.push(Line::from(vec![
-        Span::raw(label("fails in")),
+        Span::raw(label(match row.path.heartbeat {
+            PathState::Up | PathState::Missing => "fails in",
+            PathState::Unknown | PathState::Down | PathState::Isolated => "heartbeat",
+        })),
         look.span(fails_in, tone),
     ]));
     let rule = source::rule(row.source);
@@ -62,10 +79,9 @@ fn why(row: &Row<'_>, look: &Look, width: usize) -> Vec<Line<'static>> {
     let ago = ago(&row.source.since, &look.clock)
         .map(|ago| format!(" ({ago})"))
         .unwrap_or_default();
-    let cause = if row.source.cause.is_empty() {
-        String::new()
-    } else {
-        format!(": {}", row.source.cause)
+    let cause = match source::cause(row.source) {
+        "" => String::new(),
+        cause => format!(": {cause}"),
     };
     wrapped("since", &format!("{since}{ago}{cause}"), width)
         .map(Line::raw)
@@ -118,7 +134,47 @@ fn round_trips(model: &Model, row: &Row<'_>, width: usize) -> Vec<Line<'static>>
         .collect();
     lines.push(over_time("rtt p50", |rtt| rtt.p50));
     lines.push(over_time("rtt max", |rtt| rtt.max));
+    lines.extend(
+        spread(&row.path.rtt_histogram, room).map(|text| Line::raw(label("rtt all") + &text)),
+    );
     lines
+}
+
+/// All round trips by their length: a bar for each bucket, or for several that lie next to each other if there is less
+/// `room`. One in a million has to be seen beside the others, so bars grow with the logarithm of their number.
+pub(super) fn spread(histogram: &[(u64, u64)], room: usize) -> Option<String> {
+    let (first, last) = (histogram.first()?, histogram.last()?);
+    let low = bucket(first.0);
+    let buckets = bucket(last.0) - low + 1;
+    let together = buckets.div_ceil(room.max(1));
+    let mut counts = vec![0u64; buckets.div_ceil(together)];
+    for (floor, count) in histogram {
+        counts[(bucket(*floor) - low) / together] += count;
+    }
+    let most = counts.iter().max().copied().unwrap_or(0).max(1);
+    let bars: String = counts
+        .iter()
+        .map(|count| match count {
+            0 => ' ',
+            // One is the lowest bar, the most the highest.
+            count => {
+                let share = (*count as f64).ln_1p() / (most as f64).ln_1p();
+                let level = (share * (BARS.len() - 1) as f64).round() as usize;
+                BARS[level.min(BARS.len() - 1)]
+                    .chars()
+                    .next()
+                    .unwrap_or(' ')
+            }
+        })
+        .collect();
+    let commonest = histogram.iter().max_by_key(|(_, count)| *count)?;
+    let from = |floor| short(floor);
+    Some(format!(
+        "{}|{bars}| {}, most from {}",
+        from(first.0),
+        from(last.0),
+        from(commonest.0)
+    ))
 }
 
 fn held(model: &Model, row: &Row<'_>, address: &AddressStatus, look: &Look) -> Line<'static> {
@@ -154,20 +210,10 @@ pub(super) fn spark(values: impl DoubleEndedIterator<Item = u64>, width: usize) 
     let mut seen: Vec<u64> = values.rev().take(width).collect();
     seen.reverse();
     let highest = seen.iter().max().copied().unwrap_or(0).max(1);
-    let bars = [
-        NINE_LEVELS.one_eighth,
-        NINE_LEVELS.one_quarter,
-        NINE_LEVELS.three_eighths,
-        NINE_LEVELS.half,
-        NINE_LEVELS.five_eighths,
-        NINE_LEVELS.three_quarters,
-        NINE_LEVELS.seven_eighths,
-        NINE_LEVELS.full,
-    ];
     seen.into_iter()
         .map(|value| {
-            let level = u128::from(value) * (bars.len() as u128 - 1) / u128::from(highest);
-            bars[usize::try_from(level).unwrap_or(0)]
+            let level = u128::from(value) * (BARS.len() as u128 - 1) / u128::from(highest);
+            BARS[usize::try_from(level).unwrap_or(0)]
         })
         .collect()
 }
@@ -209,6 +255,20 @@ mod tests {
         assert_eq!(spark(values.into_iter(), 0), "");
         assert_eq!(spark([u64::MAX, 0].into_iter(), 9), "█▁");
         assert_eq!(spark([0, 0].into_iter(), 9), "▁▁");
+    }
+
+    #[test]
+    fn the_spread_shows_rare_round_trips_beside_common_ones() {
+        let histogram = [(2_048, 1_000_000), (2_304, 1_000), (4_096, 1)];
+
+        let wide = spread(&histogram, 80);
+        let narrow = spread(&histogram, 3);
+
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(wide, text("2.05 us|█▅      ▁| 4.1 us, most from 2.05 us"));
+        assert_eq!(narrow, text("2.05 us|█ ▁| 4.1 us, most from 2.05 us"));
+        assert_eq!(spread(&[], 80), None);
+        assert_eq!(spread(&[(0, 7)], 0), text("0 ns|█| 0 ns, most from 0 ns"));
     }
 
     #[test]

@@ -27,9 +27,6 @@ pub(super) fn lines(model: &Model, look: &Look, width: usize, height: usize) -> 
     if model.scrolled > 0 {
         title += &format!(", {} later ones below", model.scrolled);
     }
-    if let Some(why) = &model.events_lost {
-        title += &format!(", not followed: {why}");
-    }
     // From the latest backwards, until the lines are full.
     let mut lines = VecDeque::new();
     for event in model.events.iter().rev().skip(model.scrolled) {

@@ -13,7 +13,7 @@ use crate::{
         protocol::{PathStatus, SourceStatus},
         render::{
             Tone,
-            source::{heartbeat, words},
+            source::{heartbeat, words_for},
             units::short,
         },
     },
@@ -64,7 +64,7 @@ const COLUMNS: &[Column] = &[
         title: "state",
         rank: 1,
         cell: |_, row| {
-            let (words, tone) = words(row.path.state);
+            let (words, tone) = words_for(row.source, row.path.state);
             (words.to_owned(), Some(tone))
         },
     },

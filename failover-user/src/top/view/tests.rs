@@ -123,7 +123,6 @@ fn many() -> Model {
 fn lost() -> Model {
     let mut model = prompt();
     model.update(gone(), 2 * SECOND);
-    model.update(Input::EventsLost("gone".to_owned()), 2 * SECOND);
     model
 }
 
