@@ -1,12 +1,12 @@
 //! What the kernel and user space share: map names, keys, values and their versions.
 //!
-//! Every structure is `repr(C)`, made of `u32`, `u64` and byte arrays with explicit padding, and zero means "unset": an
-//! array map never reads as missing. Each map value has one writer, named beside the map. Times are nanoseconds of
+//! Every structure is `repr(C)`, made of `u32`, `u64`, [`Tags`] and byte arrays with explicit padding, and zero means
+//! "unset": an array map never reads as missing. Each map value has one writer, named beside the map. Times are nanoseconds of
 //! `CLOCK_MONOTONIC` (`bpf_ktime_get_ns`), except where a name says otherwise.
 
 /// Version of everything in this file. Pinned objects live in a directory of this version, so that a daemon never
 /// reads maps of another shape.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// Names of the programs in the object.
 pub mod program {
@@ -49,7 +49,7 @@ pub mod map {
     /// `Array<u64>` by [`super::Rare`]: when the last message of that kind was logged. Writer: the program.
     pub const RARE: &str = "RARE";
 
-    /// `HashMap<Ip, u32 slot>`: addresses whose ARP is listened for. Writer: user space.
+    /// `HashMap<Ip, Listened>`: addresses whose ARP or neighbour discovery is listened for. Writer: user space.
     pub const LISTENED: &str = "LISTENED";
     /// `Array<Heard>` by slot, mappable: what was heard of them. Writer: the program.
     pub const HEARD: &str = "HEARD";
@@ -96,7 +96,7 @@ pub const MAX_DISCRIMINATORS: u32 = 64;
 /// Addresses of the reflector.
 pub const MAX_OWN: u32 = 1024;
 /// Room for counters. More than there are verdicts, so that a new verdict does not change the map's shape.
-pub const MAX_COUNTERS: u32 = 128;
+pub const MAX_COUNTERS: u32 = 256;
 /// Entries of the list of allowed initiators.
 pub const MAX_INITIATORS: u32 = 4096;
 /// Watchers that are remembered; the least recently seen goes first.
@@ -111,6 +111,30 @@ pub const fn ipv4_key(a: [u8; 4]) -> Ip {
     // As one number, which the kernel's compiler turns into two stores rather than a loop over octets.
     ((0xffff_u128 << 32) | u32::from_be_bytes(a) as u128).to_be_bytes()
 }
+
+/// Whether two addresses are the same: in two comparisons, where the kernel's compiler would make a loop over octets.
+#[inline(always)]
+pub const fn same(a: &Ip, b: &Ip) -> bool {
+    u128::from_ne_bytes(*a) == u128::from_ne_bytes(*b)
+}
+
+/// The IPv4 address of a key, if it is one's.
+#[inline(always)]
+pub const fn ipv4_of(key: &Ip) -> Option<[u8; 4]> {
+    let [.., a, b, c, d] = *key;
+    let octets = [a, b, c, d];
+    if u128::from_be_bytes(*key) == u128::from_be_bytes(ipv4_key(octets)) {
+        Some(octets)
+    } else {
+        None
+    }
+}
+
+/// VLAN identifiers of a frame, the outermost tag first; 0: no tag (IEEE 802.1Q: a tag with identifier 0 says a priority
+/// and names no VLAN, so it counts as none).
+///
+/// The same address in another VLAN is another host's, so tags are compared exactly.
+pub type Tags = [u16; 2];
 
 /// Flags of [`Settings::flags`].
 pub mod settings {
@@ -188,7 +212,7 @@ pub mod session {
     pub const UNSET: u32 = 0;
     /// S-BFD (RFC 7880, 7881).
     pub const SBFD: u32 = 1;
-    /// ICMP echo (RFC 792).
+    /// ICMP echo (RFC 792), or ICMPv6 echo (RFC 4443 4) where the addresses are IPv6.
     pub const ICMP: u32 = 2;
 }
 
@@ -211,6 +235,10 @@ pub struct Session {
     pub timeout_ns: u64,
     /// ICMP: the first eight octets of the payload.
     pub cookie: u64,
+    /// VLANs that replies come in by.
+    pub tags: Tags,
+    /// Explicit padding.
+    pub reserved: [u8; 4],
 }
 
 /// What the heartbeat thread tells the program about a session.
@@ -293,7 +321,7 @@ pub mod held {
 pub struct Held {
     /// One of [`held`].
     pub mode: u32,
-    /// The chosen NIC (ifindex): ARP is answered here and nowhere else.
+    /// The chosen NIC (ifindex): ARP and neighbour solicitations are answered here and nowhere else.
     pub nic: u32,
     /// The NIC that `forward` and `drain` send frames out of (ifindex).
     pub out: u32,
@@ -303,7 +331,7 @@ pub struct Held {
     pub slot: u32,
     /// Prefix length of the address as the configuration has it.
     pub prefix: u32,
-    /// MAC of the chosen NIC: the answer to ARP.
+    /// MAC of the chosen NIC: the answer to ARP and neighbour solicitations.
     pub nic_mac: [u8; 6],
     /// MAC of `out`: the Ethernet source of frames sent out.
     pub out_mac: [u8; 6],
@@ -311,6 +339,13 @@ pub struct Held {
     pub next_hop: [u8; 6],
     /// The source's MAC, for failback.
     pub source_mac: [u8; 6],
+    /// VLANs that the address is held in; in others it is another host's.
+    ///
+    /// Answers keep the tags of what they answer, and so do packets that are turned round to the source (`drain`), which is
+    /// in the same VLAN. `forward` sends untagged frames, as `out` is in a network of its own.
+    pub tags: Tags,
+    /// Explicit padding.
+    pub reserved: [u8; 4],
     /// When the address was taken over, `CLOCK_REALTIME`.
     pub taken_at_unix_ns: u64,
 }
@@ -325,8 +360,18 @@ pub struct Traffic {
     pub bytes: u64,
 }
 
-/// What was heard by ARP of an address that is listened for, on any NIC that has the program, except from the MAC
-/// addresses in [`map::MACS`].
+/// An address that is listened for.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Listened {
+    /// Index into what was heard.
+    pub slot: u32,
+    /// VLANs in which it is listened for.
+    pub tags: Tags,
+}
+
+/// What was heard by ARP or neighbour discovery of an address that is listened for, on any NIC that has the program, except
+/// from the MAC addresses in [`map::MACS`].
 ///
 /// Each MAC is written before its time, by plain stores of any CPU. On x86-64, where stores are seen in their order, a time that
 /// is seen comes with that MAC or a later one. A CPU that reorders stores may show a time before its MAC, beside the MAC of
@@ -336,14 +381,16 @@ pub struct Traffic {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Heard {
     /// When a host last claimed the address: it was the sender protocol address of an ARP packet, be it a request, a
-    /// reply or an announcement. 0: never.
+    /// reply or an announcement, the target of a neighbour advertisement, or the source of a solicitation. 0: never.
     pub claimed_ns: u64,
     /// When a host last probed for it: it was the target protocol address of an ARP request whose sender protocol address
-    /// is 0 (RFC 5227 1.1, ARP Probe). 0: never.
+    /// is 0 (RFC 5227 1.1, ARP Probe), or the target of a neighbour solicitation from the unspecified address (RFC 4862
+    /// 5.4.2). 0: never.
     pub probed_ns: u64,
     /// When the latest [`Claim`] of it was written; 0: never, as long as it is not held.
     pub told_ns: u64,
-    /// Who claimed it last: the sender hardware address of that packet.
+    /// Who claimed it last: the sender hardware address of that packet, or its link-layer address option, and without one
+    /// the source of the frame.
     pub claimed_by: [u8; 6],
     /// Who probed for it last, likewise.
     pub probed_by: [u8; 6],
@@ -351,7 +398,7 @@ pub struct Heard {
     pub reserved: [u8; 4],
 }
 
-/// Another host claims a held address (RFC 5227 2.4), except while it goes back ([`held::DRAIN`]).
+/// Another host claims a held address (RFC 5227 2.4, RFC 4862 5.4.4), except while it goes back ([`held::DRAIN`]).
 ///
 /// Written at most once in [`CLAIM_INTERVAL_NS`] per address that is listened for, and for all others together with the
 /// message in the log, at most once a second. Two CPUs at the same instant may write one each. A full ring takes no more,
@@ -361,9 +408,9 @@ pub struct Heard {
 pub struct Claim {
     /// When it was heard.
     pub at_ns: u64,
-    /// The held address: the sender protocol address of the packet.
+    /// The held address.
     pub ip: Ip,
-    /// Who claims it: the sender hardware address.
+    /// Who claims it, as in [`Heard::claimed_by`].
     pub mac: [u8; 6],
     /// Explicit padding.
     pub reserved: [u8; 2],
@@ -417,6 +464,8 @@ mod user {
     // SAFETY: as above.
     unsafe impl aya::Pod for Traffic {}
     // SAFETY: as above.
+    unsafe impl aya::Pod for Listened {}
+    // SAFETY: as above.
     unsafe impl aya::Pod for Heard {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Claim {}
@@ -427,11 +476,12 @@ const _: () = {
     assert!(size_of::<Nic>() == 16);
     assert!(size_of::<Watcher>() == 32);
     assert!(size_of::<WatcherState>() == 32);
-    assert!(size_of::<Session>() == 56);
+    assert!(size_of::<Session>() == 64);
     assert!(size_of::<SessionTx>() == 16 + 8 * RING);
     assert!(size_of::<SessionRx>() == 56 + 4 * RING + 8 * BUCKETS);
-    assert!(size_of::<Held>() == 56);
+    assert!(size_of::<Held>() == 64);
     assert!(size_of::<Traffic>() == 16);
+    assert!(size_of::<Listened>() == 8);
     assert!(size_of::<Heard>() == 40);
     assert!(size_of::<Claim>() == 40);
     assert!(MAX_SESSIONS <= 1 << 16);

@@ -1,108 +1,112 @@
-//! What a frame is for us.
+//! What an IP packet is for us.
 //!
 //! What is not understood passes. Only frames addressed to our reflector or to one of our sessions are refused when
 //! they are invalid: passing them would let a flood reach a socket.
 
 use crate::{
     abi::{Settings, settings},
+    extension::{self, Upper},
     verdict::Verdict,
     wire::{
         Frame,
         bfd::SBFD_PORT,
-        eth::{Eth, ethertype},
         icmp::{self, Echo},
+        icmpv6,
         ipv4::{Ipv4, protocol},
+        ipv6::{Ipv6, is_ipv4_mapped, next},
     },
 };
 
-/// Where the EtherType is.
-const ETHERTYPE: usize = 12;
-/// Where the network header begins: right behind the Ethernet header, as tagged frames pass.
-pub const L3: usize = Eth::LEN;
-/// Where the transport header of a packet without IP options begins.
-pub const L4: usize = L3 + Ipv4::LEN;
-
-/// What a frame is. Whoever deals with it reads the headers that it needs: a value of all headers would not fit on the
-/// 512 octets of stack that a program has.
+/// What an IP packet is. Whoever deals with it reads the headers that it needs: a value of all headers would not fit on
+/// the 512 octets of stack that a program has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// For a reflector, by its port, between these addresses.
-    Request {
-        /// Source.
-        src: [u8; 4],
-        /// Destination.
-        dst: [u8; 4],
-    },
+pub enum Kind {
+    /// For a reflector, by its port.
+    Request,
     /// For one of our S-BFD sessions, by its ports.
     Reply,
-    /// An ICMP echo reply as long as ours are, perhaps for one of our sessions.
+    /// An ICMP or ICMPv6 echo reply as long as ours are, perhaps for one of our sessions.
     EchoReply,
-    /// ARP for IPv4 over Ethernet, or something that claims to be.
-    Arp,
-    /// Any other IPv4 packet, between these addresses.
-    Packet {
-        /// Source.
-        src: [u8; 4],
-        /// Destination.
-        dst: [u8; 4],
-    },
+    /// A neighbour solicitation or advertisement.
+    Discovery,
+    /// Any other.
+    Packet,
 }
 
-/// Says what a frame is, or where its way ends already.
+/// Says what the IPv4 packet is whose header `ip` is at `l3`, or where its way ends already.
 #[inline(always)]
-pub fn classify<F: Frame + ?Sized>(frame: &F, own: &Settings) -> Result<Class, Verdict> {
-    let ethertype = u16::from_be_bytes(frame.read(ETHERTYPE).ok_or(Verdict::PassTruncated)?);
-    match ethertype {
-        ethertype::IPV4 => ipv4(frame, own),
-        ethertype::ARP => Ok(Class::Arp),
-        ethertype::IPV6 => Err(Verdict::PassIpv6),
-        ethertype::VLAN | ethertype::QINQ => Err(Verdict::PassVlan),
-        _ => Err(Verdict::PassNotIp),
-    }
-}
-
-#[inline(always)]
-fn ipv4<F: Frame + ?Sized>(frame: &F, own: &Settings) -> Result<Class, Verdict> {
-    let ip = Ipv4(frame.read(L3).ok_or(Verdict::PassTruncated)?);
+pub fn ipv4<F: Frame + ?Sized>(
+    ip: &Ipv4,
+    frame: &F,
+    l3: usize,
+    own: &Settings,
+) -> Result<Kind, Verdict> {
     let header_len = ip.header_len();
     if ip.version() != 4 || header_len < Ipv4::LEN || (ip.total_len() as usize) < header_len {
         return Err(Verdict::PassBadIpv4);
     }
-    let packet = Ok(Class::Packet {
-        src: ip.src(),
-        dst: ip.dst(),
-    });
-    // A fragment may lack its transport header, so it is no heartbeat; it is steered by its addresses all the same.
-    if ip.is_fragment() {
-        return packet;
-    }
-    match ip.protocol() {
-        protocol::UDP => {
-            // Behind options the ports are elsewhere.
-            let Some([s0, s1, d0, d1]) = frame.read::<4>(L3 + header_len) else {
-                return packet;
-            };
-            let (src, dst) = (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]));
-            if dst == SBFD_PORT && own.flags & settings::REFLECT != 0 {
-                Ok(Class::Request {
-                    src: ip.src(),
-                    dst: ip.dst(),
-                })
-            } else if src == SBFD_PORT && dst as u32 == own.sbfd_source_port && dst != 0 {
-                Ok(Class::Reply)
-            } else {
-                packet
-            }
-        }
+    Ok(match ip.protocol() {
+        // Without a transport header a fragment is steered by its addresses all the same.
+        protocol::UDP if !ip.is_later_fragment() => datagram(frame, l3 + header_len, own),
         protocol::ICMP
-            if header_len == Ipv4::LEN && ip.total_len() as usize == Ipv4::LEN + Echo::LEN =>
+            if header_len == Ipv4::LEN
+                && !ip.is_fragment()
+                && ip.total_len() as usize == Ipv4::LEN + Echo::LEN =>
         {
-            match frame.read::<2>(L4) {
-                Some([icmp::kind::ECHO_REPLY, 0]) => Ok(Class::EchoReply),
-                _ => packet,
+            match frame.read(l3 + Ipv4::LEN) {
+                Some([icmp::kind::ECHO_REPLY, 0]) => Kind::EchoReply,
+                _ => Kind::Packet,
             }
         }
-        _ => packet,
+        _ => Kind::Packet,
+    })
+}
+
+/// Says what the IPv6 packet is whose header `ip` is at `l3`, or where its way ends already.
+#[inline(always)]
+pub fn ipv6<F: Frame + ?Sized>(
+    ip: &Ipv6,
+    frame: &F,
+    l3: usize,
+    own: &Settings,
+) -> Result<Kind, Verdict> {
+    // An IPv6 packet must not be taken for one of IPv4, whose addresses look like this in the maps.
+    if ip.version() != 6 || is_ipv4_mapped(&ip.src) || is_ipv4_mapped(&ip.dst) {
+        return Err(Verdict::PassBadIpv6);
+    }
+    let l4 = l3 + Ipv6::LEN;
+    Ok(match ip.next_header() {
+        // No sender has a reason to put extension headers in front of neighbour discovery or of our echoes.
+        next::ICMPV6 => match frame.read(l4) {
+            Some([icmpv6::kind::ECHO_REPLY, 0]) if ip.payload_len() as usize == Echo::LEN => {
+                Kind::EchoReply
+            }
+            Some([icmpv6::kind::SOLICITATION | icmpv6::kind::ADVERTISEMENT, _]) => Kind::Discovery,
+            _ => Kind::Packet,
+        },
+        first => match extension::follow(frame, first, l4) {
+            Some(Upper {
+                protocol: next::UDP,
+                l4,
+            }) => datagram(frame, l4, own),
+            _ => Kind::Packet,
+        },
+    })
+}
+
+/// What a UDP datagram is, by its ports.
+#[inline(always)]
+fn datagram<F: Frame + ?Sized>(frame: &F, l4: usize, own: &Settings) -> Kind {
+    let Some([s0, s1, d0, d1]) = frame.read::<4>(l4) else {
+        return Kind::Packet;
+    };
+    let (src, dst) = (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]));
+    if dst == SBFD_PORT && own.flags & settings::REFLECT != 0 {
+        Kind::Request
+    } else if src == SBFD_PORT && dst as u32 == own.sbfd_source_port && dst != 0 {
+        Kind::Reply
+    } else {
+        Kind::Packet
     }
 }
 
@@ -111,10 +115,9 @@ mod tests {
     use super::*;
     use std::vec::Vec;
 
-    const REQUEST: Result<Class, Verdict> = Ok(Class::Request {
-        src: [10, 0, 0, 1],
-        dst: [10, 0, 0, 2],
-    });
+    /// Where the network header of an untagged frame begins, and its transport header without options.
+    const L3: usize = 14;
+    const L4: usize = L3 + 20;
 
     const OWN: Settings = Settings {
         flags: settings::CONFIGURED | settings::REFLECT,
@@ -122,6 +125,21 @@ mod tests {
         min_rx_us: 50,
         reserved: 0,
     };
+
+    fn classify(frame: &[u8]) -> Result<Kind, Verdict> {
+        let ip = Ipv4(frame[L3..L4].try_into().expect("a header"));
+        ipv4(&ip, frame, L3, &OWN)
+    }
+
+    fn classify6(frame: &[u8]) -> Result<Kind, Verdict> {
+        let octets = |at| frame[L3 + at..][..16].try_into().expect("an address");
+        let ip = Ipv6 {
+            head: frame[L3..][..8].try_into().expect("a header"),
+            src: octets(8),
+            dst: octets(24),
+        };
+        ipv6(&ip, frame, L3, &OWN)
+    }
 
     /// UDP from and to these ports, from 10.0.0.1 to 10.0.0.2.
     fn datagram(src: u16, dst: u16) -> Vec<u8> {
@@ -135,20 +153,27 @@ mod tests {
         frame
     }
 
+    /// IPv6 with a next header and what follows.
+    fn packet6(next_header: u8, payload: &[u8]) -> Vec<u8> {
+        let mut frame = std::vec![0; 12];
+        frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
+        frame.extend((payload.len() as u16).to_be_bytes());
+        frame.extend([next_header, 64]);
+        frame.extend([[1; 16], [2; 16]].concat());
+        frame.extend(payload);
+        frame
+    }
+
     #[test]
     fn heartbeats_are_known_by_their_ports() {
-        let class = |src, dst| classify(&datagram(src, dst)[..], &OWN);
-        let packet = Ok(Class::Packet {
-            src: [10, 0, 0, 1],
-            dst: [10, 0, 0, 2],
-        });
+        let class = |src, dst| classify(&datagram(src, dst));
 
-        assert_eq!(class(1, 7784), REQUEST);
-        assert_eq!(class(7784, 7784), REQUEST);
-        assert_eq!(class(7784, 49_200), Ok(Class::Reply));
-        assert_eq!(class(7784, 49_201), packet);
-        assert_eq!(class(1, 49_200), packet);
-        assert_eq!(class(1, 3784), packet);
+        assert_eq!(class(1, 7784), Ok(Kind::Request));
+        assert_eq!(class(7784, 7784), Ok(Kind::Request));
+        assert_eq!(class(7784, 49_200), Ok(Kind::Reply));
+        assert_eq!(class(7784, 49_201), Ok(Kind::Packet));
+        assert_eq!(class(1, 49_200), Ok(Kind::Packet));
+        assert_eq!(class(1, 3784), Ok(Kind::Packet));
     }
 
     #[test]
@@ -157,20 +182,20 @@ mod tests {
         frame[L3] = 0x46;
         frame[L4 + 4..L4 + 8].copy_from_slice(&[0, 1, 0x1e, 0x68]);
 
-        assert_eq!(classify(&frame[..], &OWN), REQUEST);
+        assert_eq!(classify(&frame), Ok(Kind::Request));
     }
 
     #[test]
-    fn a_frame_that_ends_in_its_headers_is_truncated() {
-        let whole = datagram(1, 7784);
+    fn the_first_of_several_fragments_has_the_ports_and_the_others_have_none() {
+        let fragment = |field: [u8; 2]| {
+            let mut frame = datagram(1, 7784);
+            frame[L3 + 6..L3 + 8].copy_from_slice(&field);
+            classify(&frame)
+        };
 
-        for length in 0..L4 {
-            assert_eq!(
-                classify(&whole[..length], &OWN),
-                Err(Verdict::PassTruncated),
-                "{length} octets"
-            );
-        }
+        assert_eq!(fragment([0x20, 0]), Ok(Kind::Request));
+        assert_eq!(fragment([0x20, 1]), Ok(Kind::Packet));
+        assert_eq!(fragment([0, 1]), Ok(Kind::Packet));
     }
 
     #[test]
@@ -178,11 +203,61 @@ mod tests {
         let whole = datagram(1, 7784);
 
         for length in L4..=whole.len() {
-            let class = classify(&whole[..length], &OWN);
+            let class = classify(&whole[..length]);
 
-            let wanted = length >= L4 + 4;
-            assert_eq!(class == REQUEST, wanted, "{length} octets");
-            assert!(class.is_ok(), "{length} octets");
+            let kind = if length >= L4 + 4 {
+                Kind::Request
+            } else {
+                Kind::Packet
+            };
+            assert_eq!(class, Ok(kind), "{length} octets");
+        }
+    }
+
+    #[test]
+    fn over_ipv6_heartbeats_are_known_by_their_ports_behind_extension_headers_too() {
+        let udp = [0, 1, 0x1e, 0x68, 0, 8, 0, 0];
+        let behind = [&[next::UDP, 0, 0, 0, 0, 0, 0, 0][..], &udp].concat();
+
+        assert_eq!(classify6(&packet6(next::UDP, &udp)), Ok(Kind::Request));
+        assert_eq!(
+            classify6(&packet6(next::DESTINATION, &behind)),
+            Ok(Kind::Request)
+        );
+        assert_eq!(classify6(&packet6(6, &udp)), Ok(Kind::Packet));
+    }
+
+    #[test]
+    fn neighbour_discovery_and_echo_replies_are_known_by_their_type() {
+        let icmp = |kind, length| {
+            let mut payload = std::vec![0; length];
+            payload[0] = kind;
+            classify6(&packet6(next::ICMPV6, &payload))
+        };
+
+        assert_eq!(icmp(135, 24), Ok(Kind::Discovery));
+        assert_eq!(icmp(136, 32), Ok(Kind::Discovery));
+        assert_eq!(icmp(129, 26), Ok(Kind::EchoReply));
+        assert_eq!(icmp(129, 64), Ok(Kind::Packet));
+        assert_eq!(icmp(128, 26), Ok(Kind::Packet));
+        assert_eq!(icmp(134, 24), Ok(Kind::Packet));
+    }
+
+    #[test]
+    fn another_version_than_the_type_says_is_no_ipv6() {
+        let mut frame = packet6(next::UDP, &[0; 8]);
+        frame[L3] = 0x45;
+
+        assert_eq!(classify6(&frame), Err(Verdict::PassBadIpv6));
+    }
+
+    #[test]
+    fn an_ipv6_packet_is_never_taken_for_one_of_ipv4() {
+        for at in [8, 24] {
+            let mut frame = packet6(next::UDP, &[0; 8]);
+            frame[L3 + at..][..16].copy_from_slice(&crate::abi::ipv4_key([10, 0, 0, 1]));
+
+            assert_eq!(classify6(&frame), Err(Verdict::PassBadIpv6));
         }
     }
 }

@@ -3,42 +3,48 @@
 use crate::{
     checksum,
     verdict::Verdict,
-    wire::{Header, bfd::Bfd, eth::Eth, icmp::Echo, ipv4::Ipv4, udp::Udp},
+    wire::{
+        Header,
+        bfd::Bfd,
+        icmp::Echo,
+        ip::{IpHeader, Shape},
+        ipv4::Ipv4,
+        ipv6::Ipv6,
+        udp::Udp,
+    },
 };
 
-/// An S-BFD frame as it is without VLAN tags, IP options and authentication.
+/// An S-BFD packet as it is without IP options, extension headers and authentication.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Control {
-    /// Ethernet header.
-    pub eth: Eth,
-    /// IP header, without options.
-    pub ip: Ipv4,
+pub struct Control<I> {
+    /// IP header.
+    pub ip: I,
     /// UDP header.
     pub udp: Udp,
     /// BFD control packet.
     pub bfd: Bfd,
 }
 
-/// An ICMP echo frame as long as ours are.
+/// An ICMP or ICMPv6 echo packet as long as ours are.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EchoFrame {
-    /// Ethernet header.
-    pub eth: Eth,
-    /// IP header, without options.
-    pub ip: Ipv4,
+pub struct EchoPacket<I> {
+    /// IP header.
+    pub ip: I,
     /// Echo header and payload.
     pub echo: Echo,
 }
 
 // SAFETY: headers in a row, each of them octets with alignment 2 and an even length: no padding.
-unsafe impl Header for Control {}
+unsafe impl<I: IpHeader> Header for Control<I> {}
 // SAFETY: as above.
-unsafe impl Header for EchoFrame {}
+unsafe impl<I: IpHeader> Header for EchoPacket<I> {}
 
-const _: () = assert!(size_of::<Control>() == Eth::LEN + Ipv4::LEN + Udp::LEN + Bfd::LEN);
-const _: () = assert!(size_of::<EchoFrame>() == Eth::LEN + Ipv4::LEN + Echo::LEN);
+const _: () = assert!(size_of::<Control<Ipv4>>() == Ipv4::LEN + Udp::LEN + Bfd::LEN);
+const _: () = assert!(size_of::<Control<Ipv6>>() == Ipv6::LEN + Udp::LEN + Bfd::LEN);
+const _: () = assert!(size_of::<EchoPacket<Ipv4>>() == Ipv4::LEN + Echo::LEN);
+const _: () = assert!(size_of::<EchoPacket<Ipv6>>() == Ipv6::LEN + Echo::LEN);
 
 /// What an invalid S-BFD packet counts as, which depends on whom it was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +53,11 @@ pub struct Refusals {
     pub truncated: Verdict,
     /// With IP options.
     pub options: Verdict,
-    /// With a wrong checksum.
+    /// With IPv6 extension headers.
+    pub extensions: Verdict,
+    /// In fragments.
+    pub fragment: Verdict,
+    /// With a wrong checksum, or without one over IPv6.
     pub checksum: Verdict,
 }
 
@@ -55,6 +65,8 @@ pub struct Refusals {
 pub const REQUEST: Refusals = Refusals {
     truncated: Verdict::RequestTruncated,
     options: Verdict::RequestIpOptions,
+    extensions: Verdict::RequestExtensionHeaders,
+    fragment: Verdict::RequestFragment,
     checksum: Verdict::RequestBadChecksum,
 };
 
@@ -62,16 +74,26 @@ pub const REQUEST: Refusals = Refusals {
 pub const REPLY: Refusals = Refusals {
     truncated: Verdict::ReplyTruncated,
     options: Verdict::ReplyIpOptions,
+    extensions: Verdict::ReplyExtensionHeaders,
+    fragment: Verdict::ReplyFragment,
     checksum: Verdict::ReplyBadChecksum,
 };
 
-impl Control {
-    /// Checks what does not depend on session or reflector.
+/// Checks that what follows an IP header is the UDP datagram of a heartbeat, and all of it.
+#[inline(always)]
+pub fn check_shape<I: IpHeader>(ip: &I, refusals: &Refusals) -> Result<(), Verdict> {
+    match ip.shape(crate::wire::udp::PROTOCOL) {
+        Shape::Plain => Ok(()),
+        Shape::Options => Err(refusals.options),
+        Shape::Extensions => Err(refusals.extensions),
+        Shape::Fragment => Err(refusals.fragment),
+    }
+}
+
+impl<I: IpHeader> Control<I> {
+    /// Checks what does not depend on session or reflector, once the shape of the IP header is.
     #[inline(always)]
     pub fn check(&self, refusals: &Refusals) -> Result<(), Verdict> {
-        if self.ip.header_len() != Ipv4::LEN {
-            return Err(refusals.options);
-        }
         self.check_lengths(refusals)?;
         self.check_sums(refusals)
     }
@@ -84,7 +106,7 @@ impl Control {
     fn check_lengths(&self, refusals: &Refusals) -> Result<(), Verdict> {
         let datagram = self.udp.length() as usize;
         let length = self.bfd.length() as usize;
-        let fits = self.ip.total_len() as usize == Ipv4::LEN + datagram
+        let fits = self.ip.packet_len() as usize == I::LEN + datagram
             && datagram >= Udp::LEN + Bfd::LEN
             && length >= Bfd::LEN
             && length <= datagram - Udp::LEN;
@@ -98,8 +120,14 @@ impl Control {
     /// The sum of an authenticated packet also covers what was not read: whoever looks at its A bit refuses it.
     #[inline(always)]
     fn check_sums(&self, refusals: &Refusals) -> Result<(), Verdict> {
-        let covered = self.udp.checksum() != 0 && !self.bfd.authentication();
-        if !self.ip.checksum_valid() || (covered && !checksum::valid(self.udp_sum())) {
+        // RFC 8200 8.1: over IPv6 a packet without a checksum MUST be discarded.
+        let none = self.udp.checksum() == 0;
+        let right = if none {
+            I::UDP_CHECKSUM_OPTIONAL
+        } else {
+            self.bfd.authentication() || checksum::valid(self.udp_sum())
+        };
+        if !self.ip.intact() || !right {
             return Err(refusals.checksum);
         }
         Ok(())
@@ -107,15 +135,16 @@ impl Control {
 
     #[inline(always)]
     fn udp_sum(&self) -> u32 {
-        let sum = checksum::sum(self.ip.pseudo_header_sum(self.udp.length()), &self.udp.0);
+        let sum = checksum::sum(self.ip.udp_pseudo_header(self.udp.length()), &self.udp.0);
         checksum::sum(sum, &self.bfd.0)
     }
 }
 
-impl EchoFrame {
+impl<I: IpHeader> EchoPacket<I> {
     /// Whether it is intact.
     #[inline(always)]
     pub fn intact(&self) -> bool {
-        self.ip.checksum_valid() && checksum::valid(checksum::sum(0, &self.echo.0))
+        let sum = self.ip.echo_pseudo_header(Echo::LEN as u16);
+        self.ip.intact() && checksum::valid(checksum::sum(sum, &self.echo.0))
     }
 }

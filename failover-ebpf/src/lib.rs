@@ -1,9 +1,10 @@
 //! The data plane's decisions, without packet access: everything here compiles and is tested on the host, and the
 //! program in `main.rs` is a thin shell around it.
 //!
-//! A frame's way: [`classify`] says what it is; [`heartbeat`] parses heartbeats; then [`reflect`] (a request for our
-//! reflector), [`measure`] (a reply to one of our sessions), [`arp`] (ARP about a held address) or [`steer`] (a packet
-//! for one) decides. Every way ends in one [`verdict::Verdict`], which has an action and a counter.
+//! A frame's way: [`link`] says where its network header is and [`classify`] what it is; [`heartbeat`] parses heartbeats;
+//! then [`reflect`] (a request for our reflector), [`measure`] (a reply to one of our sessions), [`resolve`] with [`arp`]
+//! and [`nd`] (who has a held address?) or [`steer`] (a packet for one) decides. Every way ends in one
+//! [`verdict::Verdict`], which has an action and a counter.
 #![no_std]
 
 #[cfg(test)]
@@ -13,9 +14,13 @@ pub mod abi;
 pub mod arp;
 pub mod checksum;
 pub mod classify;
+pub mod extension;
 pub mod heartbeat;
+pub mod link;
 pub mod measure;
+pub mod nd;
 pub mod reflect;
+pub mod resolve;
 pub mod steer;
 pub mod verdict;
 pub mod wire;

@@ -1,10 +1,12 @@
 //! The initiator: a reply, checked against its session and turned into a sample (RFC 7880 7.3).
 
+use core::borrow::Borrow as _;
+
 use crate::{
-    abi::{BUCKETS, RING, Session, SessionRx, SessionTx, answered_mark, ipv4_key, session},
-    heartbeat::{Control, EchoFrame},
+    abi::{BUCKETS, RING, Session, SessionRx, SessionTx, Tags, answered_mark, same, session},
+    heartbeat::{Control, EchoPacket},
     verdict::Verdict,
-    wire::bfd::state,
+    wire::{bfd::state, ip::IpHeader},
 };
 
 /// What a valid reply says.
@@ -33,9 +35,10 @@ pub enum NoSample {
 
 /// Checks an S-BFD reply in itself.
 #[inline(always)]
-pub fn check_control(reply: &Control) -> Result<(), Verdict> {
-    // RFC 7881: the reflector sends with TTL 255; less means that the reply was routed, and held addresses are on link.
-    if reply.ip.ttl() != 255 {
+pub fn check_control<I: IpHeader>(reply: &Control<I>) -> Result<(), Verdict> {
+    // RFC 7881: the reflector sends with TTL or hop limit 255; less means that the reply was routed, and held addresses are
+    // on link.
+    if reply.ip.hops() != 255 {
         return Err(Verdict::ReplyRouted);
     }
     let bfd = &reply.bfd;
@@ -54,14 +57,21 @@ pub fn check_control(reply: &Control) -> Result<(), Verdict> {
     Ok(())
 }
 
-/// Checks that an S-BFD reply belongs to the session that its discriminator names.
+/// Checks that an S-BFD reply that came in by the VLANs `tags` belongs to the session that its discriminator names.
 #[inline(always)]
-pub fn check_session(reply: &Control, own: &Session) -> Result<(), Verdict> {
+pub fn check_session<I: IpHeader>(
+    reply: &Control<I>,
+    tags: Tags,
+    own: &Session,
+) -> Result<(), Verdict> {
     if own.kind != session::SBFD {
         return Err(Verdict::ReplyUnknownSession);
     }
-    if ipv4_key(reply.ip.src()) != own.remote
-        || ipv4_key(reply.ip.dst()) != own.local
+    if tags != own.tags {
+        return Err(Verdict::ReplyOtherVlan);
+    }
+    if !same(reply.ip.source().borrow(), &own.remote)
+        || !same(reply.ip.destination().borrow(), &own.local)
         || reply.bfd.my_discriminator() != own.remote_discriminator
     {
         return Err(Verdict::ReplyWrongHost);
@@ -69,14 +79,15 @@ pub fn check_session(reply: &Control, own: &Session) -> Result<(), Verdict> {
     Ok(())
 }
 
-/// Whether an echo reply answers one of this session's requests. The identifier alone does not say so: the cookie keeps
-/// this host's own pings apart.
+/// Whether an echo reply that came in by the VLANs `tags` answers one of this session's requests. The identifier alone does
+/// not say so: the cookie keeps this host's own pings apart.
 #[inline(always)]
-pub fn is_ours(reply: &EchoFrame, own: &Session) -> bool {
+pub fn is_ours<I: IpHeader>(reply: &EchoPacket<I>, tags: Tags, own: &Session) -> bool {
     own.kind == session::ICMP
         && reply.echo.cookie() == own.cookie
-        && ipv4_key(reply.ip.src()) == own.remote
-        && ipv4_key(reply.ip.dst()) == own.local
+        && tags == own.tags
+        && same(reply.ip.source().borrow(), &own.remote)
+        && same(reply.ip.destination().borrow(), &own.local)
 }
 
 /// The slot of a sequence.

@@ -1,6 +1,11 @@
 //! The reflector: a request, checked and turned into its reply (RFC 7880 7.2, RFC 7881).
 
-use crate::{checksum, heartbeat::Control, verdict::Verdict, wire::bfd::SBFD_PORT};
+use crate::{
+    checksum,
+    heartbeat::Control,
+    verdict::Verdict,
+    wire::{bfd::SBFD_PORT, eth::Eth, ip::IpHeader},
+};
 
 /// Requests that may come at once before the rate is held against an initiator: a scheduler that was late sends what it
 /// owes, and two sessions of one initiator may coincide.
@@ -8,7 +13,7 @@ pub const BURST: u64 = 8;
 
 /// Checks what the packet itself can say, in the order of cost.
 #[inline(always)]
-pub fn check(request: &Control) -> Result<(), Verdict> {
+pub fn check<I: IpHeader>(request: &Control<I>) -> Result<(), Verdict> {
     // RFC 7881: a packet whose source port is 7784 MUST be discarded.
     if request.udp.src() == SBFD_PORT {
         return Err(Verdict::RequestFromReflector);
@@ -42,34 +47,34 @@ pub const fn admit(theoretical: u64, now: u64, interval: u64) -> Option<u64> {
     Some(theoretical + interval)
 }
 
-/// Turns a request into its reply: everything swapped, D clear, state Up, our Required Min RX, TTL 255. Checksums follow
-/// incrementally.
+/// Turns a request into its reply: everything swapped, D clear, state Up, our Required Min RX, TTL or hop limit 255 (RFC 7881).
+/// Checksums follow incrementally.
 #[inline(always)]
-pub fn reply(frame: &mut Control, min_rx_us: u32) {
+pub fn reply<I: IpHeader>(eth: &mut Eth, packet: &mut Control<I>, min_rx_us: u32) {
     let before = (
-        frame.bfd.first_word(),
-        frame.bfd.required_min_rx(),
-        frame.bfd.required_min_echo_rx(),
+        packet.bfd.first_word(),
+        packet.bfd.required_min_rx(),
+        packet.bfd.required_min_echo_rx(),
     );
-    frame.bfd.reflect(min_rx_us);
+    packet.bfd.reflect(min_rx_us);
     // Ports, addresses and discriminators only change places, which a sum does not see.
-    let sum = match frame.udp.checksum() {
+    let sum = match packet.udp.checksum() {
         0 => 0,
         sum => {
-            let sum = checksum::update(sum, before.0, frame.bfd.first_word());
-            let sum = checksum::update32(sum, before.1, frame.bfd.required_min_rx());
-            match checksum::update32(sum, before.2, frame.bfd.required_min_echo_rx()) {
-                // RFC 768: a computed 0 is sent as all ones, as 0 means "none".
+            let sum = checksum::update(sum, before.0, packet.bfd.first_word());
+            let sum = checksum::update32(sum, before.1, packet.bfd.required_min_rx());
+            match checksum::update32(sum, before.2, packet.bfd.required_min_echo_rx()) {
+                // RFC 768, RFC 8200 8.1: a computed 0 is sent as all ones, as 0 means "none".
                 0 => 0xffff,
                 sum => sum,
             }
         }
     };
-    frame.udp.turn_round(sum);
-    frame.ip.turn_round();
-    frame.ip.set_ttl(255);
-    let (dst, src) = (frame.eth.src(), frame.eth.dst());
-    frame.eth.readdress(dst, src);
+    packet.udp.turn_round(sum);
+    packet.ip.turn_round();
+    packet.ip.set_hops(255);
+    let (dst, src) = (eth.src(), eth.dst());
+    eth.readdress(dst, src);
 }
 
 #[cfg(test)]

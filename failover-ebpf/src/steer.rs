@@ -2,44 +2,18 @@
 
 use crate::{
     abi::{Held, held},
+    link::Link,
     verdict::Verdict,
     wire::{
-        Header,
         eth::{Eth, Mac},
-        ipv4::Ipv4,
+        ip::IpHeader,
     },
 };
 
-/// The headers of a packet that is steered.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Routed {
-    /// Ethernet header.
-    pub eth: Eth,
-    /// IP header, options not included.
-    pub ip: Ipv4,
-}
-
-// SAFETY: headers in a row, each of them octets with alignment 2 and an even length: no padding.
-unsafe impl Header for Routed {}
-
-const _: () = assert!(size_of::<Routed>() == Eth::LEN + Ipv4::LEN);
-
-impl Routed {
-    /// Whether a frame of `length` octets holds all of the packet; it may hold more, as Ethernet pads short ones.
-    #[inline(always)]
-    pub const fn complete(&self, length: u64) -> bool {
-        Eth::LEN as u64 + self.ip.total_len() as u64 <= length
-    }
-
-    /// Makes the packet ready to leave.
-    #[inline(always)]
-    pub const fn rewrite(&mut self, hop: &Hop) {
-        self.eth.readdress(hop.dst, hop.src);
-        if hop.routed {
-            self.ip.set_ttl(self.ip.ttl().wrapping_sub(1));
-        }
-    }
+/// Whether a frame of `length` octets holds all of the packet at `l3`; it may hold more, as Ethernet pads short ones.
+#[inline(always)]
+pub fn complete<I: IpHeader>(ip: &I, l3: usize, length: u64) -> bool {
+    l3 as u64 + ip.packet_len() as u64 <= length
 }
 
 /// Where a packet goes next.
@@ -51,7 +25,7 @@ pub struct Hop {
     pub dst: Mac,
     /// Ethernet source.
     pub src: Mac,
-    /// Whether it is routed, which costs one of its time to live, or only turned round on the link.
+    /// Whether it is routed, which costs one of its hops and its VLAN tags, or only turned round on the link.
     pub routed: bool,
     /// Its verdict, if it can leave.
     pub verdict: Verdict,
@@ -59,15 +33,21 @@ pub struct Hop {
 
 /// Where a packet for the held address `target` goes, received on `ingress`, whose MAC is `nic`.
 #[inline(always)]
-pub fn next_hop(packet: &Routed, target: &Held, ingress: u32, nic: Mac) -> Result<Hop, Verdict> {
+pub fn next_hop<I: IpHeader>(
+    eth: &Eth,
+    ip: &I,
+    target: &Held,
+    ingress: u32,
+    nic: Mac,
+) -> Result<Hop, Verdict> {
     // A switch floods what it does not know, and XDP sees what the NIC's stack would ignore.
-    if packet.eth.dst() != nic {
+    if eth.dst() != nic {
         return Err(Verdict::PassOtherHost);
     }
     let (routed, verdict) = match target.mode {
-        held::FORWARD => (true, forward(packet, target)?),
+        held::FORWARD => (true, forward(ip, target)?),
         // What the source itself sends to its address is left alone, or it would go round for ever.
-        held::DRAIN if packet.eth.src() != target.next_hop => (
+        held::DRAIN if eth.src() != target.next_hop => (
             false,
             if ingress == target.out {
                 Verdict::Drained
@@ -90,18 +70,22 @@ pub fn next_hop(packet: &Routed, target: &Held, ingress: u32, nic: Mac) -> Resul
 }
 
 #[inline(always)]
-fn forward(packet: &Routed, target: &Held) -> Result<Verdict, Verdict> {
-    if packet.ip.ttl() <= 1 {
+fn forward<I: IpHeader>(ip: &I, target: &Held) -> Result<Verdict, Verdict> {
+    if ip.hops() <= 1 {
         return Err(Verdict::PassForwardTtl);
     }
-    if packet.ip.total_len() as u32 > target.out_mtu {
+    if ip.packet_len() > target.out_mtu {
         return Err(Verdict::PassForwardTooBig);
     }
     Ok(Verdict::Forwarded)
 }
 
-/// Whether a packet from a forwarded address came from the standby server, so that it is return traffic.
+/// Whether a packet from a forwarded address came from the standby server, so that it is return traffic. It has no tags, as
+/// what is forwarded has none.
 #[inline(always)]
-pub fn is_return(packet: &Routed, source: &Held, ingress: u32, nic: Mac) -> bool {
-    source.mode == held::FORWARD && ingress == source.out && packet.eth.dst() == nic
+pub fn is_return(eth: &Eth, link: &Link, source: &Held, ingress: u32, nic: Mac) -> bool {
+    source.mode == held::FORWARD
+        && ingress == source.out
+        && eth.dst() == nic
+        && link.l3 == Link::UNTAGGED.l3
 }

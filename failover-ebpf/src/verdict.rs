@@ -51,17 +51,17 @@ verdicts! {
     PassNotIp = "pass_not_ip" => Pass,
     /// Shorter than its headers say.
     PassTruncated = "pass_truncated" => Pass,
-    /// Carries a VLAN tag; held addresses are untagged.
-    PassVlan = "pass_vlan" => Pass,
-    /// IPv6, which this program leaves to the kernel.
-    PassIpv6 = "pass_ipv6" => Pass,
+    /// Carries more than two VLAN tags.
+    PassManyTags = "pass_many_tags" => Pass,
+    /// An IPv6 header of another version, or with an IPv4-mapped address (RFC 4291 2.5.5.2), which no host sends.
+    PassBadIpv6 = "pass_bad_ipv6" => Pass,
     /// An IPv4 header that contradicts itself.
     PassBadIpv4 = "pass_bad_ipv4" => Pass,
     /// For a held address, but to another host's MAC: a switch flooded it.
     PassOtherHost = "pass_other_host" => Pass,
     /// For a held address that this host's kernel has.
     PassLocal = "pass_local" => Pass,
-    /// To be forwarded, but its TTL is used up: the kernel answers.
+    /// To be forwarded, but its TTL or hop limit is used up: the kernel answers.
     PassForwardTtl = "pass_forward_ttl" => Pass,
     /// To be forwarded, but longer than the NIC's MTU: the kernel answers.
     PassForwardTooBig = "pass_forward_too_big" => Pass,
@@ -76,9 +76,9 @@ verdicts! {
     RequestAnswered = "request_answered" => Transmit,
     /// A request shorter than its length fields say, or of a length that S-BFD does not have.
     RequestTruncated = "request_truncated" => Drop,
-    /// A request with IP options.
+    /// A request with IPv4 options.
     RequestIpOptions = "request_ip_options" => Drop,
-    /// A request whose IP or UDP checksum is wrong.
+    /// A request whose IP or UDP checksum is wrong, or which has none over IPv6.
     RequestBadChecksum = "request_bad_checksum" => Drop,
     /// A request from port 7784: another reflector's reply, or a forgery (RFC 7881).
     RequestFromReflector = "request_from_reflector" => Drop,
@@ -100,11 +100,11 @@ verdicts! {
     ReplyMeasured = "reply_measured" => Drop,
     /// A reply shorter than its length fields say, or of a length that S-BFD does not have.
     ReplyTruncated = "reply_truncated" => Drop,
-    /// A reply with IP options.
+    /// A reply with IPv4 options.
     ReplyIpOptions = "reply_ip_options" => Drop,
-    /// A reply whose IP or UDP checksum is wrong.
+    /// A reply whose IP or UDP checksum is wrong, or which has none over IPv6.
     ReplyBadChecksum = "reply_bad_checksum" => Drop,
-    /// A reply that was routed: its TTL is not 255 (RFC 7881).
+    /// A reply that was routed: its TTL or hop limit is not 255 (RFC 7881).
     ReplyRouted = "reply_routed" => Drop,
     /// A reply that is malformed BFD: version, length, detect multiplier or state.
     ReplyMalformed = "reply_malformed" => Drop,
@@ -120,9 +120,9 @@ verdicts! {
     ReplyStale = "reply_stale" => Drop,
     /// A second reply to the same request.
     ReplyDuplicate = "reply_duplicate" => Drop,
-    /// A valid answer to one of our ICMP echo requests.
+    /// A valid answer to one of our ICMP or ICMPv6 echo requests.
     EchoMeasured = "echo_measured" => Drop,
-    /// An answer to one of our ICMP echo requests whose checksum is wrong.
+    /// An answer to one of our ICMP or ICMPv6 echo requests whose checksum is wrong.
     EchoBadChecksum = "echo_bad_checksum" => Drop,
     /// An answer to an ICMP echo request that was never sent, or too long ago.
     EchoStale = "echo_stale" => Drop,
@@ -148,6 +148,30 @@ verdicts! {
     DropNoNic = "drop_no_nic" => Drop,
     /// A request for an address that is not the reflector's: perhaps the kernel forwards it.
     RequestNotOurs = "request_not_ours" => Pass,
+    /// For an address that is held in another VLAN: in this one it is another host's.
+    PassOtherVlan = "pass_other_vlan" => Pass,
+    /// A request behind IPv6 extension headers.
+    RequestExtensionHeaders = "request_extension_headers" => Drop,
+    /// A request in fragments.
+    RequestFragment = "request_fragment" => Drop,
+    /// A reply behind IPv6 extension headers.
+    ReplyExtensionHeaders = "reply_extension_headers" => Drop,
+    /// A reply in fragments.
+    ReplyFragment = "reply_fragment" => Drop,
+    /// A reply that came by another VLAN than the session's.
+    ReplyOtherVlan = "reply_other_vlan" => Drop,
+    /// Neighbour discovery that a host has to discard (RFC 4861 7.1.1, 7.1.2): the kernel does.
+    PassBadNd = "pass_bad_nd" => Pass,
+    /// Neighbour discovery with more options than this program looks through: the kernel answers.
+    PassNdOptions = "pass_nd_options" => Pass,
+    /// A neighbour solicitation for a held address, answered with the chosen NIC's MAC.
+    NdAnswered = "nd_answered" => Transmit,
+    /// A neighbour solicitation for a held address on a NIC that does not have it.
+    NdWrongNic = "nd_wrong_nic" => Drop,
+    /// A neighbour solicitation for an address that is going back: the source answers.
+    NdDraining = "nd_draining" => Drop,
+    /// Neighbour discovery sent to us for an address that is going back, turned round to the source.
+    NdDrained = "nd_drained" => Transmit,
 }
 
 const _: () = assert!(Verdict::ALL.len() <= crate::abi::MAX_COUNTERS as usize);

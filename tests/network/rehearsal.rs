@@ -37,8 +37,7 @@ fn plan(count: u32, nics: &[u32]) -> Plan {
         nic_mac: MAC,
         out_mac: MAC,
         next_hop: [0; 6],
-        source_mac: [0; 6],
-        taken_at_unix_ns: 0,
+        ..Held::default()
     };
     Plan {
         unit: UnitId {

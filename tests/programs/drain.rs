@@ -2,7 +2,7 @@
 
 use failover_ebpf::{abi::Held, verdict::Verdict};
 use failover_tests::{
-    edits::{at, meant, with},
+    edits::{at, meant, with, with_ip_options},
     frames::{Flow, arp_announcement, arp_reply, arp_request, gratuitous_arp_reply, tcp, udp},
     lab::Mac,
 };
@@ -83,6 +83,11 @@ fn packets() -> Vec<Row> {
             "a segment of TCP",
             tcp(&TO_HELD, 4000, 80, b"x"),
             tcp(&TURNED, 4000, 80, b"x"),
+        ),
+        turned(
+            "IP options",
+            with_ip_options(&datagram(&TO_HELD), 2),
+            with_ip_options(&datagram(&TURNED), 2),
         ),
         turned("a fragment", fragment(&TO_HELD), fragment(&TURNED)),
         turned(

@@ -4,14 +4,16 @@
 //! bench has a host with three NICs that carry the lab's own program; the program under test is on none of them, and no
 //! frame reaches it but those that [`Bench::run`] hands it.
 
+use std::net::Ipv6Addr;
+
 use aya::{
     maps::{Array, HashMap, MapData, RingBuf},
     programs::{TestRun, TestRunAttrs, TestRunOptions},
 };
 use failover_ebpf::{
     abi::{
-        self, Heard, Held, Rare, SessionRx, SessionTx, Settings, Watcher, WatcherState, map,
-        program,
+        self, Heard, Held, Ip, Listened, Rare, Session, SessionRx, SessionTx, Settings, Tags,
+        Watcher, WatcherState, map, program,
     },
     verdict::{Action, Verdict},
 };
@@ -23,7 +25,10 @@ use failover_user::bpf::{
     shared::{HeardBoard, Sessions},
 };
 
-use crate::scene::{self, Port};
+use crate::{
+    scene::{self, Port},
+    scene6,
+};
 
 /// Room that a program could make a frame longer by.
 const ROOM: usize = 256;
@@ -38,6 +43,10 @@ pub(crate) struct Bench {
     pub(crate) heard: HeardBoard,
     pub(crate) lab: Lab,
     pub(crate) host: Host,
+    own: HashMap<MapData, Ip, u32>,
+    initiators: HashMap<MapData, Ip, u32>,
+    addresses: HashMap<MapData, Ip, Held>,
+    listened: HashMap<MapData, Ip, Listened>,
     watchers: HashMap<MapData, Watcher, WatcherState>,
     session_rx: Array<MapData, SessionRx>,
     session_tx: Array<MapData, SessionTx>,
@@ -115,6 +124,10 @@ pub(crate) fn bench<T: Send>(body: impl FnOnce(&mut Bench) -> T + Send) -> T {
             maps: Maps::open(&pins).expect("the maps"),
             sessions: Sessions::open(&pins).expect("the sessions"),
             heard: HeardBoard::open(&pins).expect("what was heard"),
+            own: open(&pins, map::OWN),
+            initiators: open(&pins, map::INITIATORS),
+            addresses: open(&pins, map::ADDRESSES),
+            listened: open(&pins, map::LISTENED),
             watchers: open(&pins, map::WATCHERS),
             session_rx: open(&pins, map::SESSION_RX),
             session_tx: open(&pins, map::SESSION_TX),
@@ -149,14 +162,24 @@ impl Bench {
         self.maps
             .set_reflector(&[scene::DISCRIMINATOR], &scene::OWN, &[])
             .unwrap();
+        self.own.insert(scene6::HOST.octets(), 1, 0).unwrap();
         for (watcher, _) in self.maps.watchers().unwrap() {
             self.watchers.remove(&watcher).unwrap();
         }
-        for (address, _) in self.maps.addresses.all().unwrap() {
-            self.maps.addresses.remove(address).unwrap();
+        for (address, _) in self.held() {
+            self.addresses.remove(&address).unwrap();
         }
-        for number in [scene::SBFD, scene::ICMP, scene::UNSET] {
+        for number in [
+            scene::SBFD,
+            scene::ICMP,
+            scene::UNSET,
+            scene6::SBFD,
+            scene6::ICMP,
+        ] {
             self.sessions.clear(number);
+        }
+        for (number, session) in scene6::sessions() {
+            self.maps.set_session(number, session).unwrap();
         }
         self.maps
             .set_session(scene::SBFD, scene::sbfd_session())
@@ -189,6 +212,59 @@ impl Bench {
     /// Holds [`scene::HELD`].
     pub(crate) fn hold(&mut self, held: Held) {
         self.maps.addresses.set(scene::HELD, held).unwrap();
+    }
+
+    /// Holds [`scene6::HELD`].
+    pub(crate) fn hold6(&mut self, held: Held) {
+        self.hold_at(scene6::HELD, held);
+    }
+
+    /// Holds an IPv6 address.
+    pub(crate) fn hold_at(&mut self, ip: Ipv6Addr, held: Held) {
+        self.addresses.insert(ip.octets(), held, 0).unwrap();
+    }
+
+    /// All held addresses.
+    fn held(&self) -> Vec<(Ip, Held)> {
+        self.addresses.iter().map(|entry| entry.unwrap()).collect()
+    }
+
+    /// Moves all held addresses, sessions and what is listened for into VLANs.
+    pub(crate) fn tag(&mut self, tags: Tags) {
+        for (address, held) in self.held() {
+            self.addresses
+                .insert(address, Held { tags, ..held }, 0)
+                .unwrap();
+        }
+        for number in [scene::SBFD, scene::ICMP, scene6::SBFD, scene6::ICMP] {
+            let session = self.maps.session(number).unwrap();
+
+            self.maps
+                .set_session(number, Session { tags, ..session })
+                .unwrap();
+        }
+        let listened: Vec<(Ip, Listened)> =
+            self.listened.iter().map(|entry| entry.unwrap()).collect();
+        for (address, listened) in listened {
+            self.listened
+                .insert(address, Listened { tags, ..listened }, 0)
+                .unwrap();
+        }
+    }
+
+    /// Listens for an IPv6 address.
+    pub(crate) fn listen6(&mut self, ip: Ipv6Addr, slot: u32) {
+        let listened = Listened {
+            slot,
+            ..Listened::default()
+        };
+
+        self.listened.insert(ip.octets(), listened, 0).unwrap();
+    }
+
+    /// Allows an initiator.
+    pub(crate) fn allow6(&mut self, initiator: Ipv6Addr) {
+        self.initiators.insert(initiator.octets(), 1, 0).unwrap();
     }
 
     /// Index of a NIC.

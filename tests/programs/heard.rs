@@ -17,16 +17,17 @@ use crate::{
         ALSO_HELD, CHOSEN_MAC, CLIENT, CLIENT_MAC, HELD, HOST, NO_MAC, OTHER_MAC, OUT_MAC, Port,
         SOURCE, SOURCE_MAC, STRANGE, drain, local,
     },
+    scene6,
 };
 
 const NOBODY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 
 /// Where the address of the tables is noted.
-const SLOT: u32 = 7;
+pub(crate) const SLOT: u32 = 7;
 
 /// Who is to be noted.
 #[derive(Clone, Copy, PartialEq)]
-enum Noted {
+pub(crate) enum Noted {
     /// As one who has the address.
     Claimed(Mac),
     /// As one who wants it.
@@ -34,11 +35,13 @@ enum Noted {
     Nobody,
 }
 
-fn listening(bench: &mut Bench) {
+pub(crate) fn listening(bench: &mut Bench) {
     bench
         .maps
         .listen(&[(STRANGE, SLOT), (HELD, SLOT + 1)])
         .unwrap();
+    bench.listen6(scene6::STRANGE, SLOT);
+    bench.listen6(scene6::HELD, SLOT + 1);
 }
 
 /// What has to be in the slot after a frame that came in from `begun` on, given the times that are there.
@@ -66,9 +69,10 @@ fn wanted(noted: Noted, begun: u64, found: &Heard) -> Heard {
     }
 }
 
-/// Hands frames to a host that listens for [`STRANGE`] and for [`HELD`]; all of them are about the former.
+/// Hands frames to a host that listens for [`STRANGE`] and for [`HELD`], of either version; all of them are about the
+/// former.
 #[track_caller]
-fn check(rows: &[(&str, Noted, Port, Vec<u8>)]) {
+pub(crate) fn check(rows: &[(&str, Noted, Port, Vec<u8>)]) {
     let complaints: Vec<String> = bench(|bench| {
         let mut complaints = Vec::new();
 
@@ -254,6 +258,29 @@ fn claims_and_probes_are_kept_apart_and_the_latest_of_each_counts() {
 }
 
 #[test]
+fn what_is_said_in_another_vlan_is_said_of_another_hosts_address() {
+    let reply = || arp_reply(OTHER_MAC, STRANGE, CLIENT_MAC, CLIENT);
+
+    bench(|bench| {
+        listening(bench);
+        bench.tag([5, 6]);
+
+        for frame in [
+            reply(),
+            with_vlans(&reply(), &[5]),
+            with_vlans(&reply(), &[6, 5]),
+        ] {
+            bench.run(Port::Chosen, &frame);
+        }
+        let others = bench.heard.get(SLOT);
+        bench.run(Port::Chosen, &with_vlans(&reply(), &[5, 6]));
+
+        assert_eq!(others, Heard::default());
+        assert_eq!(bench.heard.get(SLOT).claimed_by, OTHER_MAC.0);
+    });
+}
+
+#[test]
 fn what_is_answered_is_noted_as_well() {
     bench(|bench| {
         listening(bench);
@@ -292,5 +319,11 @@ fn listening_changes_nothing_else() {
             .maps
             .listen(&all.map(|ip| (ip, u32::from(ip) % 64)))
             .unwrap();
+        for (slot, ip) in [scene6::HELD, scene6::STRANGE, scene6::CLIENT]
+            .into_iter()
+            .enumerate()
+        {
+            bench.listen6(ip, 100 + slot as u32);
+        }
     });
 }

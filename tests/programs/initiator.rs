@@ -167,6 +167,12 @@ fn frames_refused() -> Vec<Row> {
         }),
         checksum("BFD changed on the way", with(valid(), at::BFD + 12, &[9])),
         Row::drop(
+            "a first fragment of a reply",
+            meant(valid(), at::IP_FRAGMENT, &[0x20, 0]),
+            Verdict::ReplyFragment,
+        )
+        .given(sent),
+        Row::drop(
             "IP options",
             with_ip_options(&valid(), 1),
             Verdict::ReplyIpOptions,

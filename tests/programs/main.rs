@@ -12,10 +12,14 @@ mod adoption;
 mod arp;
 mod attaching;
 mod claims;
+mod cost;
+mod discovery;
 mod drain;
 mod harness;
 mod heard;
+mod heard6;
 mod initiator;
+mod initiator6;
 mod listening;
 mod measuring;
 mod noise;
@@ -23,12 +27,16 @@ mod on_the_wire;
 mod passing;
 mod rate;
 mod reflector;
+mod reflector6;
 mod refusals;
 mod return_traffic;
 mod row;
 mod scene;
+mod scene6;
 mod size;
 mod steering;
+mod steering6;
+mod tagged;
 mod truncation;
 
 use std::collections::BTreeSet;
@@ -40,15 +48,32 @@ fn tables() -> Vec<row::Row> {
     [
         passing::rows(),
         reflector::rows(),
+        reflector6::rows(),
         refusals::rows(),
         rate::rows(),
         initiator::rows(),
+        initiator6::rows(),
         arp::rows(),
+        discovery::rows(),
         steering::rows(),
         return_traffic::rows(),
         drain::rows(),
+        steering6::rows(),
+        steering6::returned(),
+        tagged::rows(),
     ]
     .concat()
+}
+
+/// Rows that there are at least, those in VLANs not counted.
+const LEAST: usize = 400;
+
+#[test]
+fn the_tables_are_as_long_as_they_should_be() {
+    let (rows, in_vlans) = (tables().len(), tagged::derived([5, 0]).len());
+
+    eprintln!("{rows} rows, and {in_vlans} of them with one tag and with two");
+    assert!(rows >= LEAST, "{rows} rows");
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::{
         CLIENT, CLIENT_MAC, CLIENT_PORT, DISCRIMINATOR, FROM_CLIENT, FROM_SOURCE, ICMP, MIN_RX_US,
         SBFD, SOURCE_PORT, STRANGE, TO_HELD, local,
     },
+    scene6,
 };
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -52,8 +53,8 @@ pub(crate) fn rows() -> Vec<Row> {
         )
         .given(|bench| bench.settings(|own| own.sbfd_source_port = 0)),
         Row::pass(
-            "a first fragment to the reflector's port",
-            meant(request(), at::IP_FRAGMENT, &[0x20, 0]),
+            "a first fragment to another port than the reflector's",
+            meant(datagram(), at::IP_FRAGMENT, &[0x20, 0]),
             Verdict::PassUnrelated,
         ),
         Row::pass(
@@ -92,25 +93,20 @@ pub(crate) fn rows() -> Vec<Row> {
             Verdict::PassNotIp,
         ),
         Row::pass(
-            "a tagged request",
-            with_vlans(&request(), &[5]),
-            Verdict::PassVlan,
+            "a request with three tags",
+            with_vlans(&request(), &[5, 6, 7]),
+            Verdict::PassManyTags,
         ),
         Row::pass(
-            "a request with a service tag",
-            with_vlans(&request(), &[5, 6]),
-            Verdict::PassVlan,
-        ),
-        Row::pass(
-            "a tagged packet for a held address",
+            "a tagged packet for an address that is held untagged",
             with_vlans(&udp(&TO_HELD, 1024, 53, b"x"), &[5]),
-            Verdict::PassVlan,
+            Verdict::PassOtherVlan,
         )
         .given(|bench| bench.hold(local(1))),
         Row::pass(
-            "IPv6, though to the reflector's port",
+            "IPv6 between IPv4-mapped addresses, though to the reflector's port",
             frames::udp6(&FROM_CLIENT, CLIENT_PORT, SBFD_PORT, &[0; 24]),
-            Verdict::PassIpv6,
+            Verdict::PassBadIpv6,
         ),
         Row::pass(
             "an IP version that does not belong to the type",
@@ -160,7 +156,7 @@ fn without_a_configuration_everything_passes() {
             bench.maps.set_settings(Settings::default()).unwrap();
             bench.maps.retain_nics(&[]).unwrap();
             bench.maps.set_reflector(&[], &[], &[]).unwrap();
-            for session in [SBFD, ICMP] {
+            for session in [SBFD, ICMP, scene6::SBFD, scene6::ICMP] {
                 bench.maps.set_session(session, Session::default()).unwrap();
             }
 

@@ -130,6 +130,11 @@ fn lengths() -> Vec<Row> {
             frame
         }),
         Row::drop(
+            "a first fragment",
+            meant(valid(), at::IP_FRAGMENT, &[0x20, 0]),
+            Verdict::RequestFragment,
+        ),
+        Row::drop(
             "IP options",
             with_ip_options(&valid(), 1),
             Verdict::RequestIpOptions,

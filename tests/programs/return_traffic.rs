@@ -2,11 +2,12 @@
 
 use failover_ebpf::{abi::settings, verdict::Verdict};
 use failover_tests::{
+    edits::with_ip_options,
     frames::{Flow, udp},
     lab::Mac,
 };
 use rtnetlink::packet_route::route::RouteType;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::{
     harness::Bench,
@@ -27,7 +28,7 @@ const BEHIND_UNMANAGED: Ipv4Addr = Ipv4Addr::new(10, 0, 9, 77);
 const UNREACHABLE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
 /// From the held address, by the standby server.
-const ANSWER: Flow = Flow {
+pub(crate) const ANSWER: Flow = Flow {
     from_mac: STANDBY_MAC,
     to_mac: OUT_MAC,
     from: HELD,
@@ -36,7 +37,7 @@ const ANSWER: Flow = Flow {
 };
 
 /// The same on the chosen NIC.
-const ROUTED: Flow = Flow {
+pub(crate) const ROUTED: Flow = Flow {
     from_mac: CHOSEN_MAC,
     to_mac: CLIENT_MAC,
     ttl: 63,
@@ -48,7 +49,7 @@ fn datagram(flow: &Flow) -> Vec<u8> {
 }
 
 /// A host that forwards, and knows its neighbours.
-fn router(bench: &mut Bench) {
+pub(crate) fn router(bench: &mut Bench) {
     bench.hold(forward(bench.index(Port::Chosen), bench.index(Port::Out)));
     bench.host.sysctl("net/ipv4/ip_forward", "1");
     know(bench, Port::Chosen, NEIGHBOUR, CLIENT_MAC);
@@ -56,8 +57,8 @@ fn router(bench: &mut Bench) {
 }
 
 /// Makes a permanent neighbour.
-fn know(bench: &Bench, port: Port, address: Ipv4Addr, mac: Mac) {
-    let index = bench.index(port);
+pub(crate) fn know(bench: &Bench, port: Port, address: impl Into<IpAddr>, mac: Mac) {
+    let (index, address) = (bench.index(port), address.into());
 
     bench
         .host
@@ -65,7 +66,7 @@ fn know(bench: &Bench, port: Port, address: Ipv4Addr, mac: Mac) {
         .netlink(async |handle| {
             Ok(handle
                 .neighbours()
-                .add(index, address.into())
+                .add(index, address)
                 .link_layer_address(&mac.0)
                 .kind(RouteType::Unspec)
                 .replace()
@@ -94,6 +95,14 @@ pub(crate) fn rows() -> Vec<Row> {
             datagram(&ANSWER),
             Verdict::Returned,
             datagram(&ROUTED),
+        )
+        .on(Port::Out)
+        .given(router),
+        Row::redirect(
+            "by the route to its neighbour, with IP options",
+            with_ip_options(&datagram(&ANSWER), 2),
+            Verdict::Returned,
+            with_ip_options(&datagram(&ROUTED), 2),
         )
         .on(Port::Out)
         .given(router),

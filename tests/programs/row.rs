@@ -1,6 +1,10 @@
 //! One line of a table: a frame, and everything that has to become of it.
 
-use failover_ebpf::verdict::{Action, Verdict};
+use failover_ebpf::{
+    abi::Tags,
+    verdict::{Action, Verdict},
+};
+use failover_tests::frames::with_vlans;
 
 use crate::{
     harness::{Bench, bench},
@@ -11,9 +15,11 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Row {
     /// What this is about.
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     /// What is special about the host, on top of [`crate::scene::own_settings`] and its sessions.
-    pub(crate) setup: fn(&mut Bench),
+    setup: fn(&mut Bench),
+    /// VLANs that held addresses and sessions are in.
+    tags: Tags,
     /// The frame.
     pub(crate) frame: Vec<u8>,
     /// The NIC that it comes in by.
@@ -73,6 +79,17 @@ impl Row {
         Self { setup, ..self }
     }
 
+    /// The same with another frame, which is left as it is.
+    pub(crate) fn with_frame(self, change: impl FnOnce(&[u8]) -> Vec<u8>) -> Self {
+        let frame = change(&self.frame);
+
+        Self {
+            output: frame.clone(),
+            frame,
+            ..self
+        }
+    }
+
     /// Counts as traffic of the held address.
     pub(crate) fn counted(self) -> Self {
         Self {
@@ -89,8 +106,9 @@ impl Row {
         output: Vec<u8>,
     ) -> Self {
         Self {
-            name,
+            name: name.to_owned(),
             setup: |_| {},
+            tags: [0; 2],
             frame,
             ingress: Port::Chosen,
             action,
@@ -100,10 +118,37 @@ impl Row {
         }
     }
 
-    /// What is wrong, if anything.
-    fn complaint(&self, bench: &mut Bench, also: fn(&mut Bench)) -> Option<String> {
+    /// The same in VLANs, for a host whose addresses and sessions are there.
+    ///
+    /// Everything that comes out keeps its tags, except what is forwarded.
+    pub(crate) fn tagged(&self, tags: Tags) -> Self {
+        let ids: Vec<u16> = tags.into_iter().filter(|tag| *tag > 0).collect();
+
+        Self {
+            name: format!("VLANs {ids:?}: {}", self.name),
+            tags,
+            frame: with_vlans(&self.frame, &ids),
+            output: if self.verdict == Verdict::Forwarded {
+                self.output.clone()
+            } else {
+                with_vlans(&self.output, &ids)
+            },
+            ..self.clone()
+        }
+    }
+
+    /// Makes the host what it has to be.
+    pub(crate) fn prepare(&self, bench: &mut Bench) {
         bench.reset();
         (self.setup)(bench);
+        if self.tags != [0; 2] {
+            bench.tag(self.tags);
+        }
+    }
+
+    /// What is wrong, if anything.
+    fn complaint(&self, bench: &mut Bench, also: fn(&mut Bench)) -> Option<String> {
+        self.prepare(bench);
         also(bench);
 
         let before = bench.tally();

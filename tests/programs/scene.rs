@@ -145,7 +145,7 @@ pub(crate) fn sbfd_session() -> Session {
         remote: ipv4_key(SOURCE.octets()),
         local: ipv4_key(HOST.octets()),
         timeout_ns: TIMEOUT_NS,
-        cookie: 0,
+        ..Session::default()
     }
 }
 
@@ -172,6 +172,7 @@ pub(crate) fn local(chosen: u32) -> Held {
         next_hop: [0; 6],
         source_mac: SOURCE_MAC.0,
         taken_at_unix_ns: 1,
+        ..Held::default()
     }
 }
 

@@ -72,6 +72,7 @@ fn locally() -> Vec<Row> {
         passed("a datagram", datagram(&TO_HELD)),
         passed("a segment of TCP", tcp(&TO_HELD, 4000, 80, b"")),
         passed("with a trailer", with_trailer(datagram(&TO_HELD), 9)),
+        passed("IP options", with_ip_options(&datagram(&TO_HELD), 10)),
         passed("its last hop", datagram(&Flow { ttl: 1, ..TO_HELD })),
         passed(
             "an echo request",

@@ -114,9 +114,15 @@ pub fn with_ip_options(frame: &[u8], words: u8) -> Vec<u8> {
 
 /// Octets of a frame that its headers speak of, a trailer not included.
 pub fn stated_length(frame: &[u8]) -> usize {
+    const TAG: usize = 4;
+
     match frame[at::ETHERTYPE..] {
+        [0x81, 0x00, ..] | [0x88, 0xa8, ..] => TAG + stated_length(&frame[TAG..]),
         [0x08, 0x06, ..] => 42,
         [0x08, 0x00, _, _, high, low, ..] => L3 + usize::from(u16::from_be_bytes([high, low])),
+        [0x86, 0xdd, _, _, _, _, high, low, ..] => {
+            L3 + 40 + usize::from(u16::from_be_bytes([high, low]))
+        }
         _ => frame.len(),
     }
 }

@@ -7,5 +7,6 @@
 pub mod demo;
 pub mod edits;
 pub mod frames;
+pub mod frames6;
 pub mod lab;
 pub mod oracle;

@@ -3,36 +3,36 @@
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::XdpContext};
 use failover_ebpf::{
     abi::{Session, split_discriminator},
-    heartbeat::{self, Control, EchoFrame},
+    heartbeat::{self, Control, EchoPacket},
+    link::Link,
     measure::{self, NoSample},
     verdict::Verdict,
+    wire::ip::IpHeader,
 };
 
 use super::{maps, nics, packet::Packet, settle};
 
 /// An S-BFD reply.
 #[inline(never)]
-pub(super) fn measure(ctx: &XdpContext) -> Verdict {
-    settle(try_measure(&mut Packet::new(ctx)))
+pub(super) fn measure<I: IpHeader>(ctx: &XdpContext, link: Link) -> Verdict {
+    settle(try_measure::<I>(&mut Packet::of(ctx, link), link))
 }
 
-/// An ICMP echo reply; it passes unless it is ours, as this host may ping by itself.
+/// An ICMP or ICMPv6 echo reply; it passes unless it is ours, as this host may ping by itself.
 #[inline(never)]
-pub(super) fn measure_echo(ctx: &XdpContext) -> Verdict {
-    settle(try_measure_echo(&mut Packet::new(ctx)))
+pub(super) fn measure_echo<I: IpHeader>(ctx: &XdpContext, link: Link) -> Verdict {
+    settle(try_measure_echo::<I>(&mut Packet::of(ctx, link), link))
 }
 
 #[inline(always)]
-fn try_measure(packet: &mut Packet<'_>) -> Result<Verdict, Verdict> {
-    nics::addressed(packet)?;
-    let reply: &Control = packet.headers().ok_or(Verdict::ReplyTruncated)?;
-    reply.check(&heartbeat::REPLY)?;
-    measure::check_control(reply)?;
+fn try_measure<I: IpHeader>(packet: &mut Packet<'_>, link: Link) -> Result<Verdict, Verdict> {
+    check::<I>(packet.ctx(), link)?;
+    let reply: &Control<I> = packet.network().ok_or(Verdict::ReplyTruncated)?;
     let (number, sequence) = split_discriminator(reply.bfd.your_discriminator());
     let own = maps::SESSIONS
         .get(number as u32)
         .ok_or(Verdict::ReplyUnknownSession)?;
-    measure::check_session(reply, own)?;
+    measure::check_session(reply, link.tags, own)?;
     match record(own, number, sequence, reply.bfd.required_min_rx()) {
         Ok(()) => Ok(Verdict::ReplyMeasured),
         Err(NoSample::Stale) => Err(Verdict::ReplyStale),
@@ -40,14 +40,26 @@ fn try_measure(packet: &mut Packet<'_>) -> Result<Verdict, Verdict> {
     }
 }
 
+/// What the packet itself can say. A function of its own, so that its stack is not needed for what comes after.
+#[inline(never)]
+fn check<I: IpHeader>(ctx: &XdpContext, link: Link) -> Result<(), Verdict> {
+    let packet = &mut Packet::of(ctx, link);
+    nics::addressed(packet)?;
+    let ip = packet.network::<I>().ok_or(Verdict::ReplyTruncated)?;
+    heartbeat::check_shape(ip, &heartbeat::REPLY)?;
+    let reply: &Control<I> = packet.network().ok_or(Verdict::ReplyTruncated)?;
+    reply.check(&heartbeat::REPLY)?;
+    measure::check_control(reply)
+}
+
 #[inline(always)]
-fn try_measure_echo(packet: &mut Packet<'_>) -> Result<Verdict, Verdict> {
-    let reply: &EchoFrame = packet.headers().ok_or(Verdict::PassTruncated)?;
+fn try_measure_echo<I: IpHeader>(packet: &mut Packet<'_>, link: Link) -> Result<Verdict, Verdict> {
+    let reply: &EchoPacket<I> = packet.network().ok_or(Verdict::PassTruncated)?;
     let number = reply.echo.identifier();
     let own = maps::SESSIONS
         .get(number as u32)
         .ok_or(Verdict::PassUnrelated)?;
-    if !measure::is_ours(reply, own) {
+    if !measure::is_ours(reply, link.tags, own) {
         return Err(Verdict::PassUnrelated);
     }
     if !reply.intact() {

@@ -7,8 +7,8 @@ use aya_ebpf::{
 };
 use failover_ebpf::{
     abi::{
-        self, Heard, Held, Ip, Nic, Session, SessionRx, SessionTx, Settings, Traffic, Watcher,
-        WatcherState,
+        self, Heard, Held, Ip, Listened, Nic, Session, SessionRx, SessionTx, Settings, Traffic,
+        Watcher, WatcherState,
     },
     wire::eth::Mac,
 };
@@ -60,7 +60,7 @@ pub(super) static COUNTERS: PerCpuArray<u64> = PerCpuArray::pinned(abi::MAX_COUN
 pub(super) static RARE: Array<u64> = Array::pinned(abi::RARE_KINDS, 0);
 
 #[map]
-pub(super) static LISTENED: HashMap<Ip, u32> = HashMap::pinned(abi::MAX_LISTENED, 0);
+pub(super) static LISTENED: HashMap<Ip, Listened> = HashMap::pinned(abi::MAX_LISTENED, 0);
 
 #[map]
 pub(super) static HEARD: Array<Heard> = Array::pinned(abi::MAX_LISTENED, BPF_F_MMAPABLE);

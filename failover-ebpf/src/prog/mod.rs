@@ -1,6 +1,9 @@
 //! The program's shell: packet access, maps and helpers. Decisions are in the library.
 
+mod discovery;
 mod fib;
+mod hearing;
+mod held;
 mod initiator;
 mod maps;
 mod nics;
@@ -8,48 +11,96 @@ mod packet;
 mod rare;
 mod reflector;
 mod resolution;
+mod say;
 mod steering;
+
+use core::borrow::Borrow as _;
 
 use aya_ebpf::programs::XdpContext;
 use failover_ebpf::{
     abi::Settings,
-    classify::{Class, classify},
+    classify::{self, Kind},
+    link::{self, ETHERTYPE, Link},
     verdict::Verdict,
+    wire::{Frame as _, eth::ethertype, ipv4::Ipv4, ipv6::Ipv6},
 };
 
-use self::packet::Packet;
+use self::{fib::Destined, packet::Packet};
 
 /// A frame's way, from entry to verdict.
 ///
-/// Each stage is a function of its own in the program as well, with its own stack; a frame that has nothing to do with us
-/// enters none of them.
+/// Each stage is a function of its own in the program as well, with its own stack. An untagged IPv4 packet that has nothing to
+/// do with us is what a busy host sees most: it enters none of them, and everything else goes by way of [`general`].
 #[inline(always)]
 pub(crate) fn process(ctx: &XdpContext) -> Verdict {
     let Some(own) = maps::SETTINGS.get(0) else {
         return Verdict::PassUnrelated;
     };
-    match classify(&Packet::new(ctx), own) {
-        Ok(Class::Request { src, dst }) => request(ctx, own, src, dst),
-        Ok(Class::Reply) => initiator::measure(ctx),
-        Ok(Class::EchoReply) => initiator::measure_echo(ctx),
-        Ok(Class::Arp) => resolution::answer(ctx),
-        Ok(Class::Packet { src, dst }) => steering::steer(ctx, own, src, dst),
-        Err(verdict) => verdict,
+    let link = Link::UNTAGGED;
+    let packet = Packet::new(ctx);
+    if packet.read(ETHERTYPE) == Some(ethertype::IPV4.to_be_bytes())
+        && let Some(ip) = packet.network::<Ipv4>()
+    {
+        match classify::ipv4(ip, &packet, packet.l3(), own) {
+            Ok(Kind::Packet) => return steering::steer(ctx, own, link, ip),
+            Ok(Kind::Request | Kind::Reply | Kind::EchoReply | Kind::Discovery) => {}
+            Err(verdict) => return verdict,
+        }
     }
+    general(ctx, own)
+}
+
+/// The way of every frame, with tags or without.
+#[inline(never)]
+fn general(ctx: &XdpContext, own: &Settings) -> Verdict {
+    let (link, ethertype) = match link::read(&Packet::new(ctx)) {
+        Ok((link, ethertype)) => (packet::forget_link(ctx, link), ethertype),
+        Err(verdict) => return verdict,
+    };
+    match ethertype {
+        ethertype::IPV4 => settle(ipv4(ctx, own, link)),
+        ethertype::IPV6 => settle(ipv6(ctx, own, link)),
+        ethertype::ARP => resolution::arp(ctx, link),
+        _ => Verdict::PassNotIp,
+    }
+}
+
+#[inline(always)]
+fn ipv4(ctx: &XdpContext, own: &Settings, link: Link) -> Result<Verdict, Verdict> {
+    let packet = Packet::of(ctx, link);
+    let ip = packet.network::<Ipv4>().ok_or(Verdict::PassTruncated)?;
+    let kind = classify::ipv4(ip, &packet, packet.l3(), own)?;
+    Ok(stage(ctx, own, link, kind, ip))
+}
+
+#[inline(always)]
+fn ipv6(ctx: &XdpContext, own: &Settings, link: Link) -> Result<Verdict, Verdict> {
+    let packet = Packet::of(ctx, link);
+    let ip = packet.network::<Ipv6>().ok_or(Verdict::PassTruncated)?;
+    let kind = classify::ipv6(ip, &packet, packet.l3(), own)?;
+    Ok(stage(ctx, own, link, kind, ip))
 }
 
 /// A request that is not for our reflector goes the way of every packet: whoever has the address may have a reflector, too.
 #[inline(always)]
-fn request(ctx: &XdpContext, own: &Settings, src: [u8; 4], dst: [u8; 4]) -> Verdict {
-    let listening = reflector::listens(ctx);
-    if listening && reflector::is_own(dst) {
-        return reflector::answer(ctx, own);
+fn stage<I: Destined>(ctx: &XdpContext, own: &Settings, link: Link, kind: Kind, ip: &I) -> Verdict {
+    let listening = kind == Kind::Request && reflector::listens(ctx);
+    match kind {
+        Kind::Request if listening && reflector::is_own(ip.destination().borrow()) => {
+            reflector::answer::<I>(ctx, own, link)
+        }
+        Kind::Reply => initiator::measure::<I>(ctx, link),
+        Kind::EchoReply => initiator::measure_echo::<I>(ctx, link),
+        Kind::Discovery => discovery::answer(ctx, link),
+        Kind::Request | Kind::Packet => {
+            let verdict = steering::steer(ctx, own, link, ip);
+            if listening && verdict == Verdict::PassUnrelated {
+                Verdict::RequestNotOurs
+            } else {
+                verdict
+            }
+        }
     }
-    let verdict = steering::steer(ctx, own, src, dst);
-    if listening && verdict == Verdict::PassUnrelated {
-        return Verdict::RequestNotOurs;
-    }
-    verdict
 }
 
 /// The verdict of a stage, whether it ended early or not.

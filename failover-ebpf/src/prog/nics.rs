@@ -1,10 +1,6 @@
 //! This host's NICs.
 
-use failover_ebpf::{
-    abi::Nic,
-    verdict::Verdict,
-    wire::eth::{Eth, Mac},
-};
+use failover_ebpf::{abi::Nic, verdict::Verdict, wire::eth::Mac};
 
 use super::{maps, packet::Packet};
 
@@ -26,7 +22,7 @@ pub(super) fn is_ours(mac: Mac) -> bool {
 #[inline(always)]
 pub(super) fn addressed(packet: &mut Packet<'_>) -> Result<(), Verdict> {
     let ingress = packet.ingress();
-    let eth: &Eth = packet.headers().ok_or(Verdict::PassTruncated)?;
+    let eth = packet.eth().ok_or(Verdict::PassTruncated)?;
     match managed(ingress) {
         Some(nic) if nic.mac == eth.dst() => Ok(()),
         _ => Err(Verdict::PassOtherHost),

@@ -1,15 +1,18 @@
 //! Requests for our reflector.
 
+use core::borrow::Borrow as _;
+
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::XdpContext};
-use aya_log_ebpf::warn;
 use failover_ebpf::{
-    abi::{Rare, Settings, Watcher, WatcherState, ipv4_key, nic, settings},
+    abi::{Ip, Rare, Settings, Watcher, WatcherState, nic, settings},
     heartbeat::{self, Control},
+    link::Link,
     reflect,
     verdict::Verdict,
+    wire::ip::IpHeader,
 };
 
-use super::{maps, nics, packet::Packet, rare, settle};
+use super::{maps, nics, packet::Packet, rare, say, settle};
 
 /// Whether requests are answered on the NIC that this packet came in by.
 #[inline(always)]
@@ -19,74 +22,96 @@ pub(super) fn listens(ctx: &XdpContext) -> bool {
 
 /// Whether an address is the reflector's (RFC 7881: the destination SHOULD be checked as own).
 #[inline(always)]
-pub(super) fn is_own(dst: [u8; 4]) -> bool {
-    maps::OWN.get_ptr(ipv4_key(dst)).is_some()
+pub(super) fn is_own(address: &Ip) -> bool {
+    maps::OWN.get_ptr(address).is_some()
 }
 
 /// Answers a request, or says why not.
 #[inline(never)]
-pub(super) fn answer(ctx: &XdpContext, own: &Settings) -> Verdict {
-    settle(try_answer(&mut Packet::new(ctx), own))
+pub(super) fn answer<I: IpHeader>(ctx: &XdpContext, own: &Settings, link: Link) -> Verdict {
+    settle(try_answer::<I>(ctx, own, link))
 }
 
+/// The steps are functions of their own, so that their stacks are not needed at the same time.
 #[inline(always)]
-fn try_answer(packet: &mut Packet<'_>, own: &Settings) -> Result<Verdict, Verdict> {
-    let ctx = packet.ctx();
+fn try_answer<I: IpHeader>(
+    ctx: &XdpContext,
+    own: &Settings,
+    link: Link,
+) -> Result<Verdict, Verdict> {
+    check::<I>(ctx, link)?;
+    admit::<I>(ctx, own, link)?;
+    reply::<I>(ctx, own, link)
+}
+
+/// What the packet itself can say.
+#[inline(never)]
+fn check<I: IpHeader>(ctx: &XdpContext, link: Link) -> Result<(), Verdict> {
+    let packet = &mut Packet::of(ctx, link);
     // First, as another host's request is none of our business, however wrong it is.
     nics::addressed(packet)?;
-    let frame: &mut Control = packet.headers().ok_or(Verdict::RequestTruncated)?;
-    frame.check(&heartbeat::REQUEST)?;
-    reflect::check(frame)?;
-    known(ctx, frame)?;
-    allowed(ctx, own, frame)?;
-    in_time(own, frame)?;
-    reflect::reply(frame, own.min_rx_us);
+    let ip = packet.network::<I>().ok_or(Verdict::RequestTruncated)?;
+    heartbeat::check_shape(ip, &heartbeat::REQUEST)?;
+    let request = request::<I>(packet)?;
+    request.check(&heartbeat::REQUEST)?;
+    reflect::check(request)
+}
+
+/// Whether the initiator may ask for this, and now.
+#[inline(never)]
+fn admit<I: IpHeader>(ctx: &XdpContext, own: &Settings, link: Link) -> Result<(), Verdict> {
+    let packet = Packet::of(ctx, link);
+    let request = request::<I>(&packet)?;
+    let watcher = Watcher {
+        initiator: *request.ip.source().borrow(),
+        asked: *request.ip.destination().borrow(),
+    };
+    known(ctx, &watcher.initiator, request.bfd.your_discriminator())?;
+    allowed(ctx, own, &watcher.initiator)?;
+    in_time(own, &watcher)
+}
+
+/// Makes the request its own reply. The tags stay where they are: it goes back by the VLANs that it came by.
+#[inline(never)]
+fn reply<I: IpHeader>(ctx: &XdpContext, own: &Settings, link: Link) -> Result<Verdict, Verdict> {
+    let mut packet = Packet::of(ctx, link);
+    let (eth, request) = packet
+        .headers::<Control<I>>()
+        .ok_or(Verdict::RequestTruncated)?;
+    reflect::reply(eth, request, own.min_rx_us);
     Ok(Verdict::RequestAnswered)
 }
 
 #[inline(always)]
-fn known(ctx: &XdpContext, request: &Control) -> Result<(), Verdict> {
-    let asked = request.bfd.your_discriminator();
+fn request<'p, I: IpHeader>(packet: &'p Packet<'_>) -> Result<&'p Control<I>, Verdict> {
+    packet.network().ok_or(Verdict::RequestTruncated)
+}
+
+#[inline(always)]
+fn known(ctx: &XdpContext, initiator: &Ip, asked: u32) -> Result<(), Verdict> {
     if maps::DISCRIMINATORS.get_ptr(asked).is_some() {
         return Ok(());
     }
     if rare::due(Rare::UnknownDiscriminator) {
-        warn!(
-            ctx,
-            "{:i} asks for discriminator {:i}, which is not ours",
-            request.ip.src(),
-            asked
-        );
+        say::unknown_discriminator(ctx, initiator, &asked);
     }
     Err(Verdict::RequestUnknownDiscriminator)
 }
 
 #[inline(always)]
-fn allowed(ctx: &XdpContext, own: &Settings, request: &Control) -> Result<(), Verdict> {
-    if own.flags & settings::ANY_INITIATOR != 0
-        || maps::INITIATORS
-            .get_ptr(ipv4_key(request.ip.src()))
-            .is_some()
-    {
+fn allowed(ctx: &XdpContext, own: &Settings, initiator: &Ip) -> Result<(), Verdict> {
+    if own.flags & settings::ANY_INITIATOR != 0 || maps::INITIATORS.get_ptr(initiator).is_some() {
         return Ok(());
     }
     if rare::due(Rare::InitiatorRefused) {
-        warn!(
-            ctx,
-            "{:i} is not among the initiators that are answered",
-            request.ip.src()
-        );
+        say::initiator_refused(ctx, initiator);
     }
     Err(Verdict::RequestInitiatorRefused)
 }
 
 /// Keeps an initiator to the reflector's Required Min RX Interval, and remembers it.
 #[inline(always)]
-fn in_time(own: &Settings, request: &Control) -> Result<(), Verdict> {
-    let watcher = Watcher {
-        initiator: ipv4_key(request.ip.src()),
-        asked: ipv4_key(request.ip.dst()),
-    };
+fn in_time(own: &Settings, watcher: &Watcher) -> Result<(), Verdict> {
     // SAFETY: the helper has no preconditions.
     let now = unsafe { bpf_ktime_get_ns() };
     let interval = own.min_rx_us as u64 * 1000;

@@ -1,90 +1,94 @@
 //! Packets for, and return traffic of, held addresses.
 
-use aya_ebpf::programs::XdpContext;
-use aya_log_ebpf::warn;
+use core::borrow::Borrow as _;
+
+use aya_ebpf::{EbpfContext as _, helpers::generated::bpf_xdp_adjust_head, programs::XdpContext};
 use failover_ebpf::{
-    abi::{Held, Rare, Settings, ipv4_key, settings},
-    steer::{self, Hop, Routed},
+    abi::{Held, Rare, Settings, settings},
+    link::Link,
+    steer::{self, Hop},
     verdict::{Action, Verdict},
-    wire::eth::Mac,
+    wire::{
+        eth::{Eth, Mac},
+        ip::IpHeader,
+    },
 };
 
-use super::{fib, maps, nics, packet::Packet, rare, settle};
+use super::{fib, fib::Destined, held, maps, nics, packet::Packet, rare, say, settle};
 
 /// One lookup for everything that is not ours; a second one only while addresses are forwarded.
 #[inline(always)]
-pub(super) fn steer(ctx: &XdpContext, own: &Settings, src: [u8; 4], dst: [u8; 4]) -> Verdict {
-    if let Some(target) = held(dst) {
-        inbound(ctx, target)
-    } else if own.flags & settings::FORWARDING != 0
-        && let Some(source) = held(src)
-    {
-        outbound(ctx, source)
-    } else {
-        Verdict::PassUnrelated
+pub(super) fn steer<I: Destined>(ctx: &XdpContext, own: &Settings, link: Link, ip: &I) -> Verdict {
+    match held::find(ip.destination().borrow(), link.tags) {
+        Ok(target) => inbound::<I>(ctx, link, target),
+        Err(Verdict::PassUnrelated) if own.flags & settings::FORWARDING != 0 => {
+            // What comes from the standby server has no tags, in whatever VLAN its address is held.
+            match held::any(ip.source().borrow()) {
+                Some(source) => outbound::<I>(ctx, link, source),
+                None => Verdict::PassUnrelated,
+            }
+        }
+        Err(verdict) => verdict,
     }
 }
 
 /// A packet for a held address.
 #[inline(never)]
-fn inbound(ctx: &XdpContext, target: &Held) -> Verdict {
-    settle(try_inbound(&mut Packet::new(ctx), target))
+fn inbound<I: Destined>(ctx: &XdpContext, link: Link, target: &Held) -> Verdict {
+    settle(try_inbound::<I>(&mut Packet::of(ctx, link), target))
 }
 
 /// A packet from an address that is forwarded.
 #[inline(never)]
-fn outbound(ctx: &XdpContext, source: &Held) -> Verdict {
-    settle(try_outbound(&mut Packet::new(ctx), source))
+fn outbound<I: Destined>(ctx: &XdpContext, link: Link, source: &Held) -> Verdict {
+    settle(try_outbound::<I>(&mut Packet::of(ctx, link), link, source))
 }
 
 #[inline(always)]
-fn try_inbound(packet: &mut Packet<'_>, target: &Held) -> Result<Verdict, Verdict> {
+fn try_inbound<I: Destined>(packet: &mut Packet<'_>, target: &Held) -> Result<Verdict, Verdict> {
     let (ctx, ingress, length) = (packet.ctx(), packet.ingress(), packet.len());
-    let headers = complete(packet, length)?;
-    let hop = steer::next_hop(headers, target, ingress, own_mac(ingress)?);
+    let (eth, ip) = complete::<I>(packet, length)?;
+    let hop = steer::next_hop(eth, ip, target, ingress, own_mac(ingress)?);
     if hop != Err(Verdict::PassOtherHost) {
         account(target, length);
     }
     let hop = hop?;
-    leave(headers, &hop).inspect_err(|_| {
+    leave::<I>(packet, &hop).inspect_err(|_| {
         if rare::due(Rare::RedirectFailed) {
-            warn!(
-                ctx,
-                "no managed NIC has index {}: packet for {:i} dropped",
-                hop.out,
-                headers.ip.dst()
-            );
+            say::no_way_out(ctx, hop.out);
         }
     })
 }
 
 #[inline(always)]
-fn try_outbound(packet: &mut Packet<'_>, source: &Held) -> Result<Verdict, Verdict> {
+fn try_outbound<I: Destined>(
+    packet: &mut Packet<'_>,
+    link: Link,
+    source: &Held,
+) -> Result<Verdict, Verdict> {
     let (ctx, ingress, length) = (packet.ctx(), packet.ingress(), packet.len());
-    let headers = complete(packet, length)?;
-    if !steer::is_return(headers, source, ingress, own_mac(ingress)?) {
+    let (eth, ip) = complete::<I>(packet, length)?;
+    if !steer::is_return(eth, &link, source, ingress, own_mac(ingress)?) {
         return Err(Verdict::PassUnrelated);
     }
-    let hop = fib::route(ctx, headers, ingress)?;
+    let hop = fib::route(ctx, ip, ingress)?;
     // The kernel has a route, so where we may not send the packet ourselves it does.
-    leave(headers, &hop).map_err(|_| Verdict::PassReturn)
+    leave::<I>(packet, &hop).map_err(|_| Verdict::PassReturn)
 }
 
 /// The headers of a packet of which nothing is missing.
 #[inline(always)]
-fn complete<'p>(packet: &'p mut Packet<'_>, length: u64) -> Result<&'p mut Routed, Verdict> {
-    let headers: &mut Routed = packet.headers().ok_or(Verdict::PassTruncated)?;
-    if headers.complete(length) {
-        Ok(headers)
+fn complete<'p, I: IpHeader>(
+    packet: &'p mut Packet<'_>,
+    length: u64,
+) -> Result<(&'p mut Eth, &'p mut I), Verdict> {
+    let l3 = packet.l3();
+    let (eth, ip) = packet.headers::<I>().ok_or(Verdict::PassTruncated)?;
+    if steer::complete(ip, l3, length) {
+        Ok((eth, ip))
     } else {
         Err(Verdict::PassTruncated)
     }
-}
-
-#[inline(always)]
-fn held(ip: [u8; 4]) -> Option<&'static Held> {
-    // SAFETY: user space replaces entries as a whole.
-    unsafe { maps::ADDRESSES.get(ipv4_key(ip)) }
 }
 
 /// MAC of the NIC that a packet came in by. On a NIC that is not managed nothing is steered.
@@ -97,13 +101,30 @@ fn own_mac(ingress: u32) -> Result<Mac, Verdict> {
 
 /// Rewrites a packet and sends it out, or leaves it alone where the way out is no managed NIC.
 #[inline(always)]
-fn leave(headers: &mut Routed, hop: &Hop) -> Result<Verdict, Verdict> {
+fn leave<I: IpHeader>(packet: &mut Packet<'_>, hop: &Hop) -> Result<Verdict, Verdict> {
     // The redirect is asked for first: a packet that cannot leave must not be rewritten and passed.
     if hop.verdict.action() == Action::Redirect && maps::REDIRECT.redirect(hop.out, 0).is_err() {
         return Err(Verdict::DropNoNic);
     }
-    headers.rewrite(hop);
+    if hop.routed {
+        let (_, ip) = packet.headers::<I>().ok_or(Verdict::PassTruncated)?;
+        ip.set_hops(ip.hops().wrapping_sub(1));
+        untag(packet)?;
+    }
+    let eth = packet.eth().ok_or(Verdict::PassTruncated)?;
+    eth.readdress(hop.dst, hop.src);
     Ok(hop.verdict)
+}
+
+/// Takes the VLAN tags out of a frame: where it goes is a network of its own. The MACs are yet to be written.
+#[inline(always)]
+fn untag(packet: &mut Packet<'_>) -> Result<(), Verdict> {
+    let tags = packet.l3() as i32 - Eth::LEN as i32;
+    // SAFETY: the context is the one that the kernel gave to the program, and no reference into the frame is left.
+    if tags > 0 && unsafe { bpf_xdp_adjust_head(packet.ctx().as_ptr().cast(), tags) } != 0 {
+        return Err(Verdict::DropNoNic);
+    }
+    Ok(())
 }
 
 #[inline(always)]

@@ -1,4 +1,4 @@
-//! ICMP echo (RFC 792).
+//! ICMP echo (RFC 792); ICMPv6 has it in the same form, with other types (RFC 4443 4).
 
 use super::{be16, header};
 

@@ -1,7 +1,11 @@
-//! IPv4 (RFC 791), without options.
+//! IPv4 (RFC 791).
 
-use super::{be16, header, octets, put};
-use crate::checksum;
+use super::{
+    be16, header,
+    ip::{IpHeader, Shape},
+    octets, put,
+};
+use crate::{abi, checksum};
 
 /// Protocol numbers.
 pub mod protocol {
@@ -41,6 +45,12 @@ impl Ipv4 {
         be16!(self.0, 6) & 0x3fff != 0
     }
 
+    /// Whether it is a fragment that does not begin with the transport header.
+    #[inline(always)]
+    pub const fn is_later_fragment(&self) -> bool {
+        be16!(self.0, 6) & 0x1fff != 0
+    }
+
     /// Time to live.
     #[inline(always)]
     pub const fn ttl(&self) -> u8 {
@@ -64,36 +74,75 @@ impl Ipv4 {
     pub const fn dst(&self) -> [u8; 4] {
         octets!(self.0, 16, 4)
     }
+}
 
-    /// Whether the checksum of a header without options is right.
+impl IpHeader for Ipv4 {
+    const LEN: usize = Self::LEN;
+    const UDP_CHECKSUM_OPTIONAL: bool = true;
+
+    type Address<'a> = abi::Ip;
+
     #[inline(always)]
-    pub fn checksum_valid(&self) -> bool {
-        checksum::valid(checksum::sum(0, &self.0))
+    fn source(&self) -> abi::Ip {
+        abi::ipv4_key(self.src())
     }
 
-    /// Sum of the pseudo-header that UDP's checksum covers (RFC 768).
     #[inline(always)]
-    pub fn pseudo_header_sum(&self, length: u16) -> u32 {
-        let sum = checksum::sum(0, &self.src());
-        checksum::sum(sum, &self.dst()) + self.protocol() as u32 + length as u32
+    fn destination(&self) -> abi::Ip {
+        abi::ipv4_key(self.dst())
     }
 
-    /// Sets the time to live; the checksum follows (RFC 1624).
     #[inline(always)]
-    pub const fn set_ttl(&mut self, ttl: u8) {
+    fn packet_len(&self) -> u32 {
+        self.total_len() as u32
+    }
+
+    #[inline(always)]
+    fn hops(&self) -> u8 {
+        self.ttl()
+    }
+
+    #[inline(always)]
+    fn set_hops(&mut self, hops: u8) {
         let old = be16!(self.0, 8);
-        let new = u16::from_be_bytes([ttl, self.0[9]]);
+        let new = u16::from_be_bytes([hops, self.0[9]]);
         put!(
             self.0,
             10,
             checksum::update(be16!(self.0, 10), old, new).to_be_bytes()
         );
-        self.0[8] = ttl;
+        self.0[8] = hops;
     }
 
-    /// Sends the packet back; the checksum stays right.
     #[inline(always)]
-    pub const fn turn_round(&mut self) {
+    fn shape(&self, _protocol: u8) -> Shape {
+        if self.is_fragment() {
+            Shape::Fragment
+        } else if self.header_len() != Self::LEN {
+            Shape::Options
+        } else {
+            Shape::Plain
+        }
+    }
+
+    #[inline(always)]
+    fn intact(&self) -> bool {
+        checksum::valid(checksum::sum(0, &self.0))
+    }
+
+    #[inline(always)]
+    fn udp_pseudo_header(&self, length: u16) -> u32 {
+        let sum = checksum::sum(0, &self.src());
+        checksum::sum(sum, &self.dst()) + protocol::UDP as u32 + length as u32
+    }
+
+    #[inline(always)]
+    fn echo_pseudo_header(&self, _length: u16) -> u32 {
+        0
+    }
+
+    #[inline(always)]
+    fn turn_round(&mut self) {
         let (src, dst) = (self.src(), self.dst());
         put!(self.0, 12, dst);
         put!(self.0, 16, src);

@@ -8,8 +8,12 @@ pub mod arp;
 pub mod bfd;
 pub mod eth;
 pub mod icmp;
+pub mod icmpv6;
+pub mod ip;
 pub mod ipv4;
+pub mod ipv6;
 pub mod udp;
+pub mod vlan;
 
 /// Something that can lie at an even offset of a frame.
 ///
@@ -50,6 +54,22 @@ macro_rules! be32 {
     };
 }
 
+/// The eight octets at `$at` of a header, as a number.
+macro_rules! be64 {
+    ($bytes:expr, $at:expr) => {
+        u64::from_be_bytes([
+            $bytes[$at],
+            $bytes[$at + 1],
+            $bytes[$at + 2],
+            $bytes[$at + 3],
+            $bytes[$at + 4],
+            $bytes[$at + 5],
+            $bytes[$at + 6],
+            $bytes[$at + 7],
+        ])
+    };
+}
+
 /// `$n` octets at `$at` of a header, as an array.
 macro_rules! octets {
     ($bytes:expr, $at:literal, 4) => {
@@ -60,6 +80,14 @@ macro_rules! octets {
             $bytes[$at + 3],
         ]
     };
+    ($bytes:expr, $at:literal, 16) => {{
+        // As two numbers, which the kernel's compiler moves without a loop over octets.
+        let (high, low) = (
+            $crate::wire::be64!($bytes, $at),
+            $crate::wire::be64!($bytes, $at + 8),
+        );
+        (((high as u128) << 64) | low as u128).to_be_bytes()
+    }};
     ($bytes:expr, $at:literal, 6) => {
         [
             $bytes[$at],
@@ -102,4 +130,4 @@ macro_rules! put {
     }};
 }
 
-pub(crate) use {be16, be32, header, octets, put};
+pub(crate) use {be16, be32, be64, header, octets, put};

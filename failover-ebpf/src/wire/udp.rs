@@ -2,6 +2,9 @@
 
 use super::{be16, header, put};
 
+/// Its protocol number.
+pub const PROTOCOL: u8 = 17;
+
 header! {
     /// A UDP header.
     Udp, 8

@@ -12,8 +12,8 @@ use aya::maps::{
 };
 use failover_ebpf::{
     abi::{
-        self, Heard, Held, Ip, Nic, Session, Settings, Traffic, Watcher, WatcherState, ipv4_key,
-        map,
+        self, Heard, Held, Ip, Listened, Nic, Session, Settings, Traffic, Watcher, WatcherState,
+        ipv4_key, map,
     },
     verdict::Verdict,
     wire::eth::Mac,
@@ -36,7 +36,7 @@ pub struct Maps {
     traffic: PerCpuArray<MapData, Traffic>,
     redirect: DevMapHash<MapData>,
     counters: PerCpuArray<MapData, u64>,
-    listened: HashMap<MapData, Ip, u32>,
+    listened: HashMap<MapData, Ip, Listened>,
     heard: Array<MapData, Heard>,
 }
 
@@ -177,7 +177,7 @@ impl Maps {
             .with_context(|| format!("clearing the traffic of slot {slot}"))
     }
 
-    /// Listens for ARP of exactly these addresses, each with a slot of its own below [`abi::MAX_LISTENED`], where
+    /// Listens for ARP of exactly these addresses, outside of VLANs, each with a slot of its own below [`abi::MAX_LISTENED`], where
     /// [`super::shared::HeardBoard`] finds what is heard.
     ///
     /// An address that was listened for with the same slot goes on without a gap, and keeps what was heard of it. Every
@@ -188,24 +188,25 @@ impl Maps {
     /// A slot is given to two addresses, an address has two slots, a slot is out of range (nothing is changed then); or a
     /// map cannot be read or written.
     pub fn listen(&mut self, wanted: &[(Ipv4Addr, u32)]) -> anyhow::Result<()> {
-        let wanted_slots = slots(wanted)?;
+        let wanted = slots(wanted)?;
         let current = self
             .listened
             .iter()
-            .collect::<Result<BTreeMap<Ip, u32>, _>>()
+            .collect::<Result<BTreeMap<Ip, Listened>, _>>()
             .context("reading what is listened for")?;
         // A slot is cleared between two addresses, so whoever gives one up goes first.
-        for (ip, slot) in &current {
-            if wanted_slots.get(ip) != Some(slot) {
+        for (ip, listened) in &current {
+            if wanted.get(ip) != Some(listened) {
                 ignore_absent(self.listened.remove(ip)).context("listening no more")?;
             }
         }
-        for (ip, slot) in &wanted_slots {
-            if current.get(ip) != Some(slot) {
+        for (ip, listened) in &wanted {
+            if current.get(ip) != Some(listened) {
+                let slot = listened.slot;
                 self.heard
-                    .set(*slot, Heard::default(), 0)
+                    .set(slot, Heard::default(), 0)
                     .with_context(|| format!("clearing slot {slot} of what was heard"))?;
-                self.listened.insert(ip, slot, 0).context("listening")?;
+                self.listened.insert(ip, listened, 0).context("listening")?;
             }
         }
         Ok(())
@@ -320,8 +321,8 @@ fn replace<K: aya::Pod + PartialEq>(
     Ok(())
 }
 
-/// Slots by key, each used once.
-fn slots(wanted: &[(Ipv4Addr, u32)]) -> anyhow::Result<BTreeMap<Ip, u32>> {
+/// What is listened for by key, each slot used once.
+fn slots(wanted: &[(Ipv4Addr, u32)]) -> anyhow::Result<BTreeMap<Ip, Listened>> {
     let mut by_key = BTreeMap::new();
     let mut used = BTreeSet::new();
     for (ip, slot) in wanted {
@@ -329,8 +330,12 @@ fn slots(wanted: &[(Ipv4Addr, u32)]) -> anyhow::Result<BTreeMap<Ip, u32>> {
             *slot < abi::MAX_LISTENED && used.insert(slot),
             "slot {slot}, for {ip}, is used twice or out of range"
         );
+        let listened = Listened {
+            slot: *slot,
+            ..Listened::default()
+        };
         ensure!(
-            by_key.insert(ipv4_key(ip.octets()), *slot).is_none(),
+            by_key.insert(ipv4_key(ip.octets()), listened).is_none(),
             "{ip} has two slots"
         );
     }

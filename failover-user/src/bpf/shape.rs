@@ -49,7 +49,7 @@ fn expected(name: &str) -> Option<Shape> {
         map::REDIRECT => shape::<u32, DevMapValue>(MapType::DevMapHash, abi::MAX_NICS),
         map::COUNTERS => shape::<u32, u64>(MapType::PerCpuArray, abi::MAX_COUNTERS),
         map::RARE => shape::<u32, u64>(MapType::Array, abi::RARE_KINDS),
-        map::LISTENED => shape::<abi::Ip, u32>(MapType::Hash, abi::MAX_LISTENED),
+        map::LISTENED => shape::<abi::Ip, abi::Listened>(MapType::Hash, abi::MAX_LISTENED),
         map::HEARD => shape::<u32, abi::Heard>(MapType::Array, abi::MAX_LISTENED),
         map::CLAIMS => shape::<(), ()>(MapType::RingBuf, abi::CLAIMS_BYTES),
         _ => return None,

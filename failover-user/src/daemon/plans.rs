@@ -165,7 +165,7 @@ fn entry(
         out_mac: link.mac,
         next_hop: [0; 6],
         source_mac,
-        taken_at_unix_ns: 0,
+        ..Held::default()
     };
     match address.deliver {
         Deliver::Local => here,

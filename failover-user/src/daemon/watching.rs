@@ -101,6 +101,7 @@ impl Daemon {
             local: ipv4_key(endpoints.source.octets()),
             timeout_ns: interval.as_nanos() as u64,
             cookie: if probe == Probe::Icmp { cookie } else { 0 },
+            ..Session::default()
         };
         self.begin_session(number, session)?;
         let stats = self.stats(id);

@@ -89,6 +89,7 @@ impl Daemon {
                 local: ipv4_key(endpoints.source.octets()),
                 timeout_ns: TIMEOUT_NS,
                 cookie,
+                ..Session::default()
             },
         )?;
         Ok(WitnessRequest::Icmp {
