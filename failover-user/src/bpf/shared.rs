@@ -165,6 +165,13 @@ impl Sessions {
         u64::from(microseconds.min(SLOWEST_US)) * 1000
     }
 
+    /// Valid replies so far.
+    pub fn received(&self, session: u16) -> u64 {
+        let rx = self.rx.element(session.into());
+        // SAFETY: as in `sending`.
+        unsafe { atomic!(AtomicU64, (*rx).received).load(Relaxed) }
+    }
+
     /// What was measured of a session so far.
     pub fn measured(&self, session: u16) -> Measured {
         let rx = self.rx.element(session.into());
@@ -175,7 +182,7 @@ impl Sessions {
                 *bucket = atomic!(AtomicU64, (*rx).histogram[index]).load(Relaxed);
             }
             Measured {
-                received: atomic!(AtomicU64, (*rx).received).load(Relaxed),
+                received: self.received(session),
                 late: atomic!(AtomicU64, (*rx).late).load(Relaxed),
                 rtt_min_ns: atomic!(AtomicU64, (*rx).rtt_min_ns).load(Relaxed),
                 rtt_max_ns: atomic!(AtomicU64, (*rx).rtt_max_ns).load(Relaxed),

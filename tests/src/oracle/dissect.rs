@@ -62,6 +62,8 @@ pub struct Packet<'a> {
     pub protocol: u8,
     /// It is a part of a packet only.
     pub fragment: bool,
+    /// And not the first one.
+    pub later_fragment: bool,
     /// It has IPv4 options or IPv6 extension headers.
     pub extended: bool,
     /// The header checksum is right; IPv6 has none.
@@ -100,8 +102,11 @@ fn ipv4(octets: &[u8]) -> Option<Packet<'_>> {
         hops: fixed[8],
         protocol: fixed[9],
         fragment: be16(fixed, 6)? & 0x3fff != 0,
+        later_fragment: be16(fixed, 6)? & 0x1fff != 0,
         extended: header > 20,
-        intact: octets.get(..header).is_some_and(|header| ones(&[header]) == 0xffff),
+        intact: octets
+            .get(..header)
+            .is_some_and(|header| ones(&[header]) == 0xffff),
         length,
         complete: length <= octets.len(),
         payload: octets.get(header..length.min(octets.len())).unwrap_or(&[]),
@@ -109,45 +114,58 @@ fn ipv4(octets: &[u8]) -> Option<Packet<'_>> {
     })
 }
 
-/// Extension headers that are walked through (RFC 8200 4): hop-by-hop, routing, destination options, and the first fragment.
+/// Extension headers that are walked through (RFC 8200 4, RFC 4302): hop-by-hop, routing, fragment, authentication and
+/// destination options, four of them at most.
 fn ipv6(octets: &[u8]) -> Option<Packet<'_>> {
     let fixed: &[u8; 40] = octets.first_chunk()?;
 
-    if fixed[0] >> 4 != 6 {
+    let (src, dst) = (v6(fixed, 8)?, v6(fixed, 24)?);
+    // RFC 4291 2.5.5.2: such addresses stand for IPv4 ones inside a host, and have no place on the wire.
+    let mapped = src.to_ipv4_mapped().or(dst.to_ipv4_mapped()).is_some();
+
+    if fixed[0] >> 4 != 6 || mapped {
         return None;
     }
 
     let length = 40 + usize::from(be16(fixed, 4)?);
     let mut protocol = fixed[6];
     let mut at = 40;
-    let mut fragment = false;
-    let held = &octets[..length.min(octets.len())];
+    let (mut fragment, mut later_fragment) = (false, false);
 
-    while let 0 | 43 | 44 | 60 = protocol {
-        let Some(&[next, words]) = held.get(at..at + 2) else {
-            break;
-        };
-
-        if protocol == 44 {
-            fragment = true;
+    for _ in 0..4 {
+        if !matches!(protocol, 0 | 43 | 44 | 51 | 60) {
             break;
         }
 
+        let Some(&[next, length]) = octets.get(at..).and_then(<[u8]>::first_chunk) else {
+            break;
+        };
+        let length = usize::from(length);
+
+        at += match protocol {
+            44 => {
+                fragment = true;
+                later_fragment |= be16(octets, at + 2).is_none_or(|offset| offset & 0xfff8 != 0);
+                8
+            }
+            51 => 4 * (length + 2),
+            _ => 8 * (length + 1),
+        };
         protocol = next;
-        at += 8 * (usize::from(words) + 1);
     }
 
     Some(Packet {
-        src: v6(fixed, 8)?.into(),
-        dst: v6(fixed, 24)?.into(),
+        src: src.into(),
+        dst: dst.into(),
         hops: fixed[7],
         protocol,
         fragment,
-        extended: at > 40 || fragment,
+        later_fragment,
+        extended: at > 40,
         intact: true,
         length,
         complete: length <= octets.len(),
-        payload: held.get(at..).unwrap_or(&[]),
+        payload: octets.get(at..length.min(octets.len())).unwrap_or(&[]),
         payload_at: at,
     })
 }
@@ -156,11 +174,15 @@ impl Packet<'_> {
     /// One's complement sum of the pseudo-header and the payload (RFC 768, RFC 8200 8.1): 0xffff where the checksum in the
     /// payload is right.
     pub fn transport_sum(&self) -> u16 {
-        let (src, dst) = (octets(self.src), octets(self.dst));
-        let length = u32::try_from(self.payload.len()).expect("a frame").to_be_bytes();
-
-        ones(&[&src, &dst, &length, &[0, self.protocol], self.payload])
+        sum(self.src, self.dst, self.protocol, self.payload)
     }
+}
+
+/// One's complement sum of a pseudo-header and what follows it.
+pub fn sum(src: IpAddr, dst: IpAddr, protocol: u8, payload: &[u8]) -> u16 {
+    let length = u32::try_from(payload.len()).expect("a frame").to_be_bytes();
+
+    ones(&[&octets(src), &octets(dst), &length, &[0, protocol], payload])
 }
 
 /// The octets of an address.
@@ -177,7 +199,12 @@ pub fn ones(parts: &[&[u8]]) -> u16 {
     let mut sum: u32 = parts
         .iter()
         .flat_map(|part| part.chunks(2))
-        .map(|word| u32::from(u16::from_be_bytes([word[0], word.get(1).copied().unwrap_or(0)])))
+        .map(|word| {
+            u32::from(u16::from_be_bytes([
+                word[0],
+                word.get(1).copied().unwrap_or(0),
+            ]))
+        })
         .sum();
 
     while sum > 0xffff {
@@ -189,12 +216,18 @@ pub fn ones(parts: &[&[u8]]) -> u16 {
 
 /// The two octets at an offset, as a number.
 pub fn be16(octets: &[u8], at: usize) -> Option<u16> {
-    octets.get(at..)?.first_chunk().map(|word| u16::from_be_bytes(*word))
+    octets
+        .get(at..)?
+        .first_chunk()
+        .map(|word| u16::from_be_bytes(*word))
 }
 
 /// The four octets at an offset, as a number.
 pub fn be32(octets: &[u8], at: usize) -> Option<u32> {
-    octets.get(at..)?.first_chunk().map(|word| u32::from_be_bytes(*word))
+    octets
+        .get(at..)?
+        .first_chunk()
+        .map(|word| u32::from_be_bytes(*word))
 }
 
 /// The MAC address at an offset.
@@ -204,10 +237,16 @@ pub fn mac(octets: &[u8], at: usize) -> Option<Mac> {
 
 /// The IPv4 address at an offset.
 pub fn v4(octets: &[u8], at: usize) -> Option<Ipv4Addr> {
-    octets.get(at..)?.first_chunk().map(|address: &[u8; 4]| (*address).into())
+    octets
+        .get(at..)?
+        .first_chunk()
+        .map(|address: &[u8; 4]| (*address).into())
 }
 
 /// The IPv6 address at an offset.
 pub fn v6(octets: &[u8], at: usize) -> Option<Ipv6Addr> {
-    octets.get(at..)?.first_chunk().map(|address: &[u8; 16]| (*address).into())
+    octets
+        .get(at..)?
+        .first_chunk()
+        .map(|address: &[u8; 16]| (*address).into())
 }

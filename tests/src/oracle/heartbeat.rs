@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use super::{
-    Arrival, Fate, Host, Probe, Session,
-    dissect::{Packet, be16, be32, ones},
+    Arrival, Fate, Host, Probe, Session, To,
+    dissect::{Packet, be16, be32, ones, sum},
 };
 
 const UDP: u8 = 17;
@@ -20,10 +20,6 @@ const ECHO: usize = 8 + 18;
 impl Host {
     /// The fate of a heartbeat; `None` for anything else.
     pub(super) fn heartbeat(&self, arrival: &Arrival<'_>, packet: &Packet<'_>) -> Option<Fate> {
-        if packet.fragment {
-            return None;
-        }
-
         match packet.protocol {
             UDP => self.datagram(arrival, packet),
             ICMP if packet.src.is_ipv4() => self.echo(arrival, packet, 0),
@@ -33,6 +29,11 @@ impl Host {
     }
 
     fn datagram(&self, arrival: &Arrival<'_>, packet: &Packet<'_>) -> Option<Fate> {
+        // Only the first fragment has the ports.
+        if packet.later_fragment {
+            return None;
+        }
+
         let (from, to) = (be16(packet.payload, 0)?, be16(packet.payload, 2)?);
 
         if to == REFLECTOR && self.reflects_at.contains(&packet.dst) {
@@ -46,11 +47,16 @@ impl Host {
             });
         }
 
-        if from == REFLECTOR && to == self.sbfd_port {
+        // What is on its way to another server is that server's.
+        let elsewhere = self
+            .held(packet.dst, arrival.tags())
+            .is_some_and(|held| !matches!(held.to, To::Local));
+
+        if from == REFLECTOR && to == self.sbfd_port && !elsewhere {
             return Some(if !arrival.addressed() {
                 Fate::Passed
             } else {
-                self.reply(packet)
+                self.reply(arrival, packet)
                     .map_or(Fate::Refused, |(session, sequence)| {
                         Fate::Measured(session, sequence)
                     })
@@ -74,6 +80,7 @@ impl Host {
         packet.complete
             && packet.intact
             && !packet.extended
+            && !packet.fragment
             && payload.len() == DATAGRAM
             && be16(payload, 4) == Some(DATAGRAM as u16)
             && payload[8 + 3] == 24
@@ -160,9 +167,10 @@ impl Host {
     }
 
     /// Session and sequence of a valid reply.
-    fn reply(&self, packet: &Packet<'_>) -> Option<(u16, u16)> {
+    fn reply(&self, arrival: &Arrival<'_>, packet: &Packet<'_>) -> Option<(u16, u16)> {
         // RFC 7881 4: sent with 255, and our sources are on the link.
-        if !Self::is_control(packet) || packet.hops != 255 {
+        // It comes by the VLANs that the session is in, and these are in none.
+        if !Self::is_control(packet) || packet.hops != 255 || arrival.tags() != [0, 0] {
             return None;
         }
 
@@ -187,9 +195,7 @@ impl Host {
 
     fn session(&self, number: u16, packet: &Packet<'_>) -> Option<&Session> {
         self.sessions.iter().find(|session| {
-            session.number == number
-                && session.remote == packet.src
-                && session.local == packet.dst
+            session.number == number && session.remote == packet.src && session.local == packet.dst
         })
     }
 
@@ -197,7 +203,12 @@ impl Host {
     fn echo(&self, arrival: &Arrival<'_>, packet: &Packet<'_>, kind: u8) -> Option<Fate> {
         let payload = packet.payload;
 
-        if payload.len() != ECHO || payload[..2] != [kind, 0] || packet.extended {
+        if payload.len() != ECHO
+            || payload[..2] != [kind, 0]
+            || packet.extended
+            || packet.fragment
+            || arrival.tags() != [0, 0]
+        {
             return None;
         }
 
@@ -234,11 +245,8 @@ fn sum_of(packet: &Packet<'_>, payload: &[u8], at: usize) -> u16 {
 
     payload[at..at + 2].fill(0);
 
-    let sum = !Packet {
-        payload: &payload,
-        ..*packet
+    match !sum(packet.dst, packet.src, packet.protocol, &payload) {
+        0 => 0xffff,
+        checksum => checksum,
     }
-    .transport_sum();
-
-    if sum == 0 { 0xffff } else { sum }
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use super::{
     Arrival, Fate, Held, Host, To,
-    dissect::{Packet, be16, mac, v4, v6},
+    dissect::{Packet, be16, mac, sum, v4, v6},
 };
 use crate::lab::Mac;
 
@@ -15,6 +15,10 @@ const ADVERTISEMENT: u8 = 136;
 /// Options (RFC 4861 4.6.1).
 const SOURCE_LINK_LAYER: u8 = 1;
 const TARGET_LINK_LAYER: u8 = 2;
+/// Octets of a message before its options.
+const FIXED: usize = 24;
+/// Options of eight octets that the program looks through.
+const MOST_OPTIONS: usize = 4;
 
 /// An ARP packet for IPv4 over Ethernet.
 struct Arp {
@@ -103,58 +107,64 @@ impl Host {
         if asks { Fate::Refused } else { Fate::Passed }
     }
 
-    /// The fate of neighbour discovery about a held address; `None` for anything else.
+    /// The fate of neighbour discovery; `None` for anything else.
     pub(super) fn discovery(&self, arrival: &Arrival<'_>, packet: &Packet<'_>) -> Option<Fate> {
         let IpAddr::V6(src) = packet.src else {
             return None;
         };
         let kind = *packet.payload.first()?;
+        let asks = match kind {
+            SOLICITATION => true,
+            ADVERTISEMENT => false,
+            _ => return None,
+        };
 
-        if packet.protocol != 58 || packet.fragment || !matches!(kind, SOLICITATION | ADVERTISEMENT)
-        {
+        if packet.protocol != 58 || packet.fragment || packet.extended {
             return None;
         }
 
-        let target = v6(packet.payload, 8)?;
-        let held = self.held(target.into(), arrival.tags())?;
-
-        if !is_valid(packet) {
-            return Some(Fate::Kept);
-        }
-
-        if kind == ADVERTISEMENT {
+        // The kernel discards it. The program looks through so many options and no more, and says so by its counter.
+        if !is_valid(packet) || packet.payload.len() >= FIXED + 8 * (MOST_OPTIONS + 1) {
             return Some(Fate::Passed);
         }
 
-        Some(self.solicited(arrival, packet, src, held))
-    }
+        let target = IpAddr::V6(v6(packet.payload, 8)?);
+        let option = if asks {
+            SOURCE_LINK_LAYER
+        } else {
+            TARGET_LINK_LAYER
+        };
+        let by = link_layer(&packet.payload[FIXED..], option).unwrap_or(arrival.link.src);
+        let claimed = if !asks {
+            Some(target)
+        } else {
+            (!src.is_unspecified()).then_some(packet.src)
+        };
 
-    fn solicited(
-        &self,
-        arrival: &Arrival<'_>,
-        packet: &Packet<'_>,
-        src: Ipv6Addr,
-        held: &Held,
-    ) -> Fate {
-        let by = arrival.link.src;
-
-        if let To::Drain { out, next_hop } = held.to {
-            return self.drained(arrival, by, (out, next_hop), true);
+        if claimed.is_some_and(|claimed| self.is_conflict(arrival, claimed, by)) {
+            return Some(Fate::Passed);
         }
 
-        if arrival.nic.index != held.nic {
-            return Fate::Refused;
-        }
+        let subject = if asks { target } else { packet.dst };
+        let Some(held) = self.held(subject, arrival.tags()) else {
+            return Some(Fate::Passed);
+        };
 
-        Fate::Answered(self.advertisement(arrival, packet, src, held))
+        Some(match held.to {
+            To::Drain { out, next_hop } => self.drained(arrival, by, (out, next_hop), asks),
+            To::Local | To::Forward { .. } if !asks => Fate::Passed,
+            To::Local | To::Forward { .. } if arrival.nic.index != held.nic => Fate::Refused,
+            To::Local | To::Forward { .. } => {
+                Fate::Answered(self.advertisement(arrival, (src, by), held))
+            }
+        })
     }
 
     /// RFC 4861 7.2.4: to whoever asks, S and O set; to all nodes and S clear where the question is anonymous.
     fn advertisement(
         &self,
         arrival: &Arrival<'_>,
-        packet: &Packet<'_>,
-        src: Ipv6Addr,
+        (src, by): (Ipv6Addr, Mac),
         held: &Held,
     ) -> Vec<u8> {
         let IpAddr::V6(target) = held.ip else {
@@ -166,7 +176,7 @@ impl Host {
 
             (all_nodes, Mac([0x33, 0x33, 0, 0, 0, 1]), 0x20)
         } else {
-            (src, arrival.link.src, 0x60)
+            (src, by, 0x60)
         };
         let mut payload = vec![ADVERTISEMENT, 0, 0, 0, flags, 0, 0, 0];
 
@@ -174,14 +184,13 @@ impl Host {
         payload.extend([TARGET_LINK_LAYER, 1]);
         payload.extend(chosen.0);
 
-        let answer = Packet {
-            src: target.into(),
-            dst: to.into(),
-            payload: &payload,
-            ..*packet
-        };
-        let checksum = !answer.transport_sum();
-        let mut frame = [&to_mac.0[..], &chosen.0, &arrival.frame[12..arrival.link.at]].concat();
+        let checksum = !sum(target.into(), to.into(), 58, &payload);
+        let mut frame = [
+            &to_mac.0[..],
+            &chosen.0,
+            &arrival.frame[12..arrival.link.at],
+        ]
+        .concat();
 
         frame.extend([0x60, 0, 0, 0, 0, 32, 58, 255]);
         frame.extend(target.octets());
@@ -214,7 +223,31 @@ fn is_valid(packet: &Packet<'_>) -> bool {
         && payload[1] == 0
         && packet.transport_sum() == 0xffff
         && !target.is_multicast()
-        && (!solicits || !src.is_unspecified() || anonymous)
+        && !is_mapped(target)
+        && if solicits {
+            !src.is_unspecified() || anonymous
+        } else {
+            // 7.1.2: to a group the Solicited flag is clear.
+            !dst.is_multicast() || payload[4] & 0x40 == 0
+        }
+}
+
+/// An IPv4 address as IPv6 writes it, which no neighbour has.
+fn is_mapped(address: Ipv6Addr) -> bool {
+    address.to_ipv4_mapped().is_some()
+}
+
+/// The link-layer address in the first option of a kind, Ethernet's length.
+fn link_layer(mut octets: &[u8], kind: u8) -> Option<Mac> {
+    while let &[found, words, ..] = octets {
+        if found == kind && words == 1 {
+            return mac(octets, 2);
+        }
+
+        octets = octets.get(8 * usize::from(words)..)?;
+    }
+
+    None
 }
 
 /// Kinds of the options, if all of them are well formed.
