@@ -56,8 +56,17 @@ pub mod map {
     /// `RingBuf` of [`super::Claim`]: held addresses that another host claims. Writer: the program.
     pub const CLAIMS: &str = "CLAIMS";
 
+    /// `HashMap<Ip, u32 session>`: hosts that are watched by ARP, whose replies say nothing of a session. Writer: user
+    /// space.
+    pub const ARP_SESSIONS: &str = "ARP_SESSIONS";
+
+    /// `HashMap<u32 key id, Key>`: keys that requests to our reflector are signed with. Writer: user space.
+    pub const KEYS: &str = "KEYS";
+    /// `HashMap<SessionKey, Key>`: keys that replies to our sessions are signed with. Writer: user space.
+    pub const SESSION_KEYS: &str = "SESSION_KEYS";
+
     /// All maps that are pinned.
-    pub const PINNED: [&str; 18] = [
+    pub const PINNED: [&str; 21] = [
         SETTINGS,
         NICS,
         MACS,
@@ -76,6 +85,9 @@ pub mod map {
         LISTENED,
         HEARD,
         CLAIMS,
+        ARP_SESSIONS,
+        KEYS,
+        SESSION_KEYS,
     ];
 }
 
@@ -101,6 +113,13 @@ pub const MAX_COUNTERS: u32 = 256;
 pub const MAX_INITIATORS: u32 = 4096;
 /// Watchers that are remembered; the least recently seen goes first.
 pub const MAX_WATCHERS: u32 = 4096;
+
+/// Keys of the reflector: an id is one octet (RFC 5880 4.4).
+pub const MAX_KEYS: u32 = 256;
+/// Keys that a session can have at once. Two are in use while one takes the place of the other.
+pub const MAX_KEYS_OF_SESSION: u32 = 4;
+/// Keys of all sessions.
+pub const MAX_SESSION_KEYS: u32 = MAX_SESSIONS * MAX_KEYS_OF_SESSION;
 
 /// An IP address as map key: IPv6, or IPv4-mapped IPv6 (RFC 4291 2.5.5.2).
 pub type Ip = [u8; 16];
@@ -146,6 +165,8 @@ pub mod settings {
     pub const ANY_INITIATOR: u32 = 1 << 2;
     /// At least one held address is forwarded, so return traffic has to be looked for.
     pub const FORWARDING: u32 = 1 << 3;
+    /// The reflector answers requests that are signed with one of its keys, and no others.
+    pub const AUTHENTICATE: u32 = 1 << 4;
 }
 
 /// What the program needs to know about this host as a whole.
@@ -158,6 +179,11 @@ pub struct Settings {
     pub sbfd_source_port: u32,
     /// Required Min RX Interval that the reflector states, microseconds (RFC 7880 7.2.3).
     pub min_rx_us: u32,
+    /// TCP port that our requests to open a connection come from, where nobody listens; 0: none.
+    pub tcp_source_port: u32,
+    /// 16 bits that nobody else knows, by which the initial sequence number of such a request names its session
+    /// ([`initial_sequence`]).
+    pub tcp_cookie: u32,
     /// Explicit padding.
     pub reserved: u32,
 }
@@ -214,10 +240,41 @@ pub mod session {
     pub const SBFD: u32 = 1;
     /// ICMP echo (RFC 792), or ICMPv6 echo (RFC 4443 4) where the addresses are IPv6.
     pub const ICMP: u32 = 2;
+    /// ARP requests (RFC 826).
+    pub const ARP: u32 = 3;
+    /// TCP connections that are never opened (RFC 9293).
+    pub const TCP: u32 = 4;
 }
 
 /// Requests in flight that a session can tell apart.
 pub const RING: usize = 64;
+
+/// A key of Meticulous Keyed SHA1 authentication (RFC 5880 4.4).
+#[repr(C)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Key {
+    /// Octets of the secret, 1 to 20.
+    pub len: u32,
+    /// The secret, and zeros behind it (RFC 5880 4.4: it is padded to 20 octets).
+    pub secret: [u8; 20],
+}
+
+impl core::fmt::Debug for Key {
+    /// A secret is shown to nobody.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Key(hidden)")
+    }
+}
+
+/// Key of the map of the sessions' keys.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SessionKey {
+    /// Number of the session.
+    pub session: u32,
+    /// Auth Key ID, 0 to 255.
+    pub id: u32,
+}
 
 /// A heartbeat session, as its replies are checked.
 #[repr(C)]
@@ -237,8 +294,16 @@ pub struct Session {
     pub cookie: u64,
     /// VLANs that replies come in by.
     pub tags: Tags,
+    /// TCP: the port that is asked.
+    pub remote_port: u32,
+    /// ARP: the MAC that the host has to answer with.
+    pub remote_mac: [u8; 6],
     /// Explicit padding.
-    pub reserved: [u8; 4],
+    pub reserved: [u8; 2],
+    /// 1: replies have to be signed with one of the session's keys; 0: they must not be signed.
+    pub authenticated: u32,
+    /// Explicit padding.
+    pub reserved2: [u8; 4],
 }
 
 /// What the heartbeat thread tells the program about a session.
@@ -249,7 +314,8 @@ pub struct Session {
 pub struct SessionTx {
     /// Gaps that began before this are not measured: an outage is no jitter.
     pub measure_from_ns: u64,
-    /// Sequence of the latest request, 0 to 65535.
+    /// Sequence of the latest request. Its low 16 bits are in the discriminator of the request, all of it is the sequence
+    /// number of the request's authentication, which a meticulous sender increments for every packet (RFC 5880 6.7.4).
     pub last_sequence: u32,
     /// 1 once a request has been sent.
     pub started: u32,
@@ -281,6 +347,10 @@ pub struct SessionRx {
     /// Required Min RX Interval of the latest valid S-BFD reply, microseconds; 0: none stated, as by ICMP. The initiator
     /// must not send faster (RFC 7880 7.2.3).
     pub required_min_rx_us: u32,
+    /// TCP: requests that were refused by a reset, as by a host on which nobody listens at the port.
+    pub refused: u64,
+    /// [`refused_mark`] of the latest refusal; 0: never.
+    pub refused_mark: u64,
     /// [`answered_mark`] of the request that each slot's reply answered, by `sequence % RING`.
     pub answered: [u32; RING],
     /// Round trips by `measure::bucket`.
@@ -291,6 +361,31 @@ pub struct SessionRx {
 #[inline(always)]
 pub const fn answered_mark(sequence: u16) -> u32 {
     sequence as u32 | 1 << 16
+}
+
+/// What [`SessionRx::refused_mark`] holds once the request `sequence` has been refused at `now`: both in one value, so that
+/// a reader never sees one without the other. The time loses its lower 16 bits, 66 us.
+#[inline(always)]
+pub const fn refused_mark(sequence: u16, now: u64) -> u64 {
+    now & !0xffff | sequence as u64
+}
+
+/// Whether a mark made by [`refused_mark`] says that the request `sequence`, sent at `sent_ns`, has been refused.
+#[inline(always)]
+pub const fn is_refused(mark: u64, sequence: u16, sent_ns: u64) -> bool {
+    mark as u16 == sequence && mark >> 16 >= sent_ns >> 16
+}
+
+/// Initial sequence number of a TCP request. The acknowledgment of its answer is one more, and names both again.
+#[inline(always)]
+pub const fn initial_sequence(cookie: u16, session: u16, sequence: u16) -> u32 {
+    ((session ^ cookie) as u32) << 16 | sequence as u32
+}
+
+/// Session number and sequence of a number made by [`initial_sequence`].
+#[inline(always)]
+pub const fn split_initial_sequence(cookie: u16, number: u32) -> (u16, u16) {
+    ((number >> 16) as u16 ^ cookie, number as u16)
 }
 
 /// My Discriminator of a request: the session's number above, the sequence below, so that the echoed value names both.
@@ -435,10 +530,12 @@ pub enum Rare {
     InitiatorRefused = 2,
     /// A frame could not be redirected.
     RedirectFailed = 3,
+    /// A request whose signature is not accepted, or that has none.
+    SignatureRefused = 4,
 }
 
 /// Number of kinds in [`Rare`].
-pub const RARE_KINDS: u32 = 4;
+pub const RARE_KINDS: u32 = 5;
 
 #[cfg(feature = "user")]
 mod user {
@@ -469,21 +566,27 @@ mod user {
     unsafe impl aya::Pod for Heard {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Claim {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Key {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for SessionKey {}
 }
 
 const _: () = {
-    assert!(size_of::<Settings>() == 16);
+    assert!(size_of::<Settings>() == 24);
     assert!(size_of::<Nic>() == 16);
     assert!(size_of::<Watcher>() == 32);
     assert!(size_of::<WatcherState>() == 32);
-    assert!(size_of::<Session>() == 64);
+    assert!(size_of::<Session>() == 80);
     assert!(size_of::<SessionTx>() == 16 + 8 * RING);
-    assert!(size_of::<SessionRx>() == 56 + 4 * RING + 8 * BUCKETS);
+    assert!(size_of::<SessionRx>() == 72 + 4 * RING + 8 * BUCKETS);
     assert!(size_of::<Held>() == 64);
     assert!(size_of::<Traffic>() == 16);
     assert!(size_of::<Listened>() == 8);
     assert!(size_of::<Heard>() == 40);
     assert!(size_of::<Claim>() == 40);
+    assert!(size_of::<Key>() == 24);
+    assert!(size_of::<SessionKey>() == 8);
     assert!(MAX_SESSIONS <= 1 << 16);
     assert!(RING.is_power_of_two() && RING <= 1 << 15);
 };

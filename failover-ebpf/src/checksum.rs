@@ -39,6 +39,12 @@ pub const fn update32(checksum: u16, old: u32, new: u32) -> u16 {
     update(checksum, old as u16, new as u16)
 }
 
+/// The same for everything that a sum was taken over.
+#[inline(always)]
+pub const fn update_sum(checksum: u16, old: u32, new: u32) -> u16 {
+    update(checksum, fold(old), fold(new))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,5 +73,9 @@ mod tests {
 
         assert_eq!(update(before, 0x4011, 0xff11), after);
         assert_eq!(update32(before, 0x4000_4011, 0x4000_ff11), after);
+        assert_eq!(
+            update_sum(before, 0x8000 + 0xc011, 0x8000 + 0xc011 + 0xbf00),
+            after
+        );
     }
 }

@@ -14,6 +14,7 @@ use crate::{
         icmpv6,
         ipv4::{Ipv4, protocol},
         ipv6::{Ipv6, is_ipv4_mapped, next},
+        tcp::Tcp,
     },
 };
 
@@ -27,6 +28,8 @@ pub enum Kind {
     Reply,
     /// An ICMP or ICMPv6 echo reply as long as ours are, perhaps for one of our sessions.
     EchoReply,
+    /// A TCP segment to the port that our requests come from, perhaps for one of our sessions.
+    Segment,
     /// A neighbour solicitation or advertisement.
     Discovery,
     /// Any other.
@@ -48,6 +51,7 @@ pub fn ipv4<F: Frame + ?Sized>(
     Ok(match ip.protocol() {
         // Without a transport header a fragment is steered by its addresses all the same.
         protocol::UDP if !ip.is_later_fragment() => datagram(frame, l3 + header_len, own),
+        protocol::TCP if !ip.is_later_fragment() => segment(frame, l3 + header_len, own),
         protocol::ICMP
             if header_len == Ipv4::LEN
                 && !ip.is_fragment()
@@ -89,6 +93,10 @@ pub fn ipv6<F: Frame + ?Sized>(
                 protocol: next::UDP,
                 l4,
             }) => datagram(frame, l4, own),
+            Some(Upper {
+                protocol: next::TCP,
+                l4,
+            }) => segment(frame, l4, own),
             _ => Kind::Packet,
         },
     })
@@ -110,6 +118,18 @@ fn datagram<F: Frame + ?Sized>(frame: &F, l4: usize, own: &Settings) -> Kind {
     }
 }
 
+/// What a TCP segment is, by its destination port.
+#[inline(always)]
+fn segment<F: Frame + ?Sized>(frame: &F, l4: usize, own: &Settings) -> Kind {
+    if own.tcp_source_port == 0 {
+        return Kind::Packet;
+    }
+    match frame.read::<2>(l4 + Tcp::DESTINATION) {
+        Some(port) if u16::from_be_bytes(port) as u32 == own.tcp_source_port => Kind::Segment,
+        _ => Kind::Packet,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +143,8 @@ mod tests {
         flags: settings::CONFIGURED | settings::REFLECT,
         sbfd_source_port: 49_200,
         min_rx_us: 50,
+        tcp_source_port: 50_000,
+        tcp_cookie: 0,
         reserved: 0,
     };
 
@@ -174,6 +196,35 @@ mod tests {
         assert_eq!(class(7784, 49_201), Ok(Kind::Packet));
         assert_eq!(class(1, 49_200), Ok(Kind::Packet));
         assert_eq!(class(1, 3784), Ok(Kind::Packet));
+    }
+
+    #[test]
+    fn segments_are_known_by_the_port_that_nobody_else_has() {
+        let over_ipv4 = |port| {
+            let mut frame = datagram(443, port);
+            frame[L3 + 9] = protocol::TCP;
+            classify(&frame)
+        };
+        let over_ipv6 = |port: u16| {
+            let ports = [443_u16.to_be_bytes(), port.to_be_bytes()].concat();
+            classify6(&packet6(next::TCP, &ports))
+        };
+
+        assert_eq!(over_ipv4(50_000), Ok(Kind::Segment));
+        assert_eq!(over_ipv4(50_001), Ok(Kind::Packet));
+        assert_eq!(over_ipv4(7784), Ok(Kind::Packet));
+        assert_eq!(over_ipv6(50_000), Ok(Kind::Segment));
+        assert_eq!(over_ipv6(50_001), Ok(Kind::Packet));
+    }
+
+    #[test]
+    fn without_tcp_sessions_no_port_is_looked_at() {
+        let own = Settings {
+            tcp_source_port: 0,
+            ..OWN
+        };
+
+        assert_eq!(segment(&[0; 4][..], 0, &own), Kind::Packet);
     }
 
     #[test]

@@ -134,7 +134,7 @@ impl<I: IpHeader> Control<I> {
     }
 
     #[inline(always)]
-    fn udp_sum(&self) -> u32 {
+    pub(crate) fn udp_sum(&self) -> u32 {
         let sum = checksum::sum(self.ip.udp_pseudo_header(self.udp.length()), &self.udp.0);
         checksum::sum(sum, &self.bfd.0)
     }

@@ -2,8 +2,9 @@
 //! program in `main.rs` is a thin shell around it.
 //!
 //! A frame's way: [`link`] says where its network header is and [`classify`] what it is; [`heartbeat`] parses heartbeats;
-//! then [`reflect`] (a request for our reflector), [`measure`] (a reply to one of our sessions), [`resolve`] with [`arp`]
-//! and [`nd`] (who has a held address?) or [`steer`] (a packet for one) decides. Every way ends in one
+//! [`signed`] checks how they are signed; then [`reflect`] (a request for our reflector), [`measure`] (a reply to one of our
+//! sessions), [`resolve`] with [`arp`] and [`nd`] (who has a held address?) or [`steer`] (a packet for one) decides. Every way
+//! ends in one
 //! [`verdict::Verdict`], which has an action and a counter.
 #![no_std]
 
@@ -12,6 +13,8 @@ extern crate std;
 
 pub mod abi;
 pub mod arp;
+pub mod arp_reply;
+pub mod auth;
 pub mod checksum;
 pub mod classify;
 pub mod extension;
@@ -21,6 +24,9 @@ pub mod measure;
 pub mod nd;
 pub mod reflect;
 pub mod resolve;
+pub mod sha1;
+pub mod signed;
 pub mod steer;
+pub mod tcp;
 pub mod verdict;
 pub mod wire;

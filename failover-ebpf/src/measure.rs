@@ -3,7 +3,10 @@
 use core::borrow::Borrow as _;
 
 use crate::{
-    abi::{BUCKETS, RING, Session, SessionRx, SessionTx, Tags, answered_mark, same, session},
+    abi::{
+        BUCKETS, RING, Session, SessionRx, SessionTx, Tags, answered_mark, refused_mark, same,
+        session,
+    },
     heartbeat::{Control, EchoPacket},
     verdict::Verdict,
     wire::{bfd::state, ip::IpHeader},
@@ -50,9 +53,6 @@ pub fn check_control<I: IpHeader>(reply: &Control<I>) -> Result<(), Verdict> {
     // RFC 7880 7.3.3: D set MUST be discarded.
     if bfd.demand() {
         return Err(Verdict::ReplyDemand);
-    }
-    if bfd.authentication() {
-        return Err(Verdict::ReplyAuthentication);
     }
     Ok(())
 }
@@ -161,6 +161,13 @@ pub fn record(rx: &mut SessionRx, sample: &Sample, now: u64) {
     rx.answered[slot(sample.sequence)] = answered_mark(sample.sequence);
 }
 
+/// Takes note that a request was refused: the host is there, and has nobody who answers.
+#[inline(always)]
+pub fn refuse(rx: &mut SessionRx, sequence: u16, now: u64) {
+    rx.refused += 1;
+    rx.refused_mark = refused_mark(sequence, now);
+}
+
 /// Exponent of the histogram's first octave: everything below 256 ns is in bucket 0.
 const FIRST_OCTAVE: u32 = 8;
 /// Buckets an octave, as a power of two: a bucket is at most an eighth wide.
@@ -188,6 +195,7 @@ pub const fn bucket_floor(index: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::abi::is_refused;
 
     /// What replies state.
     const MIN_RX_US: u32 = 50;
@@ -213,6 +221,8 @@ mod tests {
             max_gap_ns: 0,
             last_sequence: 0,
             required_min_rx_us: 0,
+            refused: 0,
+            refused_mark: 0,
             answered: [0; RING],
             histogram: [0; BUCKETS],
         };
@@ -329,6 +339,28 @@ mod tests {
 
         assert!(sample(&own, &tx, &rx, 65_535, MIN_RX_US, 11_100).is_ok());
         assert!(sample(&own, &tx, &rx, 0, MIN_RX_US, 11_100).is_ok());
+    }
+
+    #[test]
+    fn a_refusal_is_one_of_the_request_that_was_refused() {
+        let (_, _, mut rx) = session();
+        const SENT: u64 = 7_000_000_000;
+
+        let before = is_refused(rx.refused_mark, 0, SENT);
+        refuse(&mut rx, 9, SENT + 100_000);
+
+        assert!(!before);
+        assert_eq!(rx.refused, 1);
+        assert!(is_refused(rx.refused_mark, 9, SENT));
+        assert!(!is_refused(rx.refused_mark, 8, SENT));
+        assert!(!is_refused(rx.refused_mark, 9, SENT + 1_000_000));
+    }
+
+    #[test]
+    fn a_refusal_within_the_resolution_of_its_mark_counts() {
+        const SENT: u64 = 7_000_000_000;
+
+        assert!(is_refused(refused_mark(u16::MAX, SENT + 1), u16::MAX, SENT));
     }
 
     #[test]

@@ -30,9 +30,6 @@ pub fn check<I: IpHeader>(request: &Control<I>) -> Result<(), Verdict> {
     if !bfd.demand() {
         return Err(Verdict::RequestNotDemand);
     }
-    if bfd.authentication() {
-        return Err(Verdict::RequestAuthentication);
-    }
     Ok(())
 }
 

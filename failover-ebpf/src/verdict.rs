@@ -148,6 +148,28 @@ verdicts! {
     DropNoNic = "drop_no_nic" => Drop,
     /// A request for an address that is not the reflector's: perhaps the kernel forwards it.
     RequestNotOurs = "request_not_ours" => Pass,
+    /// An ARP reply that answers our latest request to a source; the kernel gets it too, as it may have asked as well.
+    ArpMeasured = "arp_measured" => Pass,
+    /// A second ARP reply to the same request, or one to a question of the kernel's.
+    ArpDuplicate = "arp_duplicate" => Pass,
+    /// An ARP reply for a source that is watched, with another MAC than the source's.
+    ArpOtherMac = "arp_other_mac" => Pass,
+    /// A source accepts one of our TCP connections (SYN-ACK), which is reset.
+    TcpMeasured = "tcp_measured" => Transmit,
+    /// A source refuses one of our TCP connections (RST): nobody listens at the port.
+    TcpRefused = "tcp_refused" => Drop,
+    /// A second SYN-ACK for the same request, as after a reset that was lost: reset again.
+    TcpDuplicate = "tcp_duplicate" => Transmit,
+    /// A SYN-ACK for a request that was never sent, or too long ago: reset all the same.
+    TcpStale = "tcp_stale" => Transmit,
+    /// Another segment of a connection that we have not: reset (RFC 9293 3.10.7.1).
+    TcpStray = "tcp_stray" => Transmit,
+    /// A refusal of a request that was answered already, never sent, or too long ago.
+    TcpRefusalStale = "tcp_refusal_stale" => Drop,
+    /// A segment for one of our TCP sessions that is cut off, or carries what no answer to it can carry.
+    TcpTruncated = "tcp_truncated" => Drop,
+    /// A segment for one of our TCP sessions whose IP or TCP checksum is wrong.
+    TcpBadChecksum = "tcp_bad_checksum" => Drop,
     /// For an address that is held in another VLAN: in this one it is another host's.
     PassOtherVlan = "pass_other_vlan" => Pass,
     /// A request behind IPv6 extension headers.
@@ -172,6 +194,24 @@ verdicts! {
     NdDraining = "nd_draining" => Drop,
     /// Neighbour discovery sent to us for an address that is going back, turned round to the source.
     NdDrained = "nd_drained" => Transmit,
+    /// A request without authentication, although a key is configured.
+    RequestUnauthenticated = "request_unauthenticated" => Drop,
+    /// A request whose authentication is not Meticulous Keyed SHA1, or of another length (RFC 5880 6.7.4).
+    RequestBadAuthentication = "request_bad_authentication" => Drop,
+    /// A request that is signed with a key whose id is not configured.
+    RequestUnknownKey = "request_unknown_key" => Drop,
+    /// A request that is signed with another secret than ours, or was changed on its way.
+    RequestBadDigest = "request_bad_digest" => Drop,
+    /// A reply without authentication, although a key is configured.
+    ReplyUnauthenticated = "reply_unauthenticated" => Drop,
+    /// A reply whose authentication is not Meticulous Keyed SHA1, or of another length (RFC 5880 6.7.4).
+    ReplyBadAuthentication = "reply_bad_authentication" => Drop,
+    /// A reply that is signed with a key whose id is not configured.
+    ReplyUnknownKey = "reply_unknown_key" => Drop,
+    /// A reply that is signed with another secret than ours, or was changed on its way.
+    ReplyBadDigest = "reply_bad_digest" => Drop,
+    /// A reply with another authentication sequence than its request: it was recorded earlier (RFC 7880 section 11).
+    ReplyReplayed = "reply_replayed" => Drop,
 }
 
 const _: () = assert!(Verdict::ALL.len() <= crate::abi::MAX_COUNTERS as usize);

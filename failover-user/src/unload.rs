@@ -7,11 +7,10 @@ use anyhow::Context as _;
 use crate::{
     bpf::{maps::Addresses, pins::Pins},
     net::{
-        self, RULE_PRIORITY,
+        self,
         batch::{Batch, BatchSocket},
         cleanup::{self, Removed},
         only_one::OnlyOne,
-        table_of,
     },
 };
 
@@ -63,10 +62,7 @@ fn remove_held(pins: &Pins) -> anyhow::Result<()> {
         }
     };
     for (ip, entry) in held {
-        batch =
-            batch
-                .remove_address(entry.nic, ip)
-                .remove_rule(ip, table_of(entry.nic), RULE_PRIORITY);
+        batch = batch.remove_held(entry.nic, ip);
     }
     let batch = batch.build();
     if batch.requests().is_empty() {

@@ -5,18 +5,23 @@
 
 use std::{
     fs,
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
 };
 
 use failover_user::{
     cmd,
-    config::{self, Hooks, HostFacts, L2Alive, OnConflict, Problems, ProgramFacts, Style},
+    config::{
+        self, Hooks, HostFacts, KeyFacts, KeyFault, L2Alive, NoSecret, OnConflict, Problems,
+        ProgramFacts, Secret, Style,
+    },
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 #[path = "config/guards.rs"]
 mod guards;
+#[path = "config/keys.rs"]
+mod keys;
 
 fn directory(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -41,14 +46,20 @@ fn fixtures(name: &str) -> Vec<PathBuf> {
 
 /// The host that all fixtures are checked for.
 fn host() -> HostFacts {
-    let nic = |name: &str, addresses: &[(Ipv4Addr, u8)]| {
-        (name.to_owned(), name == "lo", addresses.to_vec())
+    let nic = |name: &str, addresses: &[(&str, u8)]| {
+        let addresses = addresses
+            .iter()
+            .map(|(ip, prefix)| (ip.parse().expect("an address"), *prefix));
+        (name.to_owned(), name == "lo", addresses.collect())
     };
     let mut facts = HostFacts::from_links(
         [
-            nic("lo", &[(Ipv4Addr::LOCALHOST, 8)]),
-            nic("ens1", &[(Ipv4Addr::new(10, 0, 0, 2), 24)]),
-            nic("ens2", &[(Ipv4Addr::new(10, 0, 5, 2), 24)]),
+            nic("lo", &[("127.0.0.1", 8), ("::1", 128)]),
+            nic(
+                "ens1",
+                &[("10.0.0.2", 24), ("fd00:0:0:1::2", 64), ("fe80::2", 64)],
+            ),
+            nic("ens2", &[("10.0.5.2", 24), ("fd00:0:0:5::2", 64)]),
             nic("ens3", &[]),
         ],
         [],
@@ -67,7 +78,48 @@ fn host() -> HostFacts {
     ]
     .map(|(path, program)| (PathBuf::from(path), program))
     .into();
+    facts.keys = [
+        ("web1", key(b"correct horse")),
+        (
+            "web1-next",
+            key(b"hex:0102030405060708090a0b0c0d0e0f1011121314"),
+        ),
+        ("absent", faulty(&[KeyFault::Absent])),
+        ("directory", faulty(&[KeyFault::NotAFile])),
+        (
+            "open",
+            faulty(&[
+                KeyFault::OpenToOthers(0o644),
+                KeyFault::Owner(1000),
+                KeyFault::Content(NoSecret::TooLong),
+            ]),
+        ),
+        ("empty", faulty(&[KeyFault::Content(NoSecret::Empty)])),
+        ("no-hex", faulty(&[KeyFault::Content(NoSecret::NotHex)])),
+        (
+            "hidden",
+            faulty(&[KeyFault::Unknown(
+                "Permission denied (os error 13)".to_owned(),
+            )]),
+        ),
+    ]
+    .map(|(name, facts)| (PathBuf::from(format!("/etc/failover/{name}.key")), facts))
+    .into();
     facts
+}
+
+fn key(content: &[u8]) -> KeyFacts {
+    KeyFacts {
+        secret: Secret::from_file(content).ok(),
+        faults: vec![],
+    }
+}
+
+fn faulty(faults: &[KeyFault]) -> KeyFacts {
+    KeyFacts {
+        secret: None,
+        faults: faults.to_vec(),
+    }
 }
 
 fn assert_says(file: &Path, extension: &str, said: &str) {
@@ -219,7 +271,7 @@ fn documented_defaults_hold_for_the_shortest_file() {
 #[test]
 fn addresses_that_are_held_are_not_the_hosts_own() {
     let text = fs::read_to_string(directory("valid/minimal.toml")).unwrap();
-    let held = Ipv4Addr::new(10, 0, 0, 10);
+    let held = IpAddr::from([10, 0, 0, 10]);
     let mut facts = host();
     facts.nics[1].addresses.push((held, 32));
 
@@ -235,7 +287,7 @@ fn addresses_that_are_held_are_not_the_hosts_own() {
 #[test]
 fn a_held_address_is_no_network_of_its_nic() {
     let text = "[reflector]\nnics = [\"ens3\"]\n";
-    let held = Ipv4Addr::new(10, 0, 0, 10);
+    let held = IpAddr::from([10, 0, 0, 10]);
     let mut facts = host();
     facts.nics[3].addresses.push((held, 32));
     facts.held.push(held);
@@ -243,7 +295,7 @@ fn a_held_address_is_no_network_of_its_nic() {
     let problems = config::check("t.toml", text, &facts).expect_err("no address");
 
     let problem = problems.iter().next().expect("one");
-    assert_eq!(problem.message, "ens3 has no IPv4 address");
+    assert_eq!(problem.message, "ens3 has no address");
 }
 
 #[test]
@@ -279,7 +331,7 @@ fn more_than_the_kernel_side_can_hold_is_refused() {
 #[test]
 fn a_reflector_with_more_addresses_than_discriminators_needs_its_own() {
     let mut facts = host();
-    let more = (0..64).map(|i| (Ipv4Addr::new(10, 0, 1, i + 1), 24));
+    let more = (0..64).map(|i| (IpAddr::from([10, 0, 1, i + 1]), 24));
     facts.nics[1].addresses.extend(more);
 
     let by_address = config::check("t.toml", "[reflector]\nnics = [\"ens1\"]\n", &facts);
@@ -289,7 +341,7 @@ fn a_reflector_with_more_addresses_than_discriminators_needs_its_own() {
     let problems = by_address.expect_err("too many");
     assert_eq!(
         problems.to_string(),
-        "t.toml:2:9: reflector.nics[1]: these NICs have 65 IPv4 addresses, \
+        "t.toml:2:9: reflector.nics[1]: these NICs have 67 addresses, \
          and the reflector answers to at most 64 (set `discriminator`)"
     );
     assert!(by_number.is_ok());

@@ -1,4 +1,8 @@
-use std::{collections::BTreeSet, net::Ipv4Addr, time::Instant};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr},
+    time::Instant,
+};
 
 use failover_user::net::{
     RULE_PRIORITY,
@@ -68,7 +72,7 @@ fn a_thousand_addresses_come_and_go_and_leave_the_others_alone() {
         let all = own
             .iter()
             .copied()
-            .chain(addresses.iter().map(|ip| (*ip, 32)));
+            .chain(addresses.iter().map(|ip| (IpAddr::V4(*ip), 32)));
         assert_eq!(with.len(), own.len() + 1000);
         assert!(with.into_iter().collect::<BTreeSet<_>>() == all.collect());
         assert_eq!(
@@ -134,7 +138,7 @@ fn a_refused_request_is_named_and_keeps_no_other_from_being_done() {
         };
         let expected = Request {
             operation: Operation::AddAddress,
-            ip: bad,
+            ip: bad.into(),
         };
         assert_eq!((first, errno, refused), (expected, libc::ENODEV, 2));
         assert_eq!(lab.link("nic").await.addresses.len(), 2 + 150);
@@ -174,7 +178,7 @@ fn an_address_of_the_host_with_its_own_prefix_length_survives_the_removal() {
             .execute(&release(nic, &[own]))
             .unwrap();
 
-        assert!(lab.link("nic").await.addresses.contains(&(own, 16)));
+        assert!(lab.link("nic").await.addresses.contains(&(own.into(), 16)));
     });
 }
 

@@ -3,16 +3,20 @@
 use std::{
     fs::File,
     future::Future,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     os::fd::AsRawFd as _,
     thread,
     time::Duration,
 };
 
-use failover_user::net::{self, links};
+use failover_user::net::{
+    self, links,
+    sysctl::{self, Version},
+};
 use futures::TryStreamExt as _;
 use netlink_packet_route::{
     AddressFamily,
+    address::{AddressAttribute, AddressFlags},
     route::{RouteAddress, RouteAttribute, RouteMessage},
     rule::RuleMessage,
 };
@@ -31,6 +35,8 @@ impl Namespace {
         let file = thread::spawn(|| {
             // SAFETY: a namespace of the network is separated, no file descriptor table.
             unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.expect("network namespaces need root");
+            // Link-local addresses would come by themselves, and when they please.
+            sysctl::write(Version::V6, "default", "addr_gen_mode", "1").unwrap();
             File::open("/proc/thread-self/ns/net").unwrap()
         });
         Self(file.join().unwrap())
@@ -129,28 +135,41 @@ impl Lab {
         links.into_iter().find(|link| link.name == name).unwrap()
     }
 
-    pub(crate) async fn address(&self, index: u32, ip: Ipv4Addr, prefix: u8) {
-        self.0
-            .address()
-            .add(index, ip.into(), prefix)
-            .execute()
-            .await
-            .unwrap();
+    /// Puts an address on a NIC, at once and without duplicate address detection.
+    pub(crate) async fn address(&self, index: u32, ip: impl Into<IpAddr>, prefix: u8) {
+        let mut request = self.0.address().add(index, ip.into(), prefix);
+        let message = request.message_mut();
+        if message.header.family == AddressFamily::Inet6 {
+            let flags = AddressAttribute::Flags(AddressFlags::Nodad);
+            message.attributes.push(flags);
+        }
+        request.execute().await.unwrap();
     }
 
     /// A default route in the main table.
-    pub(crate) async fn gateway(&self, index: u32, gateway: Ipv4Addr) {
-        let route = RouteMessageBuilder::<Ipv4Addr>::new()
-            .gateway(gateway)
-            .output_interface(index)
-            .build();
+    pub(crate) async fn gateway(&self, index: u32, gateway: impl Into<IpAddr>) {
+        let route = match gateway.into() {
+            IpAddr::V4(gateway) => RouteMessageBuilder::<Ipv4Addr>::new()
+                .gateway(gateway)
+                .output_interface(index)
+                .build(),
+            IpAddr::V6(gateway) => RouteMessageBuilder::<Ipv6Addr>::new()
+                .gateway(gateway)
+                .output_interface(index)
+                .build(),
+        };
         self.0.route().add(route).replace().execute().await.unwrap();
     }
 
-    /// All routes, except those that the kernel makes for each address.
+    /// All IPv4 routes, except those that the kernel makes for each address.
     pub(crate) async fn routes(&self) -> Vec<RouteMessage> {
+        self.routes_of(AddressFamily::Inet).await
+    }
+
+    /// All routes of a family, except those that the kernel makes for each address.
+    pub(crate) async fn routes_of(&self, family: AddressFamily) -> Vec<RouteMessage> {
         let mut request = RouteMessage::default();
-        request.header.address_family = AddressFamily::Inet;
+        request.header.address_family = family;
         let mut routes: Vec<_> = self
             .0
             .route()
@@ -164,9 +183,13 @@ impl Lab {
     }
 
     pub(crate) async fn rules(&self) -> Vec<RuleMessage> {
+        self.rules_of(IpVersion::V4).await
+    }
+
+    pub(crate) async fn rules_of(&self, version: IpVersion) -> Vec<RuleMessage> {
         self.0
             .rule()
-            .get(IpVersion::V4)
+            .get(version)
             .execute()
             .try_collect()
             .await
@@ -174,22 +197,27 @@ impl Lab {
     }
 
     /// The NIC and the gateway that a packet from `from` takes to `to`.
-    pub(crate) async fn route(
+    pub(crate) async fn route<T: Into<IpAddr>>(
         &self,
-        from: Option<Ipv4Addr>,
-        to: Ipv4Addr,
-    ) -> (u32, Option<Ipv4Addr>) {
+        from: Option<T>,
+        to: T,
+    ) -> (u32, Option<IpAddr>) {
+        let to = to.into();
+        let (family, single) = match to {
+            IpAddr::V4(_) => (AddressFamily::Inet, 32),
+            IpAddr::V6(_) => (AddressFamily::Inet6, 128),
+        };
         let mut request = RouteMessage::default();
-        request.header.address_family = AddressFamily::Inet;
-        request.header.destination_prefix_length = 32;
+        request.header.address_family = family;
+        request.header.destination_prefix_length = single;
         request
             .attributes
-            .push(RouteAttribute::Destination(RouteAddress::Inet(to)));
+            .push(RouteAttribute::Destination(to.into()));
         if let Some(from) = from {
-            request.header.source_prefix_length = 32;
+            request.header.source_prefix_length = single;
             request
                 .attributes
-                .push(RouteAttribute::Source(RouteAddress::Inet(from)));
+                .push(RouteAttribute::Source(from.into().into()));
         }
         let routes: Vec<_> = self
             .0
@@ -205,17 +233,24 @@ impl Lab {
             if let RouteAttribute::Oif(index) = attribute {
                 nic = *index;
             } else if let RouteAttribute::Gateway(RouteAddress::Inet(ip)) = attribute {
-                gateway = Some(*ip);
+                gateway = Some(IpAddr::V4(*ip));
+            } else if let RouteAttribute::Gateway(RouteAddress::Inet6(ip)) = attribute {
+                gateway = Some(IpAddr::V6(*ip));
             }
         }
         (nic, gateway)
     }
 
     /// A permanent entry of the table of neighbours.
-    pub(crate) async fn permanent_neighbour(&self, index: u32, ip: Ipv4Addr, mac: [u8; 6]) {
+    pub(crate) async fn permanent_neighbour(
+        &self,
+        index: u32,
+        ip: impl Into<IpAddr>,
+        mac: [u8; 6],
+    ) {
         self.0
             .neighbours()
-            .add(index, IpAddr::V4(ip))
+            .add(index, ip.into())
             .link_layer_address(&mac)
             .execute()
             .await

@@ -1,4 +1,7 @@
-use std::{collections::BTreeSet, net::Ipv4Addr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use failover_user::net::{
     batch::{Batch, BatchSocket},
@@ -9,7 +12,7 @@ use rtnetlink::LinkUnspec;
 
 use crate::lab::{Namespace, in_namespace, wait};
 
-const IP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 10);
+const IP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 10));
 
 fn appeared(event: &LinkEvent) -> Option<links::Link> {
     if let LinkEvent::Appeared(link) = event {
@@ -145,7 +148,10 @@ fn lost_notifications_are_made_up_for() {
         })
         .await;
         let first = Ipv4Addr::new(10, 1, 0, 0).to_bits();
-        let addresses: BTreeSet<_> = (first..first + 3000).map(Ipv4Addr::from_bits).collect();
+        let addresses: BTreeSet<_> = (first..first + 3000)
+            .map(Ipv4Addr::from_bits)
+            .map(IpAddr::V4)
+            .collect();
         let batch = addresses
             .iter()
             .fold(Batch::builder(), |builder, ip| {

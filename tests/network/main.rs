@@ -6,6 +6,7 @@
 )]
 
 mod batch;
+mod ipv6;
 mod lab;
 mod links;
 mod neighbours;

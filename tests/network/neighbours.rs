@@ -1,7 +1,7 @@
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use failover_user::net::{
-    announce::gratuitous_arp,
+    announce::announcement,
     neighbours::{self, NeighbourEvent},
     packet::PacketSocket,
 };
@@ -10,8 +10,8 @@ use netlink_packet_route::{AddressFamily, neighbour::NeighbourState};
 
 use crate::lab::{Lab, Namespace, in_namespace, wait};
 
-const HERE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
-const THERE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 10);
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
+const THERE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 10));
 
 /// A cable to another namespace, both ends with an address. Returns our NIC and the other end's MAC address.
 async fn cable(lab: &Lab, far: &Namespace) -> (u32, [u8; 6]) {
@@ -103,7 +103,7 @@ fn a_gratuitous_arp_moves_an_address_to_the_announced_mac() {
         let announced = [2, 0, 0, 0, 0, 0x42];
         far.run(async |lab| {
             let mut socket = PacketSocket::open(lab.link("far").await.index, 2).unwrap();
-            let frames = gratuitous_arp(THERE, announced, mac);
+            let frames = announcement(THERE, announced, mac, false);
             let (sent, error) = socket.send_batch(frames.iter().map(|frame| &frame[..]));
             assert_eq!((sent, error.map(|error| error.to_string())), (2, None));
         });

@@ -4,7 +4,7 @@ use failover_ebpf::abi::{Held, held};
 use failover_user::{
     config::L2Alive,
     monitor::{Plan, Slice, rehearsal::rehearse},
-    net::{RULE_PRIORITY, announce::gratuitous_arp, batch::Batch, links, table_of},
+    net::{RULE_PRIORITY, announce::announcement, batch::Batch, links, table_of},
     policy::UnitId,
 };
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
@@ -48,11 +48,15 @@ fn plan(count: u32, nics: &[u32]) -> Plan {
             batch: batch.build(),
             entries: addresses
                 .iter()
-                .map(|&(ip, nic)| (ip, entry(nic)))
+                .map(|&(ip, nic)| (ip.into(), entry(nic)))
                 .collect(),
             announcements: addresses
                 .iter()
-                .flat_map(|&(ip, nic)| gratuitous_arp(ip, MAC, MAC).map(|frame| (nic, frame)))
+                .flat_map(|&(ip, nic)| {
+                    announcement(ip.into(), MAC, MAC, false)
+                        .into_iter()
+                        .map(move |frame| (nic, frame))
+                })
                 .collect(),
         }],
         skipped: Vec::new(),

@@ -1,4 +1,4 @@
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use failover_user::net::{
     PROTOCOL, RULE_PRIORITY,
@@ -31,7 +31,7 @@ async fn nics(lab: &Lab) -> (u32, u32) {
 }
 
 async fn prepare(lab: &Lab) {
-    tables::prepare(&lab.0, &lab.link("chosen").await, &[(HELD, 24)])
+    tables::prepare(&lab.0, &lab.link("chosen").await, &[(HELD.into(), 24)])
         .await
         .unwrap();
 }
@@ -63,10 +63,13 @@ fn replies_of_a_held_address_leave_by_the_chosen_nic_and_others_by_theirs() {
         take(chosen);
 
         assert_eq!(lab.route(Some(HELD), NEIGHBOUR).await, (chosen, None));
-        assert_eq!(lab.route(Some(HELD), FAR).await, (chosen, Some(GATEWAY)));
+        assert_eq!(
+            lab.route(Some(HELD), FAR).await,
+            (chosen, Some(GATEWAY.into()))
+        );
         for from in [None, Some(OWN)] {
             assert_eq!(lab.route(from, NEIGHBOUR).await, (normal, None));
-            assert_eq!(lab.route(from, FAR).await, (normal, Some(GATEWAY)));
+            assert_eq!(lab.route(from, FAR).await, (normal, Some(GATEWAY.into())));
         }
     });
 }
@@ -80,7 +83,10 @@ fn a_table_without_a_rule_changes_nothing() {
 
         assert_eq!(table(&lab, chosen).await.len(), 2);
         assert_eq!(lab.route(None, NEIGHBOUR).await, (normal, None));
-        assert_eq!(lab.route(Some(OWN), FAR).await, (normal, Some(GATEWAY)));
+        assert_eq!(
+            lab.route(Some(OWN), FAR).await,
+            (normal, Some(GATEWAY.into()))
+        );
     });
 }
 
@@ -126,7 +132,10 @@ fn preparing_follows_the_main_table() {
             prepare(&lab).await;
             gateways.push(lab.route(Some(HELD), FAR).await);
         }
-        assert_eq!(gateways, [(chosen, Some(first)), (chosen, Some(second))]);
+        assert_eq!(
+            gateways,
+            [first, second].map(|gateway| (chosen, Some(IpAddr::V4(gateway))))
+        );
 
         lab.down("normal").await;
         prepare(&lab).await;
@@ -161,7 +170,7 @@ fn clearing_empties_the_table_of_one_nic() {
     in_namespace(async |lab| {
         let (normal, chosen) = nics(&lab).await;
         prepare(&lab).await;
-        tables::prepare(&lab.0, &lab.link("normal").await, &[(HELD, 24)])
+        tables::prepare(&lab.0, &lab.link("normal").await, &[(HELD.into(), 24)])
             .await
             .unwrap();
         let other = table(&lab, normal).await;
@@ -204,7 +213,10 @@ fn removing_everything_removes_ours_and_nothing_else() {
         let before = state().await;
         prepare(&lab).await;
         take(chosen);
-        assert_eq!(cleanup::addresses(&lab.0).await.unwrap(), [(chosen, HELD)]);
+        assert_eq!(
+            cleanup::addresses(&lab.0).await.unwrap(),
+            [(chosen, IpAddr::V4(HELD))]
+        );
         assert!(
             lab.routes()
                 .await
@@ -219,6 +231,7 @@ fn removing_everything_removes_ours_and_nothing_else() {
             addresses: 1,
             rules: 1,
             routes: 2,
+            proxies: 0,
         };
         assert_eq!(removed, expected);
         assert_eq!(again, Removed::default());

@@ -27,7 +27,7 @@ fn a_second_start_finds_everything_as_it_was() {
 
         let (maps, sessions) = (Maps::open(&pins).unwrap(), Sessions::open(&pins).unwrap());
         assert_eq!(maps.settings().unwrap(), own_settings());
-        assert_eq!(maps.addresses.all().unwrap(), [(HELD, held)]);
+        assert_eq!(maps.addresses.all().unwrap(), [(HELD.into(), held)]);
         assert_eq!(maps.session(SBFD).unwrap(), sbfd_session());
         assert_eq!(maps.counters().unwrap(), counted);
         assert_eq!(bench.measured(SBFD), measured);

@@ -26,7 +26,7 @@ const RECORD: usize = 8 + size_of::<Claim>();
 
 fn held_and_listened(bench: &mut Bench) {
     bench.hold(local(bench.index(Port::Chosen)));
-    bench.maps.listen(&[(HELD, SLOT)]).unwrap();
+    bench.maps.listen(&[(HELD.into(), SLOT)]).unwrap();
 }
 
 fn conflict(bench: &mut Bench) {
@@ -136,7 +136,7 @@ fn addresses_are_told_independently_of_each_other() {
         bench.maps.addresses.set(ALSO_HELD, held).unwrap();
         bench
             .maps
-            .listen(&[(HELD, SLOT), (ALSO_HELD, SLOT + 1)])
+            .listen(&[(HELD.into(), SLOT), (ALSO_HELD.into(), SLOT + 1)])
             .unwrap();
 
         for ip in [HELD, ALSO_HELD] {

@@ -4,7 +4,7 @@
 //! bench has a host with three NICs that carry the lab's own program; the program under test is on none of them, and no
 //! frame reaches it but those that [`Bench::run`] hands it.
 
-use std::net::Ipv6Addr;
+use std::{net::Ipv6Addr, time::Duration};
 
 use aya::{
     maps::{Array, HashMap, MapData, RingBuf},
@@ -76,6 +76,16 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// How often a verdict was given.
+    pub(crate) fn count(&self, verdict: Verdict) -> u64 {
+        let found = self
+            .verdicts
+            .iter()
+            .find(|(name, _)| *name == verdict.name());
+
+        found.map_or(0, |(_, count)| *count)
+    }
+
     /// What has been added since.
     pub(crate) fn since(&self, before: &Self) -> Self {
         let of = |tally: &Self, name: &str| {
@@ -160,7 +170,7 @@ impl Bench {
                 .unwrap();
         }
         self.maps
-            .set_reflector(&[scene::DISCRIMINATOR], &scene::OWN, &[])
+            .set_reflector(&[scene::DISCRIMINATOR], &scene::OWN.map(Into::into), &[])
             .unwrap();
         self.own.insert(scene6::HOST.octets(), 1, 0).unwrap();
         for (watcher, _) in self.maps.watchers().unwrap() {
@@ -169,23 +179,23 @@ impl Bench {
         for (address, _) in self.held() {
             self.addresses.remove(&address).unwrap();
         }
-        for number in [
-            scene::SBFD,
-            scene::ICMP,
-            scene::UNSET,
-            scene6::SBFD,
-            scene6::ICMP,
-        ] {
+        for (number, session) in [
+            (scene::SBFD, scene::sbfd_session()),
+            (scene::ICMP, scene::icmp_session()),
+            (scene::UNSET, Session::default()),
+            (scene::ARP, scene::arp_session()),
+            (scene::TCP, scene::tcp_session()),
+        ]
+        .into_iter()
+        .chain(scene6::sessions())
+        {
             self.sessions.clear(number);
-        }
-        for (number, session) in scene6::sessions() {
+            self.maps.signing_keys.clear_session(number).unwrap();
             self.maps.set_session(number, session).unwrap();
         }
+        self.maps.signing_keys.set_reflector(&[]).unwrap();
         self.maps
-            .set_session(scene::SBFD, scene::sbfd_session())
-            .unwrap();
-        self.maps
-            .set_session(scene::ICMP, scene::icmp_session())
+            .set_arp_sessions(&[(scene::SOURCE.into(), scene::ARP)])
             .unwrap();
         self.maps.clear_traffic(scene::SLOT).unwrap();
         self.maps.listen(&[]).unwrap();
@@ -277,6 +287,11 @@ impl Bench {
         &self.nics[port as usize]
     }
 
+    /// Says that the request with all of this sequence is sent now.
+    pub(crate) fn send(&self, session: u16, sequence: u32) {
+        self.sessions.sending(session, sequence, now_ns());
+    }
+
     /// Says that a request is sent now.
     pub(crate) fn sent(&self, session: u16, sequence: u16) {
         self.sessions.sending(session, sequence, now_ns());
@@ -361,6 +376,23 @@ impl Bench {
             action: action(result.return_value),
             output,
         }
+    }
+
+    /// Hands a frame to the program again and again, as it then is. How long one time took.
+    pub(crate) fn duration(&mut self, ingress: Port, frame: &[u8], times: u32) -> Duration {
+        let context = context(self.index(ingress), frame.len());
+
+        self.program
+            .xdp(program::FAILOVER)
+            .unwrap()
+            .test_run(TestRunOptions {
+                data_in: Some(frame),
+                ctx_in: Some(&context),
+                repeat: times,
+                ..TestRunOptions::new()
+            })
+            .expect("BPF_PROG_TEST_RUN")
+            .duration
     }
 
     /// Hands a frame to the program and then does with it what the program says, as a driver would.

@@ -38,7 +38,7 @@ pub(crate) enum Noted {
 pub(crate) fn listening(bench: &mut Bench) {
     bench
         .maps
-        .listen(&[(STRANGE, SLOT), (HELD, SLOT + 1)])
+        .listen(&[(STRANGE.into(), SLOT), (HELD.into(), SLOT + 1)])
         .unwrap();
     bench.listen6(scene6::STRANGE, SLOT);
     bench.listen6(scene6::HELD, SLOT + 1);
@@ -317,7 +317,7 @@ fn listening_changes_nothing_else() {
 
         bench
             .maps
-            .listen(&all.map(|ip| (ip, u32::from(ip) % 64)))
+            .listen(&all.map(|ip| (ip.into(), u32::from(ip) % 64)))
             .unwrap();
         for (slot, ip) in [scene6::HELD, scene6::STRANGE, scene6::CLIENT]
             .into_iter()

@@ -33,8 +33,11 @@ fn noted(bench: &Bench) -> Vec<usize> {
 #[test]
 fn what_is_listened_for_is_exactly_what_was_last_asked_for() {
     bench(|bench| {
-        bench.maps.listen(&[(A, 1), (B, 2)]).unwrap();
-        bench.maps.listen(&[(B, 2), (C, MAX_LISTENED - 1)]).unwrap();
+        bench.maps.listen(&[(A.into(), 1), (B.into(), 2)]).unwrap();
+        bench
+            .maps
+            .listen(&[(B.into(), 2), (C.into(), MAX_LISTENED - 1)])
+            .unwrap();
 
         announce(bench);
 
@@ -45,11 +48,11 @@ fn what_is_listened_for_is_exactly_what_was_last_asked_for() {
 #[test]
 fn an_address_that_stays_keeps_what_was_heard_of_it() {
     bench(|bench| {
-        bench.maps.listen(&[(A, 1), (B, 2)]).unwrap();
+        bench.maps.listen(&[(A.into(), 1), (B.into(), 2)]).unwrap();
         announce(bench);
         let before = bench.heard.get(2);
 
-        bench.maps.listen(&[(B, 2), (C, 3)]).unwrap();
+        bench.maps.listen(&[(B.into(), 2), (C.into(), 3)]).unwrap();
 
         assert_eq!(bench.heard.get(2), before);
     });
@@ -58,10 +61,13 @@ fn an_address_that_stays_keeps_what_was_heard_of_it() {
 #[test]
 fn a_slot_that_another_address_gets_is_cleared() {
     bench(|bench| {
-        bench.maps.listen(&[(A, 1), (B, 2), (C, 3)]).unwrap();
+        bench
+            .maps
+            .listen(&[(A.into(), 1), (B.into(), 2), (C.into(), 3)])
+            .unwrap();
         announce(bench);
 
-        bench.maps.listen(&[(A, 2), (B, 1)]).unwrap();
+        bench.maps.listen(&[(A.into(), 2), (B.into(), 1)]).unwrap();
         let cleared = [1, 2].map(|slot| bench.heard.get(slot));
         bench.run(Port::Chosen, &arp_announcement(OTHER_MAC, A));
 
@@ -74,11 +80,11 @@ fn a_slot_that_another_address_gets_is_cleared() {
 #[test]
 fn an_address_that_comes_back_begins_with_nothing_heard() {
     bench(|bench| {
-        bench.maps.listen(&[(A, 1)]).unwrap();
+        bench.maps.listen(&[(A.into(), 1)]).unwrap();
         announce(bench);
 
         bench.maps.listen(&[]).unwrap();
-        bench.maps.listen(&[(A, 1)]).unwrap();
+        bench.maps.listen(&[(A.into(), 1)]).unwrap();
 
         assert_eq!(bench.heard.get(1), Heard::default());
     });
@@ -87,12 +93,12 @@ fn an_address_that_comes_back_begins_with_nothing_heard() {
 #[test]
 fn slots_that_make_no_sense_are_refused_and_nothing_is_changed() {
     bench(|bench| {
-        bench.maps.listen(&[(A, 1)]).unwrap();
+        bench.maps.listen(&[(A.into(), 1)]).unwrap();
 
         for wrong in [
-            &[(B, 2), (C, 2)][..],
-            &[(B, 2), (B, 3)],
-            &[(B, MAX_LISTENED)],
+            &[(B.into(), 2), (C.into(), 2)][..],
+            &[(B.into(), 2), (B.into(), 3)],
+            &[(B.into(), MAX_LISTENED)],
         ] {
             bench.maps.listen(wrong).unwrap_err();
         }
@@ -109,8 +115,9 @@ fn as_many_addresses_as_there_are_slots_are_listened_for() {
         let all: Vec<_> = (0..MAX_LISTENED)
             .map(|slot| (Ipv4Addr::from(first + slot), slot))
             .collect();
+        let wanted: Vec<_> = all.iter().map(|(ip, slot)| ((*ip).into(), *slot)).collect();
 
-        bench.maps.listen(&all).unwrap();
+        bench.maps.listen(&wanted).unwrap();
 
         let (last, slot) = all[all.len() - 1];
         bench.run(Port::Chosen, &arp_announcement(OTHER_MAC, last));

@@ -10,6 +10,7 @@
 
 mod adoption;
 mod arp;
+mod arp_replies;
 mod attaching;
 mod claims;
 mod cost;
@@ -33,10 +34,13 @@ mod return_traffic;
 mod row;
 mod scene;
 mod scene6;
+mod signatures;
 mod size;
 mod steering;
 mod steering6;
 mod tagged;
+mod tcp;
+mod tcp6;
 mod truncation;
 
 use std::collections::BTreeSet;
@@ -54,6 +58,9 @@ fn tables() -> Vec<row::Row> {
         initiator::rows(),
         initiator6::rows(),
         arp::rows(),
+        arp_replies::rows(),
+        tcp::rows(),
+        tcp6::rows(),
         discovery::rows(),
         steering::rows(),
         return_traffic::rows(),
@@ -61,6 +68,7 @@ fn tables() -> Vec<row::Row> {
         steering6::rows(),
         steering6::returned(),
         tagged::rows(),
+        signatures::rows(),
     ]
     .concat()
 }

@@ -169,7 +169,11 @@ pub(crate) fn rows() -> Vec<Row> {
             bench.settings(|own| own.flags &= !settings::ANY_INITIATOR);
             bench
                 .maps
-                .set_reflector(&[1, DISCRIMINATOR], &[HOST], &[HELD, CLIENT])
+                .set_reflector(
+                    &[1, DISCRIMINATOR],
+                    &[HOST.into()],
+                    &[HELD.into(), CLIENT.into()],
+                )
                 .unwrap();
         }),
     ]

@@ -270,7 +270,7 @@ fn hosts() -> Vec<Row> {
             bench.settings(|own| own.flags &= !settings::ANY_INITIATOR);
             bench
                 .maps
-                .set_reflector(&[DISCRIMINATOR], &OWN, &[STRANGE])
+                .set_reflector(&[DISCRIMINATOR], &OWN.map(Into::into), &[STRANGE.into()])
                 .unwrap();
         }),
         Row::drop(
@@ -368,7 +368,7 @@ fn addresses() -> Vec<Row> {
         not_ours("an address that was ours", ask(&FROM_CLIENT)).given(|bench| {
             bench
                 .maps
-                .set_reflector(&[DISCRIMINATOR], &[HOST_OUT], &[])
+                .set_reflector(&[DISCRIMINATOR], &[HOST_OUT.into()], &[])
                 .unwrap();
         }),
         Row::pass(

@@ -84,6 +84,16 @@ pub(crate) const SBFD: u16 = 1;
 pub(crate) const ICMP: u16 = 2;
 /// A session that is not in use.
 pub(crate) const UNSET: u16 = 3;
+/// A session of ARP.
+pub(crate) const ARP: u16 = 6;
+/// A session of TCP.
+pub(crate) const TCP: u16 = 7;
+/// The port that it asks,
+pub(crate) const TCP_PORT: u16 = 443;
+/// and the one that it asks from.
+pub(crate) const TCP_SOURCE_PORT: u16 = 50_000;
+/// What the sequence numbers of its requests carry.
+pub(crate) const TCP_COOKIE: u16 = 0xa5c3;
 /// A round trip that takes longer is late.
 pub(crate) const TIMEOUT_NS: u64 = 1_000_000_000;
 /// What the ICMP session's requests carry.
@@ -125,6 +135,8 @@ pub(crate) fn own_settings() -> Settings {
             | settings::FORWARDING,
         sbfd_source_port: u32::from(SOURCE_PORT),
         min_rx_us: MIN_RX_US,
+        tcp_source_port: u32::from(TCP_SOURCE_PORT),
+        tcp_cookie: u32::from(TCP_COOKIE),
         reserved: 0,
     }
 }
@@ -154,6 +166,24 @@ pub(crate) fn icmp_session() -> Session {
         kind: session::ICMP,
         remote_discriminator: 0,
         cookie: COOKIE,
+        ..sbfd_session()
+    }
+}
+
+pub(crate) fn arp_session() -> Session {
+    Session {
+        kind: session::ARP,
+        remote_discriminator: 0,
+        remote_mac: SOURCE_MAC.0,
+        ..sbfd_session()
+    }
+}
+
+pub(crate) fn tcp_session() -> Session {
+    Session {
+        kind: session::TCP,
+        remote_discriminator: 0,
+        remote_port: u32::from(TCP_PORT),
         ..sbfd_session()
     }
 }

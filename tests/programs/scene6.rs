@@ -7,6 +7,7 @@ use failover_tests::frames6::Flow6;
 
 use crate::scene::{
     self, CHOSEN_MAC, CLIENT_MAC, REMOTE_DISCRIMINATOR, SOURCE_MAC, icmp_session, sbfd_session,
+    tcp_session,
 };
 
 /// An address of the network that all of them are in.
@@ -31,6 +32,8 @@ pub(crate) const STRANGE: Ipv6Addr = address(0x99);
 pub(crate) const SBFD: u16 = 4;
 /// A session of ICMPv6 echo.
 pub(crate) const ICMP: u16 = 5;
+/// A session of TCP.
+pub(crate) const TCP: u16 = 8;
 
 /// From the client to this host's chosen NIC.
 pub(crate) const FROM_CLIENT: Flow6 = Flow6 {
@@ -56,7 +59,7 @@ pub(crate) const TO_HELD: Flow6 = Flow6 {
 };
 
 /// The sessions, by number.
-pub(crate) fn sessions() -> [(u16, Session); 2] {
+pub(crate) fn sessions() -> [(u16, Session); 3] {
     let between = |session| Session {
         remote: SOURCE.octets(),
         local: HOST.octets(),
@@ -66,6 +69,7 @@ pub(crate) fn sessions() -> [(u16, Session); 2] {
     [
         (SBFD, between(sbfd_session())),
         (ICMP, between(icmp_session())),
+        (TCP, between(tcp_session())),
     ]
 }
 

@@ -206,3 +206,51 @@ addresses = ["10.0.0.10/24"]
         assert!(holders[0] != holders[1], "race {race}: {holders:?}");
     }
 }
+
+#[test]
+fn whoever_stands_in_is_not_taken_for_the_source_that_it_stands_in_for() {
+    const CONFIG: &str = r#"
+[[source]]
+name = "web1"
+interval = "10ms"
+on_failure = "automatic"
+l2_alive = "ignore"
+[[source.path]]
+monitor = "10.0.0.10"
+target_nic = "ens1"
+addresses = ["10.0.0.10/24"]
+"#;
+    /// Rounds of probes in which the other host might be taken for somebody else.
+    const ROUNDS: usize = 6;
+    let lab = Lab::new();
+    let switch = lab.switch("sw");
+    let hosts = ["source", "first", "second"].map(|name| lab.host(name));
+    let plug = |host, address| lab.plug(host, "ens1", &switch, address);
+    let cable = plug(&hosts[0], "10.0.0.10/24");
+    let nics = [
+        plug(&hosts[1], "10.0.0.2/24"),
+        plug(&hosts[2], "10.0.0.3/24"),
+    ];
+    let _source = Daemon::start(&lab, &hosts[0], REFLECTOR);
+    let targets = [1, 2].map(|host: usize| Daemon::start(&lab, &hosts[host], CONFIG));
+    for target in &targets {
+        wait_for_state(target, "web1", "healthy");
+    }
+
+    cable.pull();
+    let holder = || nics.iter().position(|nic| nic.has_address("10.0.0.10"));
+    assert!(clock::wait_until(PATIENCE, || holder().is_some()));
+    let other = &targets[1 - holder().expect("a holder")];
+    wait_for_state(other, "web1", "held-elsewhere");
+    let wire = Capture::on_wire(&nics[1 - holder().expect("a holder")]);
+    let asked_again = clock::wait_until(PATIENCE, || {
+        wire.count(|frame| is_defence(frame)) >= ROUNDS
+            || state(&other.status(), "web1") != "held-elsewhere"
+    });
+
+    let status = other.status();
+    assert!(asked_again, "{status:#}");
+    assert_eq!(state(&status, "web1"), "held-elsewhere", "{status:#}");
+    let holders = nics.each_ref().map(|nic| nic.has_address("10.0.0.10"));
+    assert!(holders[0] != holders[1], "{holders:?}");
+}

@@ -259,6 +259,48 @@ fn the_hooks_of_a_takeover_and_its_failback_run_in_order() {
 }
 
 #[test]
+fn a_source_that_is_not_monitored_behind_its_failback_is_drained_to_all_the_same() {
+    let pair = Pair::new();
+    let (_source, target) = pair.start(&hooked(&[("before_failback", "exit 0")], ""));
+    run(&target, &["takeover", "web1", "--yes"], 0);
+
+    run(
+        &target,
+        &["failback", "web1", "--yes", "--stop-monitoring"],
+        0,
+    );
+    wait_for_state(&target, "web1", "unknown");
+
+    let steps: Vec<Value> = events(&target, "failback")
+        .iter()
+        .map(|event| event["step"].clone())
+        .collect();
+    assert_eq!(steps, ["drain", "addresses-removed", "done"]);
+    assert_eq!(source(&target.status(), "web1")["monitored"], false);
+}
+
+#[test]
+fn a_failback_that_is_prevented_does_not_end_the_monitoring() {
+    let pair = Pair::new();
+    let (_source, target) = pair.start(&hooked(
+        &[("before_failback", "exit 1")],
+        "on_error = \"abort\"",
+    ));
+    run(&target, &["takeover", "web1", "--yes"], 0);
+
+    run(
+        &target,
+        &["failback", "web1", "--yes", "--stop-monitoring"],
+        1,
+    );
+
+    target.wait_for(PATIENCE, "monitoring", |status| {
+        source(status, "web1")["monitored"] == true
+    });
+    wait_for_state(&target, "web1", "taken-over");
+}
+
+#[test]
 fn a_before_failback_that_fails_keeps_the_addresses_here() {
     let pair = Pair::new();
     let ready = file(&pair, "ready");

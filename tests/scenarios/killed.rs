@@ -1,7 +1,7 @@
 //! The target's daemon is killed between any two steps of a takeover, of a failback and of its start
 //! (`failover_user::fault`), and started again.
 
-use std::{collections::BTreeSet, net::Ipv4Addr, thread};
+use std::{collections::BTreeSet, net::IpAddr, thread};
 
 use failover_tests::lab::{Client, Daemon, clock};
 use failover_user::{
@@ -81,9 +81,9 @@ fn patient() -> String {
 /// table, and entries of the takeover map with their NIC's index.
 #[derive(Debug, PartialEq, Eq)]
 struct Holdings {
-    addresses: BTreeSet<(Ipv4Addr, u32)>,
-    rules: BTreeSet<(Ipv4Addr, u32)>,
-    entries: BTreeSet<(Ipv4Addr, u32)>,
+    addresses: BTreeSet<(IpAddr, u32)>,
+    rules: BTreeSet<(IpAddr, u32)>,
+    entries: BTreeSet<(IpAddr, u32)>,
     /// All of them, counted.
     count: usize,
 }
@@ -137,7 +137,7 @@ impl Holdings {
 }
 
 /// Entries of the takeover map, with the NIC's index.
-fn entries(daemon: &Daemon) -> Vec<(Ipv4Addr, u32)> {
+fn entries(daemon: &Daemon) -> Vec<(IpAddr, u32)> {
     Addresses::open(&Pins::new(daemon.pins()))
         .and_then(|map| map.all())
         .expect("the takeover map")

@@ -1,10 +1,10 @@
 //! Daemons that end, are killed, start again; NICs that go and come.
 
 use failover_ebpf::abi::map;
-use failover_tests::lab::{Mac, clock};
+use failover_tests::lab::{Daemon, Mac, clock};
 use failover_user::bpf::pins::Pins;
 
-use crate::pair::{PATIENCE, Pair, automatic, run, source, wait_for_state};
+use crate::pair::{PATIENCE, Pair, automatic, events, run, source, state, wait_for_state};
 
 #[test]
 fn a_killed_daemon_loses_no_packet_for_a_held_address() {
@@ -253,6 +253,35 @@ fn unload_of_other_pins_leaves_the_addresses_of_a_running_daemon_alone() {
 
     assert!(refused.contains("failover stop"), "{refused}");
     assert!(pair.target_nics[0].has_address("10.0.0.10"));
+}
+
+#[test]
+fn the_time_of_a_takeover_outlives_any_number_of_restarts() {
+    let pair = Pair::new();
+    let (_source, mut target) = pair.start(&automatic("1ms", 3));
+    pair.source_nic.pull();
+    wait_for_state(&target, "web1", "taken-over");
+    let at = |target: &Daemon| {
+        let status = target.status();
+        let at = source(&status, "web1")["last_takeover"]["at"].clone();
+        at.as_str().unwrap_or_default().to_owned()
+    };
+    let mut times = Vec::new();
+    for _ in 0..2 {
+        target.terminate();
+        target.restart();
+        // What was found is taken over again, so that nothing of it is missing.
+        let adopted = clock::wait_until(PATIENCE, || {
+            events(&target, "takeover")
+                .last()
+                .is_some_and(|event| event["cause"] == "adopted")
+                && state(&target.status(), "web1") == "taken-over"
+        });
+        assert!(adopted, "{}", target.log());
+        times.push(at(&target));
+    }
+
+    assert_eq!(times[0], times[1]);
 }
 
 #[test]

@@ -7,7 +7,9 @@ use failover_tests::lab::{
 };
 use serde_json::Value;
 
-use crate::pair::{PATIENCE, PORT, Pair, REFLECTOR, automatic, run, source, wait_for_state};
+use crate::pair::{
+    PATIENCE, PORT, Pair, REFLECTOR, automatic, events, run, source, wait_for_state,
+};
 
 /// Waits until a NIC of the target is gone, by its place in the status.
 fn wait_until_gone(daemon: &Daemon, place: usize) {
@@ -101,6 +103,43 @@ fn nothing_is_taken_over_when_our_own_address_is_lost() {
 
     assert!(!before.contains("takeover"), "{before}");
     assert!(pair.target_nics[0].has_address("10.0.0.10"));
+}
+
+#[test]
+fn a_prompt_that_our_own_lost_address_has_withdrawn_comes_back_with_it() {
+    let pair = Pair::new();
+    let config = automatic("10ms", 3)
+        .replace("misses", "probe = \"icmp\"\nmisses")
+        .replace("\"automatic\"", "\"ask\"");
+    let target = pair.start_target(&config);
+    pair.source_nic.pull();
+    wait_for_state(&target, "web1", "awaiting-approval");
+
+    pair.target_nics[0].remove_address("10.0.0.2");
+    wait_for_state(&target, "web1", "isolated");
+    pair.target_nics[0].add_address("10.0.0.2/24");
+
+    wait_for_state(&target, "web1", "awaiting-approval");
+}
+
+#[test]
+fn held_addresses_are_announced_when_the_link_of_their_nic_is_back() {
+    let pair = Pair::new();
+    let quiet = automatic("10ms", 3).replace("misses", "announce_every = \"1h\"\nmisses");
+    let (_source, target) = pair.start(&quiet);
+    run(&target, &["takeover", "web1", "--yes"], 0);
+    // Those that follow every takeover.
+    let early = clock::wait_until(PATIENCE, || events(&target, "announced").len() == 3);
+    assert!(early, "{:?}", events(&target, "announced"));
+
+    pair.target_nics[1].pull();
+    target.wait_for(PATIENCE, "the link to be down", |status| {
+        status["nics"][1]["carrier"] == false
+    });
+    pair.target_nics[1].replug();
+
+    let again = clock::wait_until(PATIENCE, || events(&target, "announced").len() > 3);
+    assert!(again, "{:?}", events(&target, "announced"));
 }
 
 #[test]

@@ -10,3 +10,6 @@ pub mod frames;
 pub mod frames6;
 pub mod lab;
 pub mod oracle;
+pub mod pcap;
+pub mod segments;
+pub mod signatures;

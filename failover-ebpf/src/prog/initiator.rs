@@ -2,15 +2,19 @@
 
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::XdpContext};
 use failover_ebpf::{
-    abi::{Session, split_discriminator},
+    abi::{Session, SessionRx, SessionTx, Tags, ipv4_key, split_discriminator},
+    arp_reply::{self, Reply},
     heartbeat::{self, Control, EchoPacket},
     link::Link,
     measure::{self, NoSample},
     verdict::Verdict,
-    wire::ip::IpHeader,
+    wire::{
+        arp::{Arp, operation},
+        ip::IpHeader,
+    },
 };
 
-use super::{maps, nics, packet::Packet, settle};
+use super::{maps, nics, packet::Packet, settle, signatures};
 
 /// An S-BFD reply.
 #[inline(never)]
@@ -33,7 +37,9 @@ fn try_measure<I: IpHeader>(packet: &mut Packet<'_>, link: Link) -> Result<Verdi
         .get(number as u32)
         .ok_or(Verdict::ReplyUnknownSession)?;
     measure::check_session(reply, link.tags, own)?;
-    match record(own, number, sequence, reply.bfd.required_min_rx()) {
+    let required_min_rx = reply.bfd.required_min_rx();
+    signatures::of_reply(packet.ctx(), link, own, reply)?;
+    match record(own, number, sequence, required_min_rx) {
         Ok(()) => Ok(Verdict::ReplyMeasured),
         Err(NoSample::Stale) => Err(Verdict::ReplyStale),
         Err(NoSample::Duplicate) => Err(Verdict::ReplyDuplicate),
@@ -72,13 +78,62 @@ fn try_measure_echo<I: IpHeader>(packet: &mut Packet<'_>, link: Link) -> Result<
     }
 }
 
+/// An ARP packet that answers one of our sessions; otherwise what it counts as if it is nothing else either.
+#[inline(never)]
+pub(super) fn measure_arp(arp: &Arp, tags: Tags) -> Result<Verdict, Verdict> {
+    if arp.operation() != operation::REPLY {
+        return Err(Verdict::PassUnrelated);
+    }
+    // SAFETY: user space replaces entries as a whole.
+    let number = unsafe { maps::ARP_SESSIONS.get(ipv4_key(arp.spa())) };
+    let number = *number.ok_or(Verdict::PassUnrelated)?;
+    let own = maps::SESSIONS.get(number).ok_or(Verdict::PassUnrelated)?;
+    match arp_reply::of(arp, tags, own).ok_or(Verdict::PassUnrelated)? {
+        Reply::OtherMac => Err(Verdict::ArpOtherMac),
+        Reply::Source => match record_latest(own, number as u16) {
+            Ok(()) => Ok(Verdict::ArpMeasured),
+            Err(NoSample::Duplicate) => Ok(Verdict::ArpDuplicate),
+            Err(NoSample::Stale) => Err(Verdict::PassUnrelated),
+        },
+    }
+}
+
+/// Measures the reply to the request with a sequence.
 #[inline(always)]
-fn record(
+pub(super) fn record(
     own: &Session,
     number: u16,
     sequence: u16,
     required_min_rx_us: u32,
 ) -> Result<(), NoSample> {
+    let (tx, rx, now) = history(number)?;
+    let sample = measure::sample(own, tx, rx, sequence, required_min_rx_us, now)?;
+    measure::record(rx, &sample, now);
+    Ok(())
+}
+
+/// Measures a reply that does not say which request it answers: the latest.
+#[inline(always)]
+pub(super) fn record_latest(own: &Session, number: u16) -> Result<(), NoSample> {
+    let (tx, rx, now) = history(number)?;
+    let sample = measure::sample(own, tx, rx, tx.last_sequence as u16, 0, now)?;
+    measure::record(rx, &sample, now);
+    Ok(())
+}
+
+/// Takes note of the refusal of the request with a sequence.
+#[inline(always)]
+pub(super) fn record_refusal(own: &Session, number: u16, sequence: u16) -> Result<(), NoSample> {
+    let (tx, rx, now) = history(number)?;
+    // A refusal is fresh or not as a reply is.
+    measure::sample(own, tx, rx, sequence, 0, now)?;
+    measure::refuse(rx, sequence, now);
+    Ok(())
+}
+
+/// What is known of a session, and the time.
+#[inline(always)]
+fn history(number: u16) -> Result<(&'static SessionTx, &'static mut SessionRx, u64), NoSample> {
     let tx = maps::SESSION_TX.get(number as u32).ok_or(NoSample::Stale)?;
     let rx = maps::SESSION_RX
         .get_ptr_mut(number as u32)
@@ -87,7 +142,5 @@ fn record(
     let rx = unsafe { &mut *rx };
     // SAFETY: the helper has no preconditions.
     let now = unsafe { bpf_ktime_get_ns() };
-    let sample = measure::sample(own, tx, rx, sequence, required_min_rx_us, now)?;
-    measure::record(rx, &sample, now);
-    Ok(())
+    Ok((tx, rx, now))
 }

@@ -1,14 +1,14 @@
 //! The maps. What each holds, and who writes it, is in the library's `abi`.
 
 use aya_ebpf::{
-    bindings::BPF_F_MMAPABLE,
+    bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC},
     macros::map,
     maps::{Array, DevMapHash, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use failover_ebpf::{
     abi::{
-        self, Heard, Held, Ip, Listened, Nic, Session, SessionRx, SessionTx, Settings, Traffic,
-        Watcher, WatcherState,
+        self, Heard, Held, Ip, Key, Listened, Nic, Session, SessionKey, SessionRx, SessionTx,
+        Settings, Traffic, Watcher, WatcherState,
     },
     wire::eth::Mac,
 };
@@ -64,6 +64,16 @@ pub(super) static LISTENED: HashMap<Ip, Listened> = HashMap::pinned(abi::MAX_LIS
 
 #[map]
 pub(super) static HEARD: Array<Heard> = Array::pinned(abi::MAX_LISTENED, BPF_F_MMAPABLE);
+
+#[map]
+pub(super) static ARP_SESSIONS: HashMap<Ip, u32> = HashMap::pinned(abi::MAX_SESSIONS, 0);
+
+#[map]
+pub(super) static KEYS: HashMap<u32, Key> = HashMap::pinned(abi::MAX_KEYS, BPF_F_NO_PREALLOC);
+
+#[map]
+pub(super) static SESSION_KEYS: HashMap<SessionKey, Key> =
+    HashMap::pinned(abi::MAX_SESSION_KEYS, BPF_F_NO_PREALLOC);
 
 #[map]
 pub(super) static CLAIMS: RingBuf = RingBuf::pinned(abi::CLAIMS_BYTES, 0);

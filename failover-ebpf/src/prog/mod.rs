@@ -12,7 +12,9 @@ mod rare;
 mod reflector;
 mod resolution;
 mod say;
+mod signatures;
 mod steering;
+mod tcp;
 
 use core::borrow::Borrow as _;
 
@@ -43,7 +45,8 @@ pub(crate) fn process(ctx: &XdpContext) -> Verdict {
     {
         match classify::ipv4(ip, &packet, packet.l3(), own) {
             Ok(Kind::Packet) => return steering::steer(ctx, own, link, ip),
-            Ok(Kind::Request | Kind::Reply | Kind::EchoReply | Kind::Discovery) => {}
+            Ok(Kind::Request | Kind::Reply | Kind::EchoReply | Kind::Segment | Kind::Discovery) => {
+            }
             Err(verdict) => return verdict,
         }
     }
@@ -70,7 +73,7 @@ fn ipv4(ctx: &XdpContext, own: &Settings, link: Link) -> Result<Verdict, Verdict
     let packet = Packet::of(ctx, link);
     let ip = packet.network::<Ipv4>().ok_or(Verdict::PassTruncated)?;
     let kind = classify::ipv4(ip, &packet, packet.l3(), own)?;
-    Ok(stage(ctx, own, link, kind, ip))
+    Ok(stage::<Ipv4>(ctx, own, link, kind))
 }
 
 #[inline(always)]
@@ -78,28 +81,37 @@ fn ipv6(ctx: &XdpContext, own: &Settings, link: Link) -> Result<Verdict, Verdict
     let packet = Packet::of(ctx, link);
     let ip = packet.network::<Ipv6>().ok_or(Verdict::PassTruncated)?;
     let kind = classify::ipv6(ip, &packet, packet.l3(), own)?;
-    Ok(stage(ctx, own, link, kind, ip))
+    Ok(stage::<Ipv6>(ctx, own, link, kind))
 }
 
-/// A request that is not for our reflector goes the way of every packet: whoever has the address may have a reflector, too.
+/// A request that is not for our reflector goes the way of every packet: whoever has the address may have a reflector, too. So
+/// does a segment that answers no request of ours: on an address that is held, anybody may have the port.
 #[inline(always)]
-fn stage<I: Destined>(ctx: &XdpContext, own: &Settings, link: Link, kind: Kind, ip: &I) -> Verdict {
-    let listening = kind == Kind::Request && reflector::listens(ctx);
-    match kind {
-        Kind::Request if listening && reflector::is_own(ip.destination().borrow()) => {
-            reflector::answer::<I>(ctx, own, link)
-        }
-        Kind::Reply => initiator::measure::<I>(ctx, link),
-        Kind::EchoReply => initiator::measure_echo::<I>(ctx, link),
-        Kind::Discovery => discovery::answer(ctx, link),
-        Kind::Request | Kind::Packet => {
-            let verdict = steering::steer(ctx, own, link, ip);
-            if listening && verdict == Verdict::PassUnrelated {
-                Verdict::RequestNotOurs
-            } else {
-                verdict
-            }
-        }
+fn stage<I: Destined>(ctx: &XdpContext, own: &Settings, link: Link, kind: Kind) -> Verdict {
+    let unrelated = match kind {
+        Kind::Reply => return initiator::measure::<I>(ctx, link),
+        Kind::EchoReply => return initiator::measure_echo::<I>(ctx, link),
+        Kind::Discovery => return discovery::answer(ctx, link),
+        Kind::Segment => tcp::answer::<I>(ctx, own, link),
+        Kind::Request if reflector::listens(ctx) => Verdict::RequestNotOurs,
+        Kind::Request | Kind::Packet => Verdict::PassUnrelated,
+    };
+    if kind == Kind::Segment && unrelated != Verdict::PassUnrelated {
+        return unrelated;
+    }
+    // Read again: the verifier trusts no pointer that was there before a stage that may cut the frame.
+    let packet = Packet::of(ctx, link);
+    let Some(ip) = packet.network::<I>() else {
+        return Verdict::PassTruncated;
+    };
+    if unrelated == Verdict::RequestNotOurs && reflector::is_own(ip.destination().borrow()) {
+        return reflector::answer::<I>(ctx, own, link);
+    }
+    let verdict = steering::steer(ctx, own, link, ip);
+    if verdict == Verdict::PassUnrelated {
+        unrelated
+    } else {
+        verdict
     }
 }
 

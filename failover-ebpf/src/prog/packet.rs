@@ -1,6 +1,10 @@
 //! The only access to packet memory.
 
-use aya_ebpf::{EbpfContext as _, helpers::generated::bpf_xdp_get_buff_len, programs::XdpContext};
+use aya_ebpf::{
+    EbpfContext as _,
+    helpers::generated::{bpf_xdp_adjust_tail, bpf_xdp_get_buff_len},
+    programs::XdpContext,
+};
 use failover_ebpf::{
     link::Link,
     wire::{Frame, Header, eth::Eth},
@@ -96,6 +100,16 @@ impl<'a> Packet<'a> {
         let at = self.at::<T>(self.l3)?;
         // SAFETY: `at` is inside the frame and even; any octets are a `T`; the borrow of `self` keeps others from writing.
         Some(unsafe { &*at })
+    }
+
+    /// Cuts off what is behind so many octets. A driver that cannot sends the rest as well, which no header counts.
+    #[inline(always)]
+    pub(super) fn shrink(&mut self, length: usize) {
+        let excess = self.len() as i64 - length as i64;
+        if excess > 0 {
+            // SAFETY: the context is the one that the kernel gave to the program; no pointer into the frame is kept.
+            unsafe { bpf_xdp_adjust_tail(self.ctx.as_ptr().cast(), -excess as i32) };
+        }
     }
 
     /// A pointer to a `T` that lies inside the frame.

@@ -12,7 +12,7 @@ use failover_ebpf::{
     wire::ip::IpHeader,
 };
 
-use super::{maps, nics, packet::Packet, rare, say, settle};
+use super::{maps, nics, packet::Packet, rare, say, settle, signatures};
 
 /// Whether requests are answered on the NIC that this packet came in by.
 #[inline(always)]
@@ -40,8 +40,13 @@ fn try_answer<I: IpHeader>(
     link: Link,
 ) -> Result<Verdict, Verdict> {
     check::<I>(ctx, link)?;
+    let signed = signatures::of_request::<I>(ctx, link, own)?;
     admit::<I>(ctx, own, link)?;
-    reply::<I>(ctx, own, link)
+    reply::<I>(ctx, own, link)?;
+    if signed {
+        signatures::sign::<I>(ctx, link)?;
+    }
+    Ok(Verdict::RequestAnswered)
 }
 
 /// What the packet itself can say.
@@ -73,13 +78,13 @@ fn admit<I: IpHeader>(ctx: &XdpContext, own: &Settings, link: Link) -> Result<()
 
 /// Makes the request its own reply. The tags stay where they are: it goes back by the VLANs that it came by.
 #[inline(never)]
-fn reply<I: IpHeader>(ctx: &XdpContext, own: &Settings, link: Link) -> Result<Verdict, Verdict> {
+fn reply<I: IpHeader>(ctx: &XdpContext, own: &Settings, link: Link) -> Result<(), Verdict> {
     let mut packet = Packet::of(ctx, link);
     let (eth, request) = packet
         .headers::<Control<I>>()
         .ok_or(Verdict::RequestTruncated)?;
     reflect::reply(eth, request, own.min_rx_us);
-    Ok(Verdict::RequestAnswered)
+    Ok(())
 }
 
 #[inline(always)]

@@ -49,6 +49,11 @@ about! {
     initiator_refused, "{:i} is not among the initiators that are answered"
 }
 
+about! {
+    /// A request that is not signed as it has to be.
+    signature_refused, "{:i} asks, and its requests are not signed as they have to be: `failover status` says how"
+}
+
 /// A packet that cannot leave.
 #[inline(never)]
 pub(super) fn no_way_out(ctx: &XdpContext, out: u32) -> u32 {

@@ -1,6 +1,7 @@
 //! BFD control packets (RFC 5880 4.1) as S-BFD uses them (RFC 7880, RFC 7881).
 
 use super::{be32, header, octets, put};
+use crate::sha1::Digest;
 
 /// UDP port of the S-BFD reflector (RFC 7881).
 pub const SBFD_PORT: u16 = 7784;
@@ -115,12 +116,77 @@ impl Bfd {
     #[inline(always)]
     pub const fn reflect(&mut self, min_rx_us: u32) {
         let (mine, yours) = (octets!(self.0, 4, 4), octets!(self.0, 8, 4));
-        let flags = if self.poll() { bit::FINAL } else { 0 };
+        let last = if self.poll() { bit::FINAL } else { 0 };
+        // Whoever signs it again needs the section that it has.
+        let flags = last | self.0[1] & bit::AUTHENTICATION;
         self.0[0] = 1 << 5;
         self.0[1] = state::UP << 6 | flags;
         put!(self.0, 4, yours);
         put!(self.0, 8, mine);
         put!(self.0, 16, min_rx_us.to_be_bytes());
         put!(self.0, 20, [0u8; 4]);
+    }
+}
+
+header! {
+    /// An authentication section of Keyed SHA1 (RFC 5880 4.4).
+    Authentication, 28
+}
+
+impl Authentication {
+    /// Auth Type: Meticulous Keyed SHA1.
+    pub const METICULOUS_KEYED_SHA1: u8 = 5;
+
+    /// Auth Type.
+    #[inline(always)]
+    pub const fn kind(&self) -> u8 {
+        self.0[0]
+    }
+
+    /// Auth Len, octets.
+    #[inline(always)]
+    pub const fn length(&self) -> u8 {
+        self.0[1]
+    }
+
+    /// Auth Key ID.
+    #[inline(always)]
+    pub const fn key_id(&self) -> u8 {
+        self.0[2]
+    }
+
+    /// Clears the reserved octet, which MUST be zero on transmit (RFC 5880 4.4).
+    #[inline(always)]
+    pub const fn clear_reserved(&mut self) {
+        self.0[3] = 0;
+    }
+
+    /// Sequence Number.
+    #[inline(always)]
+    pub const fn sequence(&self) -> u32 {
+        be32!(self.0, 4)
+    }
+
+    /// Auth Key/Hash.
+    #[inline(always)]
+    pub const fn digest(&self) -> Digest {
+        Digest([
+            be32!(self.0, 8),
+            be32!(self.0, 12),
+            be32!(self.0, 16),
+            be32!(self.0, 20),
+            be32!(self.0, 24),
+        ])
+    }
+
+    /// Replaces Auth Key/Hash.
+    #[inline(always)]
+    pub const fn set_digest(&mut self, digest: &Digest) {
+        let Digest([a, b, c, d, e]) = *digest;
+        put!(self.0, 8, a.to_be_bytes());
+        put!(self.0, 12, b.to_be_bytes());
+        put!(self.0, 16, c.to_be_bytes());
+        put!(self.0, 20, d.to_be_bytes());
+        put!(self.0, 24, e.to_be_bytes());
     }
 }

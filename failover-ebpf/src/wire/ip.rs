@@ -61,4 +61,14 @@ pub trait IpHeader: Header {
 
     /// Sends the packet back; a checksum stays right.
     fn turn_round(&mut self);
+
+    /// Sum of both addresses.
+    fn addresses_sum(&self) -> u32;
+
+    /// Becomes the header of a packet of ours with `payload` octets of `protocol` that goes back to where this one came from:
+    /// network control traffic (RFC 4594 3.1), never fragmented, with 255 hops to live.
+    fn answer(&mut self, protocol: u8, payload: u16);
 }
+
+/// The class selector of network control traffic (RFC 4594 3.1), as the upper bits of an octet.
+pub const CS6: u8 = 48 << 2;

@@ -2,7 +2,7 @@
 
 use super::{
     be16, header,
-    ip::{IpHeader, Shape},
+    ip::{CS6, IpHeader, Shape},
     octets, put,
 };
 use crate::{abi, checksum};
@@ -11,6 +11,8 @@ use crate::{abi, checksum};
 pub mod protocol {
     /// ICMP.
     pub const ICMP: u8 = 1;
+    /// TCP.
+    pub const TCP: u8 = 6;
     /// UDP.
     pub const UDP: u8 = 17;
 }
@@ -146,5 +148,24 @@ impl IpHeader for Ipv4 {
         let (src, dst) = (self.src(), self.dst());
         put!(self.0, 12, dst);
         put!(self.0, 16, src);
+    }
+
+    #[inline(always)]
+    fn addresses_sum(&self) -> u32 {
+        checksum::sum(checksum::sum(0, &self.src()), &self.dst())
+    }
+
+    /// An identification is of no use to what is never fragmented (RFC 6864 4.1).
+    #[inline(always)]
+    fn answer(&mut self, protocol: u8, payload: u16) {
+        const DONT_FRAGMENT: u8 = 0x40;
+        self.turn_round();
+        self.0[0] = 4 << 4 | (Self::LEN / 4) as u8;
+        self.0[1] = CS6;
+        put!(self.0, 2, (Self::LEN as u16 + payload).to_be_bytes());
+        put!(self.0, 4, [0, 0, DONT_FRAGMENT, 0]);
+        put!(self.0, 8, [255, protocol, 0, 0]);
+        let checksum = !checksum::fold(checksum::sum(0, &self.0));
+        put!(self.0, 10, checksum.to_be_bytes());
     }
 }

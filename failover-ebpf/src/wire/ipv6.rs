@@ -2,7 +2,7 @@
 
 use super::{
     be16, be64,
-    ip::{IpHeader, Shape},
+    ip::{CS6, IpHeader, Shape},
     octets, put,
 };
 use crate::{abi, checksum};
@@ -11,6 +11,8 @@ use crate::{abi, checksum};
 pub mod next {
     /// Hop-by-hop options.
     pub const HOP_BY_HOP: u8 = 0;
+    /// TCP.
+    pub const TCP: u8 = 6;
     /// UDP.
     pub const UDP: u8 = 17;
     /// Routing header.
@@ -172,6 +174,21 @@ impl IpHeader for Ipv6 {
     #[inline(always)]
     fn turn_round(&mut self) {
         core::mem::swap(&mut self.src, &mut self.dst);
+    }
+
+    #[inline(always)]
+    fn addresses_sum(&self) -> u32 {
+        checksum::sum(checksum::sum(0, &self.src), &self.dst)
+    }
+
+    /// No flow label, which is a MAY (RFC 6437 3).
+    #[inline(always)]
+    fn answer(&mut self, protocol: u8, payload: u16) {
+        self.turn_round();
+        put!(self.head, 0, [6 << 4 | CS6 >> 4, CS6 << 4, 0, 0]);
+        put!(self.head, 4, payload.to_be_bytes());
+        self.head[6] = protocol;
+        self.head[7] = 255;
     }
 }
 

@@ -35,6 +35,12 @@ impl Udp {
         be16!(self.0, 6)
     }
 
+    /// Replaces the checksum.
+    #[inline(always)]
+    pub const fn set_checksum(&mut self, checksum: u16) {
+        put!(self.0, 6, checksum.to_be_bytes());
+    }
+
     /// Sends the datagram back, with another checksum.
     #[inline(always)]
     pub const fn turn_round(&mut self, checksum: u16) {

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::Ipv4Addr,
+    net::IpAddr,
 };
 
 use anyhow::{Context as _, ensure};
@@ -13,13 +13,17 @@ use aya::maps::{
 use failover_ebpf::{
     abi::{
         self, Heard, Held, Ip, Listened, Nic, Session, Settings, Traffic, Watcher, WatcherState,
-        ipv4_key, map,
+        map,
     },
     verdict::Verdict,
     wire::eth::Mac,
 };
 
-use super::pins::Pins;
+use super::{
+    keys::{ip, key},
+    pins::Pins,
+    signing_keys::SigningKeys,
+};
 
 /// Handles of all maps, except those that are mapped into memory.
 pub struct Maps {
@@ -38,6 +42,9 @@ pub struct Maps {
     counters: PerCpuArray<MapData, u64>,
     listened: HashMap<MapData, Ip, Listened>,
     heard: Array<MapData, Heard>,
+    arp_sessions: HashMap<MapData, Ip, u32>,
+    /// Keys that heartbeats are signed with.
+    pub signing_keys: SigningKeys,
 }
 
 impl Maps {
@@ -58,6 +65,8 @@ impl Maps {
             counters: open(pins, map::COUNTERS)?,
             listened: open(pins, map::LISTENED)?,
             heard: open(pins, map::HEARD)?,
+            arp_sessions: open(pins, map::ARP_SESSIONS)?,
+            signing_keys: SigningKeys::open(pins)?,
         })
     }
 
@@ -121,11 +130,10 @@ impl Maps {
     pub fn set_reflector(
         &mut self,
         discriminators: &[u32],
-        own: &[Ipv4Addr],
-        initiators: &[Ipv4Addr],
+        own: &[IpAddr],
+        initiators: &[IpAddr],
     ) -> anyhow::Result<()> {
-        let keys =
-            |ips: &[Ipv4Addr]| -> Vec<Ip> { ips.iter().map(|ip| ipv4_key(ip.octets())).collect() };
+        let keys = |ips: &[IpAddr]| -> Vec<Ip> { ips.iter().copied().map(key).collect() };
         replace(&mut self.discriminators, discriminators).context("writing discriminators")?;
         replace(&mut self.own, &keys(own)).context("writing the reflector's addresses")?;
         replace(&mut self.initiators, &keys(initiators)).context("writing initiators")
@@ -143,6 +151,27 @@ impl Maps {
         self.sessions
             .get(&(number as u32), 0)
             .with_context(|| format!("reading session {number}"))
+    }
+
+    /// Says which hosts are watched by ARP, and by which session.
+    pub fn set_arp_sessions(&mut self, wanted: &[(IpAddr, u16)]) -> anyhow::Result<()> {
+        let wanted: BTreeMap<Ip, u32> = wanted
+            .iter()
+            .map(|(ip, number)| (key(*ip), u32::from(*number)))
+            .collect();
+        let known = self.arp_sessions.keys().collect::<Result<Vec<Ip>, _>>();
+        // Those that go make room for those that come.
+        for ip in known.context("listing who is watched by ARP")? {
+            if !wanted.contains_key(&ip) {
+                ignore_absent(self.arp_sessions.remove(&ip)).context("watching by ARP no more")?;
+            }
+        }
+        for (ip, number) in wanted {
+            self.arp_sessions
+                .insert(ip, number, 0)
+                .context("watching by ARP")?;
+        }
+        Ok(())
     }
 
     /// Who asks our reflector.
@@ -187,7 +216,7 @@ impl Maps {
     ///
     /// A slot is given to two addresses, an address has two slots, a slot is out of range (nothing is changed then); or a
     /// map cannot be read or written.
-    pub fn listen(&mut self, wanted: &[(Ipv4Addr, u32)]) -> anyhow::Result<()> {
+    pub fn listen(&mut self, wanted: &[(IpAddr, u32)]) -> anyhow::Result<()> {
         let wanted = slots(wanted)?;
         let current = self
             .listened
@@ -247,18 +276,18 @@ impl Addresses {
     }
 
     /// Holds an address, or changes how it is held, at once for every packet.
-    pub fn set(&mut self, ip: Ipv4Addr, held: Held) -> Result<(), MapError> {
-        self.0.insert(ipv4_key(ip.octets()), held, 0)
+    pub fn set(&mut self, ip: impl Into<IpAddr>, held: Held) -> Result<(), MapError> {
+        self.0.insert(key(ip.into()), held, 0)
     }
 
     /// Lets an address go.
-    pub fn remove(&mut self, ip: Ipv4Addr) -> Result<(), MapError> {
-        ignore_absent(self.0.remove(&ipv4_key(ip.octets())))
+    pub fn remove(&mut self, ip: impl Into<IpAddr>) -> Result<(), MapError> {
+        ignore_absent(self.0.remove(&key(ip.into())))
     }
 
     /// How an address is held, if it is.
-    pub fn get(&self, ip: Ipv4Addr) -> Result<Option<Held>, MapError> {
-        match self.0.get(&ipv4_key(ip.octets()), 0) {
+    pub fn get(&self, ip: impl Into<IpAddr>) -> Result<Option<Held>, MapError> {
+        match self.0.get(&key(ip.into()), 0) {
             Ok(held) => Ok(Some(held)),
             Err(MapError::KeyNotFound) => Ok(None),
             Err(error) => Err(error),
@@ -266,11 +295,11 @@ impl Addresses {
     }
 
     /// All held addresses, in order.
-    pub fn all(&self) -> anyhow::Result<Vec<(Ipv4Addr, Held)>> {
+    pub fn all(&self) -> anyhow::Result<Vec<(IpAddr, Held)>> {
         let mut all = Vec::new();
         for entry in self.0.iter() {
             let (key, held): (Ip, Held) = entry.context("reading the takeover map")?;
-            all.push((Ipv4Addr::new(key[12], key[13], key[14], key[15]), held));
+            all.push((ip(&key), held));
         }
         all.sort_by_key(|(ip, _)| *ip);
         Ok(all)
@@ -278,7 +307,7 @@ impl Addresses {
 }
 
 /// The kinds of maps that are opened here.
-trait Kind: Sized {
+pub(super) trait Kind: Sized {
     fn wrap(data: MapData) -> Result<Self, MapError>;
 }
 
@@ -299,7 +328,7 @@ kinds! {
     DevMapHash<MapData>, ;
 }
 
-fn open<M: Kind>(pins: &Pins, name: &str) -> anyhow::Result<M> {
+pub(super) fn open<M: Kind>(pins: &Pins, name: &str) -> anyhow::Result<M> {
     let path = pins.map(name);
     let data = MapData::from_pin(&path)
         .with_context(|| format!("the map {} cannot be opened", path.display()))?;
@@ -322,7 +351,7 @@ fn replace<K: aya::Pod + PartialEq>(
 }
 
 /// What is listened for by key, each slot used once.
-fn slots(wanted: &[(Ipv4Addr, u32)]) -> anyhow::Result<BTreeMap<Ip, Listened>> {
+fn slots(wanted: &[(IpAddr, u32)]) -> anyhow::Result<BTreeMap<Ip, Listened>> {
     let mut by_key = BTreeMap::new();
     let mut used = BTreeSet::new();
     for (ip, slot) in wanted {
@@ -335,14 +364,14 @@ fn slots(wanted: &[(Ipv4Addr, u32)]) -> anyhow::Result<BTreeMap<Ip, Listened>> {
             ..Listened::default()
         };
         ensure!(
-            by_key.insert(ipv4_key(ip.octets()), listened).is_none(),
+            by_key.insert(key(*ip), listened).is_none(),
             "{ip} has two slots"
         );
     }
     Ok(by_key)
 }
 
-fn ignore_absent(result: Result<(), MapError>) -> Result<(), MapError> {
+pub(super) fn ignore_absent(result: Result<(), MapError>) -> Result<(), MapError> {
     match result {
         Err(MapError::KeyNotFound) => Ok(()),
         Err(MapError::SyscallError(error))

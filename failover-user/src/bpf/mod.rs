@@ -5,6 +5,7 @@
 //! writes, [`claims`] and [`log`] what the program says by itself.
 
 pub mod claims;
+pub mod keys;
 pub mod log;
 pub mod maps;
 mod object;
@@ -12,5 +13,6 @@ pub mod pins;
 pub mod program;
 mod shape;
 pub mod shared;
+pub mod signing_keys;
 
 pub use object::object;

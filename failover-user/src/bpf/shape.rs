@@ -51,6 +51,11 @@ fn expected(name: &str) -> Option<Shape> {
         map::RARE => shape::<u32, u64>(MapType::Array, abi::RARE_KINDS),
         map::LISTENED => shape::<abi::Ip, abi::Listened>(MapType::Hash, abi::MAX_LISTENED),
         map::HEARD => shape::<u32, abi::Heard>(MapType::Array, abi::MAX_LISTENED),
+        map::ARP_SESSIONS => shape::<abi::Ip, u32>(MapType::Hash, abi::MAX_SESSIONS),
+        map::KEYS => shape::<u32, abi::Key>(MapType::Hash, abi::MAX_KEYS),
+        map::SESSION_KEYS => {
+            shape::<abi::SessionKey, abi::Key>(MapType::Hash, abi::MAX_SESSION_KEYS)
+        }
         map::CLAIMS => shape::<(), ()>(MapType::RingBuf, abi::CLAIMS_BYTES),
         _ => return None,
     })

@@ -13,7 +13,10 @@ use std::{
 use anyhow::Context as _;
 use aya::maps::MapData;
 use failover_ebpf::{
-    abi::{BUCKETS, Heard, MAX_LISTENED, MAX_SESSIONS, SessionRx, SessionTx, answered_mark, map},
+    abi::{
+        BUCKETS, Heard, MAX_LISTENED, MAX_SESSIONS, SessionRx, SessionTx, answered_mark,
+        is_refused, map,
+    },
     measure,
 };
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
@@ -108,13 +111,14 @@ impl Sessions {
         })
     }
 
-    /// Says that the request `sequence` is about to be sent.
-    pub fn sending(&self, session: u16, sequence: u16, now: u64) {
+    /// Says that the request `sequence` is about to be sent; its low 16 bits are in its discriminator.
+    pub fn sending(&self, session: u16, sequence: impl Into<u32>, now: u64) {
+        let sequence = sequence.into();
         let tx = self.tx.element(session.into());
         // SAFETY: a pointer into the mapping, of which only field addresses are taken.
         unsafe {
-            atomic!(AtomicU64, (*tx).sent_ns[measure::slot(sequence)]).store(now, Relaxed);
-            atomic!(AtomicU32, (*tx).last_sequence).store(sequence as u32, Release);
+            atomic!(AtomicU64, (*tx).sent_ns[measure::slot(sequence as u16)]).store(now, Relaxed);
+            atomic!(AtomicU32, (*tx).last_sequence).store(sequence, Release);
             atomic!(AtomicU32, (*tx).started).store(1, Release);
         }
     }
@@ -126,11 +130,17 @@ impl Sessions {
         unsafe { atomic!(AtomicU64, (*tx).sent_ns[measure::slot(sequence)]).store(0, Release) };
     }
 
-    /// Sequence of the latest request.
-    pub fn last_sequence(&self, session: u16) -> u16 {
+    /// Sequence of the latest request, if there was one.
+    pub fn last_sequence(&self, session: u16) -> Option<u32> {
         let tx = self.tx.element(session.into());
         // SAFETY: as in `sending`.
-        unsafe { atomic!(AtomicU32, (*tx).last_sequence).load(Acquire) as u16 }
+        let (started, sequence) = unsafe {
+            (
+                atomic!(AtomicU32, (*tx).started).load(Acquire),
+                atomic!(AtomicU32, (*tx).last_sequence).load(Acquire),
+            )
+        };
+        (started != 0).then_some(sequence)
     }
 
     /// Says that gaps which began before `from` are outages and no measurement.
@@ -148,6 +158,14 @@ impl Sessions {
             atomic!(AtomicU32, (*rx).answered[measure::slot(sequence)]).load(Acquire)
                 == answered_mark(sequence)
         }
+    }
+
+    /// Whether the request `sequence`, sent at `sent_ns`, was refused by the source.
+    pub fn refused(&self, session: u16, sequence: u16, sent_ns: u64) -> bool {
+        let rx = self.rx.element(session.into());
+        // SAFETY: as in `sending`.
+        let mark = unsafe { atomic!(AtomicU64, (*rx).refused_mark).load(Acquire) };
+        is_refused(mark, sequence, sent_ns)
     }
 
     /// When the latest valid reply arrived; 0: never.
@@ -184,6 +202,7 @@ impl Sessions {
             Measured {
                 received: self.received(session),
                 late: atomic!(AtomicU64, (*rx).late).load(Relaxed),
+                refused: atomic!(AtomicU64, (*rx).refused).load(Relaxed),
                 rtt_min_ns: atomic!(AtomicU64, (*rx).rtt_min_ns).load(Relaxed),
                 rtt_max_ns: atomic!(AtomicU64, (*rx).rtt_max_ns).load(Relaxed),
                 max_gap_ns: atomic!(AtomicU64, (*rx).max_gap_ns).load(Relaxed),
@@ -242,6 +261,8 @@ pub struct Measured {
     pub received: u64,
     /// Of them, after their timeout.
     pub late: u64,
+    /// Requests that the source refused.
+    pub refused: u64,
     /// Shortest round trip; 0: none.
     pub rtt_min_ns: u64,
     /// Longest round trip.
@@ -302,6 +323,7 @@ mod tests {
         Measured {
             received: rtts.len() as u64,
             late: 0,
+            refused: 0,
             rtt_min_ns: rtts.iter().copied().min().unwrap_or(0),
             rtt_max_ns: rtts.iter().copied().max().unwrap_or(0),
             max_gap_ns: 0,

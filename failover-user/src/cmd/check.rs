@@ -1,14 +1,20 @@
 //! `failover check -c FILE`: is this configuration right, and what will it do?
 
-use std::{fmt, io::Write as _, net::Ipv4Addr, path::Path, process::ExitCode, time::Duration};
+mod probe;
+
+use std::{
+    collections::BTreeSet, fmt, io::Write as _, net::IpAddr, path::Path, process::ExitCode,
+    time::Duration,
+};
 
 use crate::{
     config::{
-        self, Config, Deliver, Failback, Hooks, HostFacts, L2Alive, LoadError, OnConflict, OnError,
-        OnFailure, Probe, Reflector, Source, Style, Trigger, Witness, WitnessProbe, XdpMode,
-        duration,
+        self, Config, Deliver, Failback, Hooks, HostFacts, Key, L2Alive, LoadError, OnConflict,
+        OnError, OnFailure, Probe, Reflector, Source, Style, Trigger, Witness, WitnessProbe,
+        XdpMode, default_discriminator, duration,
     },
     net::{self, links::Link},
+    policy::asked_by,
 };
 
 /// What `check` has to say.
@@ -53,7 +59,7 @@ pub fn facts() -> anyhow::Result<HostFacts> {
 }
 
 /// The same, of NICs that are known already.
-pub fn host_facts(links: &[Link], held: impl IntoIterator<Item = Ipv4Addr>) -> HostFacts {
+pub fn host_facts(links: &[Link], held: impl IntoIterator<Item = IpAddr>) -> HostFacts {
     let links = links
         .iter()
         .map(|link| (link.name.clone(), link.loopback, link.addresses.clone()));
@@ -125,19 +131,18 @@ impl fmt::Display for Summary<'_> {
 }
 
 fn describe_source(f: &mut fmt::Formatter<'_>, source: &Source) -> fmt::Result {
-    let probe = match source.probe {
-        Probe::Sbfd => "S-BFD",
-        Probe::Icmp => "ICMP echo",
-    };
+    let title = probe::title(source.probe);
     let (interval, misses) = (source.interval, source.misses);
     let plural = if misses == 1 { "miss" } else { "misses" };
     writeln!(f, "source {}", source.name)?;
     writeln!(
         f,
-        "  {probe} every {}, {misses} {plural}: a failure is noticed {} after it happens",
+        "  {title} every {}, {misses} {plural}: a failure is noticed {} after it happens",
         duration::show(interval),
         detection(interval, misses)
     )?;
+    probe::describe(f, source)?;
+    describe_keys(f, &source.keys)?;
     let when = match (source.trigger, source.paths.len()) {
         (Trigger::Any | Trigger::All, 1) => "the path has failed",
         (Trigger::Any, _) => "any path has failed",
@@ -154,7 +159,10 @@ fn describe_source(f: &mut fmt::Formatter<'_>, source: &Source) -> fmt::Result {
         L2Alive::Refuse => "do not take over",
         L2Alive::Ignore => "take over all the same",
     };
-    writeln!(f, "  if it answers ARP nevertheless: {l2_alive}")?;
+    let addresses = source.paths.iter().flat_map(|path| &path.addresses);
+    let asked: BTreeSet<_> = addresses.map(|address| asked_by(address.ip)).collect();
+    let asked = asked.into_iter().collect::<Vec<_>>().join(" or ");
+    writeln!(f, "  if it answers {asked} nevertheless: {l2_alive}")?;
     let on_conflict = match source.on_conflict {
         OnConflict::Defend => "defend it",
         OnConflict::Release => "give the addresses up",
@@ -178,7 +186,9 @@ fn describe_source(f: &mut fmt::Formatter<'_>, source: &Source) -> fmt::Result {
             path.monitor,
             path.nic
         )?;
-        if source.probe == Probe::Sbfd && path.discriminator != path.monitor.to_bits() {
+        if source.probe == Probe::Sbfd
+            && Some(path.discriminator) != default_discriminator(path.monitor)
+        {
             write!(f, ", discriminator {}", path.discriminator)?;
         }
         writeln!(f)?;
@@ -199,6 +209,19 @@ fn describe_source(f: &mut fmt::Formatter<'_>, source: &Source) -> fmt::Result {
         }
     }
     Ok(())
+}
+
+fn describe_keys(f: &mut fmt::Formatter<'_>, keys: &[Key]) -> fmt::Result {
+    let Some((first, others)) = keys.split_first() else {
+        return Ok(());
+    };
+    let (id, file) = (first.id, first.file.display());
+    write!(f, "  signed with key {id} ({file})")?;
+    for (i, key) in others.iter().enumerate() {
+        let also = if i == 0 { "; replies also with" } else { " or" };
+        write!(f, "{also} key {} ({})", key.id, key.file.display())?;
+    }
+    writeln!(f)
 }
 
 fn describe_hooks(f: &mut fmt::Formatter<'_>, hooks: &Hooks) -> fmt::Result {
@@ -224,6 +247,7 @@ fn describe_witness(f: &mut fmt::Formatter<'_>, witness: &Witness) -> fmt::Resul
     let probe = match witness.probe {
         WitnessProbe::Icmp => "ICMP echo",
         WitnessProbe::Arp => "ARP",
+        WitnessProbe::Nd => "neighbour solicitation",
     };
     let (nic, address) = (&witness.nic, witness.address);
     writeln!(f, "witness of {nic}: {address}, by {probe}")
@@ -277,7 +301,16 @@ fn describe_reflector(
         initiators.join(", ")
     };
     let min_rx = duration::show(reflector.min_rx);
-    writeln!(f, "  for {who}, at most one request every {min_rx}")
+    writeln!(f, "  for {who}, at most one request every {min_rx}")?;
+    let keys: Vec<_> = reflector
+        .keys
+        .iter()
+        .map(|key| format!("key {} ({})", key.id, key.file.display()))
+        .collect();
+    if keys.is_empty() {
+        return Ok(());
+    }
+    writeln!(f, "  if it is signed with {}", keys.join(" or "))
 }
 
 #[cfg(test)]

@@ -1,14 +1,16 @@
 //! What can only be said knowing the host: its NICs, their addresses, and its programs.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf};
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 
 use failover_ebpf::abi;
 
 use super::{
-    address::{network, same_subnet},
+    address::{is_link_local, network, same_subnet, usual_prefix},
     inventory::{Inventory, Monitor, Named},
+    key_file::{self, KeyFacts},
     problem::{Complaint, Found, enumerate},
     program::{self, ProgramFacts},
+    types::default_discriminator,
     witness,
 };
 
@@ -18,10 +20,12 @@ pub struct HostFacts {
     /// Every NIC.
     pub nics: Vec<NicFacts>,
     /// Addresses that this host has taken over. They are on its NICs and are not its own.
-    pub held: Vec<Ipv4Addr>,
+    pub held: Vec<IpAddr>,
     /// Programs that hooks may name. A path that is not here leads to nothing; `load` looks at those that a file
     /// names.
     pub programs: BTreeMap<PathBuf, ProgramFacts>,
+    /// Key files, likewise.
+    pub keys: BTreeMap<PathBuf, KeyFacts>,
 }
 
 /// A NIC of the host.
@@ -31,15 +35,15 @@ pub struct NicFacts {
     pub name: String,
     /// It is the loopback.
     pub loopback: bool,
-    /// Its IPv4 addresses with their prefix lengths.
-    pub addresses: Vec<(Ipv4Addr, u8)>,
+    /// Its addresses with their prefix lengths.
+    pub addresses: Vec<(IpAddr, u8)>,
 }
 
 impl HostFacts {
-    /// From one tuple a NIC: name, whether it is the loopback, IPv4 addresses with their prefix lengths.
+    /// From one tuple a NIC: name, whether it is the loopback, addresses with their prefix lengths.
     pub fn from_links(
-        links: impl IntoIterator<Item = (String, bool, Vec<(Ipv4Addr, u8)>)>,
-        held: impl IntoIterator<Item = Ipv4Addr>,
+        links: impl IntoIterator<Item = (String, bool, Vec<(IpAddr, u8)>)>,
+        held: impl IntoIterator<Item = IpAddr>,
     ) -> Self {
         Self {
             nics: links
@@ -52,6 +56,7 @@ impl HostFacts {
                 .collect(),
             held: held.into_iter().collect(),
             programs: BTreeMap::new(),
+            keys: BTreeMap::new(),
         }
     }
 
@@ -60,40 +65,37 @@ impl HostFacts {
     }
 
     /// A NIC's addresses without those that are only held.
-    pub(super) fn own<'a>(
-        &'a self,
-        nic: &'a NicFacts,
-    ) -> impl Iterator<Item = (Ipv4Addr, u8)> + 'a {
-        let own = |(ip, _): &(Ipv4Addr, u8)| !self.held.contains(ip);
+    pub(super) fn own<'a>(&'a self, nic: &'a NicFacts) -> impl Iterator<Item = (IpAddr, u8)> + 'a {
+        let own = |(ip, _): &(IpAddr, u8)| !self.held.contains(ip);
         nic.addresses.iter().copied().filter(own)
     }
 
     /// The NIC that `ip` is an own address of.
-    pub(super) fn owner(&self, ip: Ipv4Addr) -> Option<&NicFacts> {
+    pub(super) fn owner(&self, ip: IpAddr) -> Option<&NicFacts> {
         self.nics
             .iter()
             .find(|nic| self.own(nic).any(|(own, _)| own == ip))
     }
 
     /// NICs with a subnet that `ip` is in.
-    pub(super) fn connected(&self, ip: Ipv4Addr) -> impl Iterator<Item = &NicFacts> {
+    pub(super) fn connected(&self, ip: IpAddr) -> impl Iterator<Item = &NicFacts> {
         self.nics
             .iter()
             .filter(move |nic| !nic.loopback && self.reaches(nic, ip))
     }
 
-    fn reaches(&self, nic: &NicFacts, ip: Ipv4Addr) -> bool {
+    fn reaches(&self, nic: &NicFacts, ip: IpAddr) -> bool {
         self.subnet(nic, ip).is_some()
     }
 
     /// Prefix length of the subnet of `nic` that `ip` is in.
-    pub(super) fn subnet(&self, nic: &NicFacts, ip: Ipv4Addr) -> Option<u8> {
+    pub(super) fn subnet(&self, nic: &NicFacts, ip: IpAddr) -> Option<u8> {
         self.own(nic)
             .find(|(own, prefix)| same_subnet(*own, ip, *prefix))
             .map(|(_, prefix)| prefix)
     }
 
-    /// `ens1 (10.0.0.2/24) and ens2 (no IPv4 address)`, without the loopback.
+    /// `ens1 (10.0.0.2/24) and ens2 (no address)`, without the loopback.
     fn list(&self) -> String {
         let nics = self.nics.iter().filter(|nic| !nic.loopback);
         let nics: Vec<_> = nics.map(|nic| self.describe(nic)).collect();
@@ -101,9 +103,11 @@ impl HostFacts {
     }
 
     pub(super) fn describe(&self, nic: &NicFacts) -> String {
-        let addresses: Vec<_> = self.own(nic).map(|(ip, p)| format!("{ip}/{p}")).collect();
+        // Every NIC has a link-local address; it tells nobody which NIC is meant.
+        let addresses = self.own(nic).filter(|(ip, _)| !is_link_local(*ip));
+        let addresses: Vec<_> = addresses.map(|(ip, p)| format!("{ip}/{p}")).collect();
         if addresses.is_empty() {
-            format!("{} (no IPv4 address)", nic.name)
+            format!("{} (no address)", nic.name)
         } else {
             format!("{} ({})", nic.name, addresses.join(", "))
         }
@@ -132,8 +136,8 @@ pub(super) fn compare(named: &Inventory, facts: &HostFacts) -> Vec<Found> {
     });
     let reflector = named.reflector_nics.iter().filter_map(|named| {
         let nic = facts.nic(&named.name).filter(|nic| !nic.loopback)?;
-        let complaint = Complaint::new(format!("{} has no IPv4 address", nic.name))
-            .help("heartbeats are sent to an IPv4 address; give it one, or name another NIC");
+        let complaint = Complaint::new(format!("{} has no address", nic.name))
+            .help("heartbeats are sent to an address; give it one, or name another NIC");
         facts
             .own(nic)
             .next()
@@ -147,8 +151,10 @@ pub(super) fn compare(named: &Inventory, facts: &HostFacts) -> Vec<Found> {
         .chain(reflector)
         .collect();
     found.extend(too_many_discriminators(named, facts));
+    found.extend(no_discriminator(named, facts));
     found.extend(witness::compare_host(named, facts));
     found.extend(program::compare(named, facts));
+    found.extend(key_file::compare(named, facts));
     found
 }
 
@@ -192,7 +198,7 @@ fn unreachable_monitor(monitor: &Monitor, named: &Inventory, facts: &HostFacts) 
             let listed = named.addresses.iter().find(|listed| {
                 listed.source == monitor.source && same_subnet(listed.ip, ip, listed.prefix)
             });
-            let prefix = listed.map_or(24, |listed| listed.prefix);
+            let prefix = listed.map_or(usual_prefix(ip), |listed| listed.prefix);
             let network = network(ip, prefix);
             format!(
                 "give {} an address of the source's network, such as one in {network}/{prefix}",
@@ -203,7 +209,7 @@ fn unreachable_monitor(monitor: &Monitor, named: &Inventory, facts: &HostFacts) 
     Some(complaint.help(help).at(&monitor.at))
 }
 
-fn unreachable_standby(to: Ipv4Addr, facts: &HostFacts) -> Option<Complaint> {
+fn unreachable_standby(to: IpAddr, facts: &HostFacts) -> Option<Complaint> {
     if let Some(nic) = facts.owner(to) {
         let complaint = Complaint::new(format!("{to} is this host's own address, on {}", nic.name));
         return Some(complaint.help("to deliver here, write `deliver = \"local\"`"));
@@ -220,6 +226,29 @@ fn unreachable_standby(to: Ipv4Addr, facts: &HostFacts) -> Option<Complaint> {
     )))
 }
 
+/// A source that is watched at such an address has to say what its discriminator is, and so has its reflector.
+fn no_discriminator(named: &Inventory, facts: &HostFacts) -> Vec<Found> {
+    if !named.default_discriminators {
+        return Vec::new();
+    }
+    let nics = named
+        .reflector_nics
+        .iter()
+        .filter_map(|named| Some((facts.nic(&named.name)?, &named.at)));
+    nics.filter_map(|(nic, at)| {
+        let (ip, _) = facts
+            .own(nic)
+            .find(|(ip, _)| default_discriminator(*ip).is_none())?;
+        let complaint = Complaint::new(format!(
+            "the last 32 bits of {ip}, an address of {}, are 0, which is not a discriminator",
+            nic.name
+        ));
+        let help = "write `discriminator = 1`, here and in the paths that watch this host";
+        Some(complaint.help(help).at(at))
+    })
+    .collect()
+}
+
 fn too_many_discriminators(named: &Inventory, facts: &HostFacts) -> Option<Found> {
     let limit = abi::MAX_DISCRIMINATORS as usize;
     let nics = named.reflector_nics.iter();
@@ -231,7 +260,7 @@ fn too_many_discriminators(named: &Inventory, facts: &HostFacts) -> Option<Found
         return None;
     }
     let complaint = Complaint::new(format!(
-        "these NICs have {count} IPv4 addresses, and the reflector answers to at most {limit}"
+        "these NICs have {count} addresses, and the reflector answers to at most {limit}"
     ));
     let first = &named.reflector_nics.first()?.at;
     Some(complaint.help("set `discriminator`").at(first))

@@ -1,10 +1,11 @@
 //! Everything that a file names, and the checks that compare one place of the file with another.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{collections::BTreeMap, net::IpAddr};
 
 use failover_ebpf::abi;
 
 use super::{
+    address::{family, is_link_local},
     problem::{Complaint, Found, Place},
     witness::Vouching,
 };
@@ -24,6 +25,8 @@ pub(super) struct Inventory {
     pub(super) vouching: Vec<Vouching>,
     /// The programs of hooks.
     pub(super) programs: Vec<Named>,
+    /// The files of keys.
+    pub(super) key_files: Vec<Named>,
     /// Every mention of a NIC.
     pub(super) nics: Vec<Named>,
     pub(super) monitors: Vec<Monitor>,
@@ -47,7 +50,7 @@ pub(super) struct Monitor {
     /// Number of the source, counted from 1.
     pub(super) source: usize,
     pub(super) at: Place,
-    pub(super) ip: Ipv4Addr,
+    pub(super) ip: IpAddr,
     /// The NIC that heartbeats leave by, if it could be read.
     pub(super) nic: Option<String>,
 }
@@ -58,7 +61,7 @@ pub(super) struct Listed {
     /// Number of the source, counted from 1.
     pub(super) source: usize,
     pub(super) at: Place,
-    pub(super) ip: Ipv4Addr,
+    pub(super) ip: IpAddr,
     pub(super) prefix: u8,
 }
 
@@ -69,8 +72,8 @@ pub(super) struct Forward {
     pub(super) source: usize,
     pub(super) at: Place,
     /// The address that is forwarded, if it could be read.
-    pub(super) ip: Option<Ipv4Addr>,
-    pub(super) to: Ipv4Addr,
+    pub(super) ip: Option<IpAddr>,
+    pub(super) to: IpAddr,
 }
 
 impl Inventory {
@@ -94,11 +97,12 @@ impl Inventory {
     }
 
     fn duplicate_monitors(&self) -> Vec<Found> {
-        let monitors = self
-            .monitors
-            .iter()
-            .map(|monitor| (monitor.ip, &monitor.at));
-        duplicates(monitors, |ip, first| {
+        // A link-local address is another host's on another link.
+        let monitors = self.monitors.iter().map(|monitor| {
+            let link = monitor.nic.as_deref().filter(|_| is_link_local(monitor.ip));
+            ((monitor.ip, link), &monitor.at)
+        });
+        duplicates(monitors, |(ip, _), first| {
             Complaint::new(format!("{ip} is watched already, by {}", owner(first)))
                 .help("each path watches an address of its own; put the addresses of one NIC into one path")
         })
@@ -151,6 +155,18 @@ impl Inventory {
                 let to = forward.to;
                 if forward.ip == Some(to) {
                     let complaint = Complaint::new(format!("{to} would be forwarded to itself"));
+                    return Some(complaint.help(help).at(&forward.at));
+                }
+                if let Some(ip) = forward.ip.filter(|ip| ip.is_ipv4() != to.is_ipv4()) {
+                    let complaint = Complaint::new(format!(
+                        "{ip} is an {} address and {to} an {} address",
+                        family(ip),
+                        family(to)
+                    ));
+                    let help = format!(
+                        "packets are sent on as they are; write an {} address of the standby server",
+                        family(ip)
+                    );
                     return Some(complaint.help(help).at(&forward.at));
                 }
                 let first = own.get(&(forward.source, to))?;

@@ -16,14 +16,13 @@ pub(super) enum Kind {
     Hooks,
     DefaultHooks,
     Witness,
+    Key,
 }
 
 /// Keys that the file format has and this version does not act on. They are refused: a file that asks for a guard must
 /// not be run without it.
 const UNSUPPORTED: &[(Kind, &str)] = &[
     (Kind::Daemon, "metrics"),
-    (Kind::Source, "key"),
-    (Kind::Reflector, "key"),
     (Kind::Reflector, "dead_man"),
     (Kind::Reflector, "self_fence"),
     (Kind::Reflector, "identity"),
@@ -42,6 +41,7 @@ const SETTINGS: &[&str] = &[
     "l2_alive",
     "on_conflict",
     "announce_every",
+    "key",
     "hooks",
 ];
 
@@ -57,7 +57,7 @@ const HOOKS: &[&str] = &[
 ];
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::File,
         Self::Daemon,
         Self::Defaults,
@@ -69,6 +69,7 @@ impl Kind {
         Self::Hooks,
         Self::DefaultHooks,
         Self::Witness,
+        Self::Key,
     ];
 
     /// How a person calls a table of this kind.
@@ -85,6 +86,7 @@ impl Kind {
             Self::Hooks => "[source.hooks]",
             Self::DefaultHooks => "[defaults.hooks]",
             Self::Witness => "[[witness]]",
+            Self::Key => "`key`",
         }
     }
 
@@ -98,27 +100,15 @@ impl Kind {
             Self::Path => vec!["monitor", "discriminator", "nic", "target_nic", "addresses"],
             Self::Address => vec!["ip", "target_nic", "deliver"],
             Self::Deliver => vec!["forward"],
-            Self::Reflector => vec!["nics", "initiators", "discriminator", "min_rx"],
+            Self::Reflector => vec!["nics", "initiators", "discriminator", "key", "min_rx"],
             Self::Hooks | Self::DefaultHooks => HOOKS.to_vec(),
             Self::Witness => vec!["nic", "address", "probe"],
+            Self::Key => vec!["file", "id"],
         }
     }
 
     fn unsupported(self, key: &str) -> bool {
-        let home = match self {
-            Self::Defaults => Self::Source,
-            Self::File
-            | Self::Daemon
-            | Self::Source
-            | Self::Path
-            | Self::Address
-            | Self::Deliver
-            | Self::Reflector
-            | Self::Hooks
-            | Self::DefaultHooks
-            | Self::Witness => self,
-        };
-        UNSUPPORTED.contains(&(home, key))
+        UNSUPPORTED.contains(&(self, key))
     }
 
     /// Why `key` cannot be in a table of this kind; `None`: it can.
@@ -186,13 +176,6 @@ mod tests {
                 format!("`{key}` is not supported by this version")
             );
         }
-    }
-
-    #[test]
-    fn unsupported_keys_of_a_source_are_unsupported_as_defaults() {
-        let complaint = Kind::Defaults.refuse("key").expect("refused");
-
-        assert_eq!(complaint.message, "`key` is not supported by this version");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Config, HostFacts, Problems, judge, program, read, text::SourceText};
+use super::{Config, HostFacts, Problems, judge, key_file, program, read, text::SourceText};
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +33,7 @@ pub enum LoadError {
     Invalid(Problems),
 }
 
-/// Reads and checks a configuration file. Programs of hooks that `facts` do not know are looked at.
+/// Reads and checks a configuration file. Programs of hooks and key files that `facts` do not know are looked at.
 pub fn load(file: &Path, facts: &HostFacts) -> Result<Config, LoadError> {
     let octets = fs::read(file).map_err(|error| LoadError::Unreadable {
         file: file.to_owned(),
@@ -52,6 +52,7 @@ pub fn load(file: &Path, facts: &HostFacts) -> Result<Config, LoadError> {
     let reading = read::read(SourceText::new(&file.to_string_lossy(), &text));
     let mut facts = facts.clone();
     program::look(&reading.inventory, &mut facts.programs);
+    key_file::look(&reading.inventory, &mut facts.keys);
     judge(reading, &facts).map_err(LoadError::Invalid)
 }
 

@@ -1,8 +1,8 @@
 //! The configuration: TOML text to checked types.
 //!
 //! [`types`] is what the rest of the daemon works with: every value in it has been checked. Two steps lead there:
-//! [`parse`] says all that the text alone allows, [`check_host`] compares it with the host's NICs and
-//! programs. Both are pure; they report every problem at once, each with its place in the file. [`check`] does both,
+//! [`parse`] says all that the text alone allows, [`check_host`] compares it with the host's NICs,
+//! programs and key files. Both are pure; they report every problem at once, each with its place in the file. [`check`] does both,
 //! [`load`] reads the file first.
 
 mod address;
@@ -13,15 +13,19 @@ mod hooks;
 mod host;
 mod inventory;
 mod item;
+mod key;
+mod key_file;
 mod keys;
 mod load;
 mod path;
+mod probe;
 mod problem;
 mod program;
 mod read;
 mod reader;
 mod reflector;
 mod report;
+mod secret;
 mod settings;
 mod source;
 mod syntax;
@@ -30,10 +34,12 @@ pub mod types;
 mod witness;
 
 pub use host::{HostFacts, NicFacts};
+pub use key_file::{KeyFacts, KeyFault};
 pub use load::{LoadError, load};
 pub use problem::{Problem, Problems};
 pub use program::ProgramFacts;
 pub use report::Style;
+pub use secret::{NoSecret, Secret};
 pub use text::SourceText;
 pub use types::*;
 
@@ -71,6 +77,7 @@ pub fn check(file: &str, text: &str, facts: &HostFacts) -> Result<Config, Proble
 
 fn judge(mut reading: read::Reading, facts: &HostFacts) -> Result<Config, Problems> {
     reading.add(host::compare(&reading.inventory, facts));
-    let (config, _, _) = reading.finish()?;
+    let (mut config, _, _) = reading.finish()?;
+    key_file::fill(&mut config, facts);
     Ok(config)
 }

@@ -1,6 +1,6 @@
 //! `[[source.path]]` and the addresses in it.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use toml::de::DeValue;
 
@@ -32,12 +32,14 @@ pub(super) fn read(
 
     let monitor = section.require("monitor", "monitor = \"10.0.0.10\"", out);
     let monitor = monitor.and_then(|item| {
-        let ip = item.parsed("an IPv4 address", "10.0.0.10", address::parse_host, out)?;
+        let ip = item.parsed("an IP address", "10.0.0.10", address::parse_host, out)?;
         Some((ip, item.place))
     });
     let explicit = section.get("discriminator").and_then(|item| {
-        if probe == Probe::Icmp {
-            let complaint = Complaint::new("a source with probe = \"icmp\" has no discriminator");
+        if probe != Probe::Sbfd {
+            let complaint = Complaint::new(format!(
+                "a source with probe = \"{probe}\" has no discriminator"
+            ));
             out.complain(&item.place, complaint.help("remove it"));
             return None;
         }
@@ -62,10 +64,33 @@ pub(super) fn read(
         .require("addresses", "addresses = [\"10.0.0.10/24\"]", out)
         .and_then(|item| addresses(&item, source, target_nic.as_deref(), out));
 
-    let (monitor, _) = monitor?;
+    let (monitor, at) = monitor?;
+    if probe == Probe::Arp && monitor.is_ipv6() {
+        let complaint = Complaint::new(format!(
+            "{monitor} is an IPv6 address, which \"arp\" cannot ask"
+        ));
+        out.complain(&at, complaint.help("write `probe = \"icmp\"`"));
+        return None;
+    }
+    let discriminator = match explicit.or(discriminator::default_discriminator(monitor)) {
+        None if probe == Probe::Sbfd && section.get("discriminator").is_none() => {
+            let complaint = Complaint::new(format!(
+                "the last 32 bits of {monitor} are 0, which is not a discriminator"
+            ));
+            out.complain(
+                &at,
+                complaint.help(
+                    "write `discriminator = 1`, here and in the source's own [reflector], \
+                     or watch another address",
+                ),
+            );
+            return None;
+        }
+        number => number.unwrap_or_default(),
+    };
     Some(Path {
         monitor,
-        discriminator: explicit.unwrap_or(monitor.to_bits()),
+        discriminator,
         nic: nic?,
         target_nic: target_nic?,
         addresses: addresses?,
@@ -159,7 +184,7 @@ fn entry(
 fn deliver(
     item: &Item<'_>,
     source: usize,
-    ip: Option<Ipv4Addr>,
+    ip: Option<IpAddr>,
     out: &mut Collector,
 ) -> Option<Deliver> {
     let help = "write \"local\" or { forward = \"10.0.5.20\" }";
@@ -183,7 +208,7 @@ fn deliver(
     };
     let section = Section::open(Kind::Deliver, entries, item.place.clone(), out);
     let item = section.require("forward", "forward = \"10.0.5.20\"", out)?;
-    let to = item.parsed("an IPv4 address", "10.0.5.20", address::parse_host, out)?;
+    let to = item.parsed("an IP address", "10.0.5.20", address::parse_anywhere, out)?;
     out.inventory.forwards.push(Forward {
         source,
         at: item.place,

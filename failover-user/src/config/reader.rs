@@ -65,7 +65,8 @@ impl<'t> Section<'t> {
             | Kind::Deliver
             | Kind::Reflector
             | Kind::Hooks
-            | Kind::DefaultHooks => ".",
+            | Kind::DefaultHooks
+            | Kind::Key => ".",
         };
         let section = Self {
             entries,

@@ -8,6 +8,7 @@ use super::{
     address, discriminator,
     inventory::Named,
     item::Item,
+    key,
     keys::Kind,
     path::nic_name,
     problem::{Complaint, Place},
@@ -33,6 +34,10 @@ pub(super) fn read(item: &Item<'_>, out: &mut Collector) -> Option<Reflector> {
     let discriminator = section
         .get("discriminator")
         .and_then(|item| discriminator::read(&item, out));
+    let keys = match section.get("key") {
+        Some(item) => key::read(&item, abi::MAX_KEYS, out),
+        None => Some(Vec::new()),
+    };
     let min_rx = section
         .get("min_rx")
         .and_then(|item| item.duration(MIN_RX, out));
@@ -43,6 +48,7 @@ pub(super) fn read(item: &Item<'_>, out: &mut Collector) -> Option<Reflector> {
         nics,
         initiators: initiators?,
         discriminator,
+        keys: keys?,
         min_rx: min_rx.unwrap_or(Duration::from_micros(50)),
     })
 }
@@ -68,7 +74,7 @@ fn nics(item: &Item<'_>, out: &mut Collector) -> Option<Vec<String>> {
     Some(names.into_iter().map(|(name, _)| name).collect())
 }
 
-fn initiators(item: &Item<'_>, out: &mut Collector) -> Option<Vec<std::net::Ipv4Addr>> {
+fn initiators(item: &Item<'_>, out: &mut Collector) -> Option<Vec<std::net::IpAddr>> {
     let example = "initiators = [\"10.0.0.2\"]";
     let members = item.list("a list of addresses", example, out)?;
     if members.is_empty() {
@@ -90,7 +96,7 @@ fn initiators(item: &Item<'_>, out: &mut Collector) -> Option<Vec<std::net::Ipv4
     let ips: Vec<_> = members
         .iter()
         .filter_map(|member| {
-            let ip = member.parsed("an IPv4 address", "10.0.0.2", address::parse_host, out)?;
+            let ip = member.parsed("an IP address", "10.0.0.2", address::parse_host, out)?;
             Some((ip, member.place.clone()))
         })
         .collect();

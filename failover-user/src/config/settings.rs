@@ -2,13 +2,15 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
+use failover_ebpf::abi::MAX_KEYS_OF_SESSION;
+
 use super::{
     hooks::HookSettings,
-    item::Item,
-    keys::{Kind, nearest},
-    problem::Complaint,
+    key,
+    keys::Kind,
+    probe,
     reader::{Collector, Section},
-    types::{Failback, L2Alive, OnConflict, OnFailure, Probe, Trigger},
+    types::{Failback, Key, L2Alive, OnConflict, OnFailure, Probe, Trigger},
 };
 
 /// `interval` can be this.
@@ -36,6 +38,7 @@ pub(super) struct Settings {
     pub(super) l2_alive: Option<L2Alive>,
     pub(super) on_conflict: Option<OnConflict>,
     pub(super) announce_every: Option<Duration>,
+    pub(super) keys: Option<Vec<Key>>,
     pub(super) hooks: HookSettings,
 }
 
@@ -43,7 +46,9 @@ impl Settings {
     /// Reads them from a table; its hooks are a table of the kind `hooks`.
     pub(super) fn read(section: &Section<'_>, hooks: Kind, out: &mut Collector) -> Self {
         Self {
-            probe: section.get("probe").and_then(|item| probe(&item, out)),
+            probe: section
+                .get("probe")
+                .and_then(|item| probe::read(&item, out)),
             interval: section
                 .get("interval")
                 .and_then(|item| item.duration(INTERVAL, out)),
@@ -71,6 +76,9 @@ impl Settings {
             announce_every: section
                 .get("announce_every")
                 .and_then(|item| item.duration(ANNOUNCE_EVERY, out)),
+            keys: section
+                .get("key")
+                .and_then(|item| key::read(&item, MAX_KEYS_OF_SESSION, out)),
             hooks: section
                 .get("hooks")
                 .map(|item| HookSettings::read(&item, hooks, out))
@@ -91,6 +99,7 @@ impl Settings {
             l2_alive: self.l2_alive.or(defaults.l2_alive),
             on_conflict: self.on_conflict.or(defaults.on_conflict),
             announce_every: self.announce_every.or(defaults.announce_every),
+            keys: self.keys.or_else(|| defaults.keys.clone()),
             hooks: self.hooks.or(&defaults.hooks),
         }
     }
@@ -117,29 +126,3 @@ const ON_CONFLICT: &[(&str, OnConflict)] = &[
     ("release", OnConflict::Release),
     ("ask", OnConflict::Ask),
 ];
-
-fn probe(item: &Item<'_>, out: &mut Collector) -> Option<Probe> {
-    let expected = "a probe";
-    let text = item.text(expected, "sbfd", out)?;
-    let known = "write \"sbfd\" or \"icmp\"";
-    let shown = text.escape_debug();
-    let complaint = match text {
-        "sbfd" => return Some(Probe::Sbfd),
-        "icmp" => return Some(Probe::Icmp),
-        "arp" | "tcp" => Complaint::new(format!("`{text}` is not supported by this version")),
-        _ if text.starts_with("tcp:") => {
-            Complaint::new("`tcp:PORT` is not supported by this version")
-        }
-        _ => {
-            let complaint = Complaint::new(format!("\"{shown}\" is not known"));
-            let help = match nearest(text, &["sbfd", "icmp"]) {
-                Some(word) => format!("did you mean \"{word}\"? It can be \"sbfd\" or \"icmp\""),
-                None => known.to_owned(),
-            };
-            out.complain(&item.place, complaint.help(help));
-            return None;
-        }
-    };
-    out.complain(&item.place, complaint.help(known));
-    None
-}

@@ -46,6 +46,19 @@ pub(super) fn read(
     let settings = Settings::read(&section, Kind::Hooks, out).or(defaults);
     let probe = settings.probe.unwrap_or(Probe::Sbfd);
 
+    let keys = match settings.keys {
+        Some(keys) if probe == Probe::Sbfd => keys,
+        // Those of the defaults are for the sources that can have one.
+        Some(_) | None => Vec::new(),
+    };
+    if let Some(item) = section.get("key")
+        && probe != Probe::Sbfd
+    {
+        let complaint = Complaint::new("only heartbeats of S-BFD can be signed");
+        let help = "remove it, or write `probe = \"sbfd\"`";
+        out.complain(&item.place, complaint.help(help));
+    }
+
     let tables = section.get("path").map(|item| {
         let tables = item.tables("source.path", out);
         if tables.is_empty() && matches!(item.value, toml::de::DeValue::Array(_)) {
@@ -83,6 +96,7 @@ pub(super) fn read(
         on_conflict: settings.on_conflict.unwrap_or(OnConflict::Defend),
         hooks: settings.hooks.finish(),
         announce_every: settings.announce_every.unwrap_or(Duration::from_secs(60)),
+        keys,
         paths,
     })
 }

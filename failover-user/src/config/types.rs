@@ -1,7 +1,9 @@
 //! Checked configuration. Keys, defaults and ranges are documented here, where they are defined.
 
-use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
+use std::{fmt, net::IpAddr, path::PathBuf, time::Duration};
 
+pub use super::discriminator::default_discriminator;
+use super::secret::Secret;
 use crate::policy::Hook;
 
 /// A whole configuration file.
@@ -46,7 +48,7 @@ pub struct Witness {
     /// `nic` that it vouches for. Several witnesses of a NIC: one that answers is enough.
     pub nic: String,
     /// `address`, on a subnet of that NIC.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// `probe`. Default `icmp`.
     pub probe: WitnessProbe,
 }
@@ -56,8 +58,10 @@ pub struct Witness {
 pub enum WitnessProbe {
     /// `icmp`: ICMP echo.
     Icmp,
-    /// `arp`: an ARP request.
+    /// `arp`: an ARP request to an IPv4 address.
     Arp,
+    /// `nd`: a neighbour solicitation to an IPv6 address.
+    Nd,
 }
 
 /// `[[source]]`: a host that is watched and stood in for.
@@ -88,8 +92,22 @@ pub struct Source {
     pub hooks: Hooks,
     /// `announce_every`: how often held addresses are announced again. Default 60 s.
     pub announce_every: Duration,
+    /// `key`, one or a list: requests are signed with the first, replies may be signed with any. Empty: neither are signed.
+    pub keys: Vec<Key>,
     /// `[[source.path]]`, one per NIC of the source; at least one.
     pub paths: Vec<Path>,
+}
+
+/// `key = { file = "/etc/failover/web1.key", id = 1 }`: a secret that both hosts have (RFC 5880 6.7.4, Meticulous Keyed
+/// SHA1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// `id` by which packets name it, 0 to 255; unique in its list.
+    pub id: u8,
+    /// `file` that holds the secret: 1 to 20 octets, or `hex:` and as many pairs of digits.
+    pub file: PathBuf,
+    /// What the file holds. Only the text of a configuration says nothing of it; then this is empty.
+    pub secret: Secret,
 }
 
 /// `probe`: what a heartbeat is.
@@ -99,6 +117,22 @@ pub enum Probe {
     Sbfd,
     /// `icmp`: ICMP echo, for a source without our software.
     Icmp,
+    /// `arp`: ARP requests, for a source without our software.
+    Arp,
+    /// `tcp:PORT`: connections to this port that are never opened, for a source without our software.
+    Tcp(u16),
+}
+
+impl fmt::Display for Probe {
+    /// As the configuration has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sbfd => f.write_str("sbfd"),
+            Self::Icmp => f.write_str("icmp"),
+            Self::Arp => f.write_str("arp"),
+            Self::Tcp(port) => write!(f, "tcp:{port}"),
+        }
+    }
 }
 
 /// `on_failure`: what a verdict leads to.
@@ -211,9 +245,9 @@ pub enum Failback {
 /// `[[source.path]]`: one NIC of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path {
-    /// `monitor`: the address that heartbeats go to.
-    pub monitor: Ipv4Addr,
-    /// `discriminator` of the source's reflector. Default: `monitor` as a number.
+    /// `monitor`: the address that heartbeats go to. A link-local one (IPv6) is on the link of `nic`.
+    pub monitor: IpAddr,
+    /// `discriminator` of the source's reflector. Default: what [`default_discriminator`] makes of `monitor`.
     pub discriminator: u32,
     /// `nic`: heartbeats leave here. Default: `target_nic`.
     pub nic: String,
@@ -227,8 +261,8 @@ pub struct Path {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     /// `ip`, the part before the slash.
-    pub ip: Ipv4Addr,
-    /// The part behind the slash, 1 to 32: the subnet that the address lives in.
+    pub ip: IpAddr,
+    /// The part behind the slash, 1 to 32 or 1 to 128: the subnet that the address lives in.
     pub prefix: u8,
     /// The NIC that takes this address: the entry's own `target_nic` or the path's.
     pub target_nic: String,
@@ -242,8 +276,8 @@ pub enum Deliver {
     /// `"local"`: on this host.
     Local,
     /// `{ forward = "10.0.5.20" }`: on a standby server on a directly connected network, which has the address on a
-    /// NIC that does not answer ARP for it (a loopback), and this host as its gateway.
-    Forward(Ipv4Addr),
+    /// NIC that does not answer ARP for it (a loopback), and this host as its gateway. Of the same family.
+    Forward(IpAddr),
 }
 
 /// `[reflector]`: the source's side.
@@ -252,9 +286,12 @@ pub struct Reflector {
     /// `nics` that answer heartbeats; at least one.
     pub nics: Vec<String>,
     /// `initiators` that are answered; empty: any.
-    pub initiators: Vec<Ipv4Addr>,
-    /// `discriminator`, an IPv4 address or a number. Default: each IPv4 address of `nics`, as a number.
+    pub initiators: Vec<IpAddr>,
+    /// `discriminator`, an IP address or a number. Default: what [`default_discriminator`] makes of each address of `nics`.
     pub discriminator: Option<u32>,
+    /// `key`, one or a list: requests have to be signed with one of them, and are answered with the same. Empty: signed
+    /// requests are refused.
+    pub keys: Vec<Key>,
     /// `min_rx`: faster requests than this are refused (RFC 7880 7.2.3). Default 50 us.
     pub min_rx: Duration,
 }

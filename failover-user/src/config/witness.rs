@@ -1,6 +1,6 @@
 //! `[[witness]]`
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{collections::BTreeMap, net::IpAddr};
 
 use failover_ebpf::abi;
 
@@ -15,18 +15,23 @@ use super::{
     reader::{Collector, Section},
     types::{Witness, WitnessProbe},
 };
+use crate::policy::asked_by;
 
 /// As many as the kernel side listens for besides all addresses that can be held.
 pub(super) const MAX_WITNESSES: usize = (abi::MAX_LISTENED - abi::MAX_ADDRESSES) as usize;
 
-const PROBE: &[(&str, WitnessProbe)] = &[("icmp", WitnessProbe::Icmp), ("arp", WitnessProbe::Arp)];
+const PROBE: &[(&str, WitnessProbe)] = &[
+    ("icmp", WitnessProbe::Icmp),
+    ("arp", WitnessProbe::Arp),
+    ("nd", WitnessProbe::Nd),
+];
 
 /// A witness that is named: its address, and what it vouches for.
 #[derive(Clone, Debug)]
 pub(super) struct Vouching {
     /// Where the address is.
     pub(super) at: Place,
-    pub(super) ip: Ipv4Addr,
+    pub(super) ip: IpAddr,
     /// The NIC, if it could be read.
     pub(super) nic: Option<Named>,
     /// How it is asked, if that could be read.
@@ -52,16 +57,22 @@ pub(super) fn read(item: &Item<'_>, number: usize, out: &mut Collector) -> Optio
         Some(item) => item.choice(PROBE, out),
         None => Some(WitnessProbe::Icmp),
     };
+    let probe_at = section.get("probe").map(|item| item.place);
     let address = section
         .require("address", "address = \"10.0.0.1\"", out)
         .and_then(|item| {
-            let ip = item.parsed("an IPv4 address", "10.0.0.1", address::parse_host, out)?;
+            let ip = item.parsed("an IP address", "10.0.0.1", address::parse_host, out)?;
             out.inventory.vouching.push(Vouching {
                 at: item.place,
                 ip,
                 nic: nic.clone(),
                 probe,
             });
+            if let (Some(probe), Some(at)) = (probe, &probe_at)
+                && let Some(complaint) = of_other_family(probe, ip)
+            {
+                out.complain(at, complaint);
+            }
             Some(ip)
         });
     Some(Witness {
@@ -69,6 +80,21 @@ pub(super) fn read(item: &Item<'_>, number: usize, out: &mut Collector) -> Optio
         address: address?,
         probe: probe?,
     })
+}
+
+/// ARP is for IPv4, and neighbour discovery for IPv6.
+fn of_other_family(probe: WitnessProbe, ip: IpAddr) -> Option<Complaint> {
+    let (wrong, right) = match (probe, ip) {
+        (WitnessProbe::Arp, IpAddr::V6(_)) => ("arp", "nd"),
+        (WitnessProbe::Nd, IpAddr::V4(_)) => ("nd", "arp"),
+        (WitnessProbe::Arp | WitnessProbe::Icmp, IpAddr::V4(_))
+        | (WitnessProbe::Nd | WitnessProbe::Icmp, IpAddr::V6(_)) => return None,
+    };
+    let family = address::family(ip);
+    let complaint = Complaint::new(format!(
+        "{ip} is an {family} address, which \"{wrong}\" cannot ask"
+    ));
+    Some(complaint.help(format!("write \"{right}\" or \"icmp\"")))
 }
 
 /// What can be said without knowing the host. In a file that is `broken` a path may only have been lost.
@@ -93,7 +119,7 @@ fn duplicate(named: &Inventory) -> Vec<Found> {
     })
 }
 
-/// An ARP answer is known by its address alone, so one host that is a witness of two NICs would vouch for both by one of them.
+/// An answer of ARP or neighbour discovery is known by its address alone, so one host that is a witness of two NICs would vouch for both by one of them.
 fn indistinct(named: &Inventory) -> Vec<Found> {
     let mut found = Vec::new();
     for (number, witness) in named.vouching.iter().enumerate() {
@@ -105,13 +131,20 @@ fn indistinct(named: &Inventory) -> Vec<Found> {
                 .nic
                 .as_ref()
                 .filter(|others| others.name != nic.name)?;
-            let by_arp = [witness.probe, other.probe].contains(&Some(WitnessProbe::Arp));
-            (other.ip == witness.ip && by_arp).then_some((other, others))
+            let mut probes = [witness.probe, other.probe].into_iter().flatten();
+            let resolved = probes.any(|probe| match probe {
+                WitnessProbe::Arp | WitnessProbe::Nd => true,
+                WitnessProbe::Icmp => false,
+            });
+            (other.ip == witness.ip && resolved).then_some((other, others))
         });
         if let Some((other, others)) = first {
             let complaint = Complaint::new(format!(
-                "{} is a witness of {} already, and by ARP it would vouch for {} as well",
-                witness.ip, others.name, nic.name
+                "{} is a witness of {} already, and by {} it would vouch for {} as well",
+                witness.ip,
+                others.name,
+                asked_by(witness.ip),
+                nic.name
             ));
             let help = "ask both with `probe = \"icmp\"`, or name another host here";
             found.push(complaint.help(help).at(&witness.at).after(&other.at));

@@ -232,6 +232,9 @@ pub struct SourceStatus {
     pub asks: bool,
     /// `automatic` or `ask`.
     pub on_failure: String,
+    /// What a heartbeat is, as the configuration has it: `sbfd`, `icmp`, `arp` or `tcp:PORT`.
+    #[serde(default)]
+    pub probe: String,
     /// Interval between heartbeats.
     pub interval_ns: u64,
     /// Misses in a row that make a verdict.
@@ -257,6 +260,9 @@ pub struct PathStatus {
     pub heartbeat: crate::policy::PathState,
     /// MAC of the source, if it is known.
     pub mac: Option<String>,
+    /// Id of the key that requests are signed with, and replies have to be signed; `null`: neither are.
+    #[serde(default)]
+    pub key_id: Option<u8>,
     /// Requests sent.
     pub sent: u64,
     /// Valid replies.
@@ -265,6 +271,9 @@ pub struct PathStatus {
     pub late: u64,
     /// Requests without a reply in time.
     pub missed: u64,
+    /// Requests that the source refused: nobody listens at the port of a `tcp:PORT` probe. They are missed as well.
+    #[serde(default)]
+    pub refused: u64,
     /// Unanswered requests in a row, now.
     pub consecutive_missed: u32,
     /// Round-trip times, nanoseconds; 0 while nothing was measured.
@@ -331,6 +340,9 @@ pub struct ReflectorStatus {
     pub discriminators: Vec<String>,
     /// Required Min RX Interval, microseconds.
     pub min_rx_us: u32,
+    /// Ids of the keys that requests have to be signed with one of; empty: requests must not be signed.
+    #[serde(default)]
+    pub key_ids: Vec<u8>,
     /// Who asks.
     pub watchers: Vec<WatcherStatus>,
 }

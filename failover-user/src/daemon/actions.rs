@@ -1,8 +1,9 @@
 //! What the policy says, done.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use anyhow::anyhow;
+use bytes::Bytes;
 use failover_ebpf::abi::{Held, held};
 use serde_json::json;
 
@@ -11,10 +12,8 @@ use crate::{
     events::EventKind,
     monitor::clock,
     net::{
-        RULE_PRIORITY,
-        announce::{arp_probe, gratuitous_arp},
+        announce::{announcement, probe},
         batch::Batch,
-        table_of,
     },
     policy::{Action, Input, UnitId},
 };
@@ -106,7 +105,7 @@ impl Daemon {
     }
 
     /// The addresses of a unit that are held, with how.
-    pub(super) fn held(&self, unit: UnitId) -> anyhow::Result<Vec<(Ipv4Addr, Held)>> {
+    pub(super) fn held(&self, unit: UnitId) -> anyhow::Result<Vec<(IpAddr, Held)>> {
         let mut all = Vec::new();
         for (_, address) in layout::addresses_of(&self.config, unit) {
             if let Some(held) = self.maps.addresses.get(address.ip)? {
@@ -144,7 +143,11 @@ impl Daemon {
                 ip,
                 plans::draining(held, source_mac, self.network.by_index(held.nic)),
             )?;
-            announcements.push((held.nic, gratuitous_arp(ip, source_mac, held.nic_mac)));
+            announcements.push((
+                held.nic,
+                // Whether the source is a router is its own to say: with its next advertisement.
+                announcement(ip, source_mac, held.nic_mac, false),
+            ));
             crate::fault::point("failback:entry-turned");
         }
         crate::fault::point("failback:turned");
@@ -184,7 +187,7 @@ impl Daemon {
 
     /// Announces a held address that another host claims, once (RFC 5227 2.4), and probes for it, by which another failover
     /// host knows us.
-    fn defend(&mut self, unit: UnitId, ip: Ipv4Addr) {
+    fn defend(&mut self, unit: UnitId, ip: IpAddr) {
         let held = match self.maps.addresses.get(ip) {
             Ok(Some(held)) if held.mode != held::DRAIN => held,
             Ok(_) => return,
@@ -193,8 +196,8 @@ impl Daemon {
                 return;
             }
         };
-        let [announcement, _] = gratuitous_arp(ip, held.nic_mac, held.nic_mac);
-        for frame in [announcement, arp_probe(ip, held.nic_mac)] {
+        let announcement = self.announcement(ip, &held);
+        for frame in [announcement[0].clone(), probe(ip, held.nic_mac)] {
             if let Err(error) = self.senders.send(held.nic, &frame) {
                 tracing::warn!(%ip, %error, "a held address is not defended");
             }
@@ -219,7 +222,7 @@ impl Daemon {
             let Some(link) = self.network.links.get(&nic) else {
                 continue;
             };
-            for frame in gratuitous_arp(ip, source_mac, link.mac) {
+            for frame in announcement(ip, source_mac, link.mac, false) {
                 if let Err(error) = self.senders.send(link.index, &frame) {
                     tracing::warn!(%ip, %error, "the source was not announced");
                 }
@@ -234,11 +237,11 @@ impl Daemon {
     }
 
     /// MAC of the source's NIC that carries an address.
-    fn source_mac(&self, unit: UnitId, ip: Ipv4Addr) -> Option<[u8; 6]> {
+    fn source_mac(&self, unit: UnitId, ip: IpAddr) -> Option<[u8; 6]> {
         let (path, _) =
             layout::addresses_of(&self.config, unit).find(|(_, address)| address.ip == ip)?;
         let path = &self.config.sources[path.source].paths[path.path];
-        self.network.mac(&path.nic, path.monitor)
+        self.network.source_mac(&path.nic, path.monitor)
     }
 
     fn remove_addresses(&mut self, unit: UnitId) -> anyhow::Result<()> {
@@ -250,11 +253,7 @@ impl Daemon {
                 None => continue,
             };
             // Whatever the configuration says now, an earlier one may have had it delivered here.
-            batch = batch.remove_address(index, address.ip).remove_rule(
-                address.ip,
-                table_of(index),
-                RULE_PRIORITY,
-            );
+            batch = batch.remove_held(index, address.ip);
         }
         let batch = batch.build();
         if batch.requests().is_empty() {
@@ -272,8 +271,30 @@ impl Daemon {
         Ok(())
     }
 
+    /// Probes for what is held, by which another failover host knows us.
+    pub(super) fn probe_held(&mut self, unit: UnitId) {
+        let held = self.held(unit).unwrap_or_else(|error| {
+            tracing::error!(error = %format!("{error:#}"), "held addresses are not probed for");
+            Vec::new()
+        });
+        for (ip, held) in held {
+            if let Err(error) = self.senders.send(held.nic, &probe(ip, held.nic_mac)) {
+                tracing::debug!(%ip, %error, "a held address is not probed for");
+            }
+        }
+    }
+
+    /// The frames that tell where a held address is.
+    fn announcement(&self, ip: IpAddr, held: &Held) -> Vec<Bytes> {
+        let router = self
+            .network
+            .by_index(held.nic)
+            .is_some_and(|link| self.network.is_router(&link.name));
+        announcement(ip, held.nic_mac, held.nic_mac, router)
+    }
+
     /// Tells the network again where the held addresses are.
-    fn announce(&mut self, unit: UnitId) {
+    pub(super) fn announce(&mut self, unit: UnitId) {
         let held = match self.held(unit) {
             Ok(held) => held,
             Err(error) => {
@@ -286,7 +307,7 @@ impl Daemon {
             .into_iter()
             .filter(|(_, held)| held.mode != held::DRAIN)
         {
-            for frame in gratuitous_arp(ip, held.nic_mac, held.nic_mac) {
+            for frame in self.announcement(ip, &held) {
                 if let Err(error) = self.senders.send(held.nic, &frame) {
                     tracing::warn!(%ip, %error, "an announcement was not sent");
                 }

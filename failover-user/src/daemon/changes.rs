@@ -1,6 +1,6 @@
 //! What changes in the network while the daemon runs: NICs, their addresses, neighbours.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use failover_ebpf::abi::held;
 
@@ -8,7 +8,8 @@ use super::{Daemon, layout};
 use crate::{
     config::Deliver,
     events::EventKind,
-    net::{link_watch::LinkEvent, links::Link, neighbours::NeighbourEvent},
+    monitor::clock,
+    net::{link_watch::LinkEvent, links::Link, neighbours::NeighbourEvent, subnet::single},
     policy::{Cause, State},
 };
 
@@ -38,11 +39,11 @@ impl Daemon {
     }
 
     /// A held address that somebody has removed by hand is put back, and people are told.
-    fn put_back(&mut self, index: u32, ip: Ipv4Addr, prefix: u8) -> anyhow::Result<()> {
+    fn put_back(&mut self, index: u32, ip: IpAddr, prefix: u8) -> anyhow::Result<()> {
         let path = layout::addresses(&self.config)
             .find(|(_, address)| address.ip == ip)
             .map(|(path, _)| path);
-        let (Some(path), 32) = (path, prefix) else {
+        let Some(path) = path.filter(|_| prefix == single(ip)) else {
             return Ok(());
         };
         let unit = layout::unit_of(&self.config, path);
@@ -55,8 +56,9 @@ impl Daemon {
             .addresses
             .get(ip)?
             .is_some_and(|held| held.nic == index && held.mode == held::LOCAL);
-        // A NIC that is gone takes its addresses with it, and gets them again when it is back.
-        let Some(link) = self.network.by_index(index) else {
+        // A NIC that is gone takes its addresses with it, one that is switched off its IPv6 addresses, and gets them again when
+        // it is back.
+        let Some(link) = self.network.by_index(index).filter(|link| link.up) else {
             return Ok(());
         };
         if holds && here {
@@ -71,7 +73,7 @@ impl Daemon {
         Ok(())
     }
 
-    fn readdressed(&mut self, index: u32, change: impl FnOnce(&mut Vec<(Ipv4Addr, u8)>)) {
+    fn readdressed(&mut self, index: u32, change: impl FnOnce(&mut Vec<(IpAddr, u8)>)) {
         let mut links = self.network.links.values_mut();
         if let Some(link) = links.find(|link| link.index == index) {
             change(&mut link.addresses);
@@ -80,9 +82,9 @@ impl Daemon {
 
     /// An address of ours is there, or is gone: it may be the one that heartbeats come from, that a standby server is
     /// reached by, or that the reflector answers for.
-    async fn on_own_address(&mut self, ip: Ipv4Addr, prefix: u8) -> anyhow::Result<()> {
+    async fn on_own_address(&mut self, ip: IpAddr, prefix: u8) -> anyhow::Result<()> {
         // What is held is on no subnet, and there may be thousands of them in one takeover.
-        if prefix == 32 && layout::addresses(&self.config).any(|(_, held)| held.ip == ip) {
+        if prefix == single(ip) && layout::addresses(&self.config).any(|(_, held)| held.ip == ip) {
             return Ok(());
         }
         self.write_settings()?;
@@ -94,9 +96,9 @@ impl Daemon {
 
     /// The NICs that standby servers are behind.
     pub(super) fn refresh_standbys(&mut self) -> anyhow::Result<()> {
-        for nic in self.out_nics() {
+        for (nic, version) in self.ways_out() {
             if self.attached.contains_key(&nic) {
-                self.forwarding.enable(&nic)?;
+                self.forwarding.enable(&nic, version)?;
             }
         }
         for standby in self.standbys() {
@@ -113,6 +115,7 @@ impl Daemon {
         // What had the name before is gone, whether we have heard of that or not.
         if let Some(before) = before.filter(|before| before.index != link.index) {
             self.attached.remove(&before.name);
+            self.groups.forget(before.index);
             self.monitor.close_nic(before.index);
             self.senders.close(before.index);
         }
@@ -122,7 +125,7 @@ impl Daemon {
         self.watch_all()
     }
 
-    /// A NIC that was made anew has lost the addresses that it held; one with another MAC has to be announced. Addresses
+    /// A NIC that was made anew, or switched on, has lost addresses that it held; one with another MAC has to be announced. Addresses
     /// that are going back stay away.
     pub(super) fn restore_addresses_on(&mut self, link: &Link) {
         for unit in self.policy.units().collect::<Vec<_>>() {
@@ -149,6 +152,7 @@ impl Daemon {
             return Ok(());
         }
         self.network.links.remove(&link.name);
+        self.groups.forget(link.index);
         if self.attached.remove(&link.name).is_some() {
             self.monitor.close_nic(link.index);
             self.senders.close(link.index);
@@ -203,11 +207,28 @@ impl Daemon {
         if !before.up && link.up {
             // The kernel has flushed the NIC's routes in every table.
             self.prepare_table(&link).await?;
+            // It has lost its IPv6 addresses, too.
+            self.restore_addresses_on(&link);
         }
         if !before.usable() && link.usable() {
+            self.announce_on(&link);
             self.resolve(true).await;
         }
         Ok(())
+    }
+
+    /// A link is back, perhaps at another port: switches and neighbours may look for what is held where it was, or may never
+    /// have heard of it. If another failover host has taken it meanwhile, the probes tell it whom it has to do with.
+    fn announce_on(&mut self, link: &Link) {
+        for unit in self.policy.units().collect::<Vec<_>>() {
+            let uses = layout::addresses_of(&self.config, unit)
+                .any(|(_, address)| address.target_nic == link.name);
+            let state = self.policy.state(unit);
+            if uses && matches!(state, Some(State::TakenOver | State::Conflict)) {
+                self.announce(unit);
+                self.probe_held(unit);
+            }
+        }
     }
 
     /// The MAC of a neighbour is known, or has changed.
@@ -225,13 +246,19 @@ impl Daemon {
             .map(|(id, ..)| id);
         let witness = self.witness_neighbours().contains(&key);
         let wanted = match monitored {
-            Some(id) => !self.policy.holds(layout::unit_of(&self.config, id)),
+            Some(id) => {
+                !self.policy.holds(layout::unit_of(&self.config, id))
+                    && !self.is_stand_in(id, event.ip, mac)
+            }
             None => witness || self.standbys().contains(&event.ip),
         };
         if !wanted || self.network.neighbours.get(&key) == Some(&mac) {
             return Ok(());
         }
         self.network.neighbours.insert(key, mac);
+        if let Some(id) = monitored {
+            self.turned_ns.insert(id, clock::now());
+        }
         self.refresh_plans();
         if witness {
             self.watch_witnesses();
@@ -255,7 +282,9 @@ impl Daemon {
     }
 
     /// Prepares every takeover anew.
-    pub(super) fn refresh_plans(&self) {
+    pub(super) fn refresh_plans(&mut self) {
+        self.refresh_routers();
+        self.refresh_groups();
         for unit in self.policy.units() {
             self.monitor.prepare(super::plans::plan(
                 &self.config,
@@ -267,7 +296,7 @@ impl Daemon {
     }
 
     /// The standby server of addresses that are held already has another MAC.
-    fn refresh_forwarded(&mut self, standby: Ipv4Addr) -> anyhow::Result<()> {
+    fn refresh_forwarded(&mut self, standby: IpAddr) -> anyhow::Result<()> {
         for (_, address) in layout::addresses(&self.config) {
             if address.deliver != Deliver::Forward(standby) {
                 continue;

@@ -227,6 +227,7 @@ impl Daemon {
                 path,
                 state: PathState::Unknown,
                 missed: 0,
+                refused: 0,
             });
         }
         self.remember();

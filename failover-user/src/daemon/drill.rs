@@ -27,7 +27,7 @@ use crate::{
     },
     events::{EventKind, EventLog},
     hooks::{self, Facts},
-    monitor::{Plan, Scheduling, clock, rehearsal::rehearse},
+    monitor::{PROBE_WAIT, Plan, Scheduling, clock, rehearsal::rehearse},
     policy::{
         Finding, Hook, Now, Policy, State, UnitId,
         drill::{Assumed, Decision, Step, decide},
@@ -135,7 +135,7 @@ struct Picture {
     /// Who has the addresses now.
     heard: oneshot::Receiver<Finding>,
     addresses: Vec<DrillAddress>,
-    monitors: Vec<std::net::Ipv4Addr>,
+    monitors: Vec<std::net::IpAddr>,
     hooks: Hooks,
     detection: DrillDetection,
     warnings: Vec<String>,
@@ -332,7 +332,8 @@ fn total(
             let before = hooks
                 .iter()
                 .find(|run| run.hook == Hook::BeforeTakeover)
-                .map_or(0, |run| run.took_ns);
+                // Behind it, it is asked again who has the addresses.
+                .map_or(0, |run| run.took_ns.saturating_add(nanos(PROBE_WAIT)));
             Some(detection.detect_max_ns + before + takeover.takeover_ns()?)
         }
         DrillResult::Aborted | DrillResult::NotTaken => None,

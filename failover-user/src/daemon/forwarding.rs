@@ -8,7 +8,10 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::{net::sysctl::Changes, state_file::replace};
+use crate::{
+    net::sysctl::{Changes, Version},
+    state_file::replace,
+};
 
 const FILE_NAME: &str = "forwarding.json";
 
@@ -30,10 +33,10 @@ impl Forwarding {
         Self { changes, file }
     }
 
-    /// Makes a NIC forward.
-    pub(super) fn enable(&mut self, nic: &str) -> anyhow::Result<()> {
+    /// Makes a NIC forward packets of an IP version.
+    pub(super) fn enable(&mut self, nic: &str, version: Version) -> anyhow::Result<()> {
         let before = self.changes.list().len();
-        self.changes.forward(nic)?;
+        self.changes.forward(nic, version)?;
         if self.changes.list().len() != before
             && let Err(error) = self.write()
         {

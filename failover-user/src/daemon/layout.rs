@@ -6,14 +6,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::Ipv4Addr,
+    net::IpAddr,
     time::Duration,
 };
 
 use failover_ebpf::abi::{MAX_ADDRESSES, MAX_SESSIONS};
 
 use crate::{
-    config::{Address, Config, Deliver, Path, Source, Trigger, WitnessProbe},
+    config::{Address, Config, Deliver, Path, Probe, Source, Trigger, WitnessProbe},
     policy::{PathId, UnitId},
 };
 
@@ -25,7 +25,7 @@ pub(super) fn witness_session(index: usize) -> u16 {
     (MAX_SESSIONS as u16).saturating_sub(1 + index as u16)
 }
 
-/// The slot of a witness that is asked by ARP among the addresses that are listened for, behind those that can be held.
+/// The slot of a witness that is asked by ARP or neighbour discovery among the addresses that are listened for, behind those that can be held.
 /// What is listened for has no NIC: witnesses of one address share the slot of the first of them.
 pub(super) fn witness_slot(config: &Config, index: usize) -> u32 {
     let first = config
@@ -41,13 +41,13 @@ pub(super) struct Layout {
     /// Indices of the sources in the file's order.
     order: Vec<usize>,
     sessions: BTreeMap<PathId, u16>,
-    slots: BTreeMap<Ipv4Addr, u32>,
+    slots: BTreeMap<IpAddr, u32>,
 }
 
 impl Layout {
     /// Sessions are numbered from 1 in the file's order, so that a restart with the same file goes on with the same
     /// sessions. Addresses that are held already keep their slots, and with them their traffic counters.
-    pub(super) fn new(config: &Config, held: &BTreeMap<Ipv4Addr, u32>) -> Self {
+    pub(super) fn new(config: &Config, held: &BTreeMap<IpAddr, u32>) -> Self {
         let mut layout = Self {
             order: Vec::new(),
             sessions: BTreeMap::new(),
@@ -64,7 +64,7 @@ impl Layout {
         &mut self,
         config: &Config,
         order: Vec<usize>,
-        held: &BTreeSet<Ipv4Addr>,
+        held: &BTreeSet<IpAddr>,
     ) -> BTreeSet<u16> {
         let ids: BTreeSet<PathId> = paths(config).map(|(id, ..)| id).collect();
         let mut ownerless = BTreeSet::new();
@@ -82,7 +82,7 @@ impl Layout {
                 .entry(id)
                 .or_insert_with(|| free.next().unwrap_or_default());
         }
-        let ips: BTreeSet<Ipv4Addr> = addresses(config).map(|(_, address)| address.ip).collect();
+        let ips: BTreeSet<IpAddr> = addresses(config).map(|(_, address)| address.ip).collect();
         self.slots
             .retain(|ip, _| ips.contains(ip) || held.contains(ip));
         let taken: BTreeSet<u32> = self.slots.values().copied().collect();
@@ -107,20 +107,36 @@ impl Layout {
     }
 
     /// What is listened for: addresses and their slots.
-    pub(super) fn listened(&self, config: &Config) -> Vec<(Ipv4Addr, u32)> {
+    pub(super) fn listened(&self, config: &Config) -> Vec<(IpAddr, u32)> {
         let asked = config
             .witnesses
             .iter()
             .enumerate()
-            .filter(|(_, witness)| witness.probe == WitnessProbe::Arp)
+            .filter(|(_, witness)| match witness.probe {
+                WitnessProbe::Arp | WitnessProbe::Nd => true,
+                WitnessProbe::Icmp => false,
+            })
             .map(|(index, witness)| (witness.address, witness_slot(config, index)));
         let held = self.slots.iter().map(|(ip, slot)| (*ip, *slot));
         let once: BTreeMap<_, _> = held.chain(asked).collect();
         once.into_iter().collect()
     }
 
+    /// The slot of an address that is listened for and can be held; `None`: it is no such address.
+    pub(super) fn listened_slot(&self, ip: IpAddr) -> Option<u32> {
+        self.slots.get(&ip).copied()
+    }
+
+    /// Hosts that are watched by ARP, and their session numbers.
+    pub(super) fn arp_sessions(&self, config: &Config) -> Vec<(IpAddr, u16)> {
+        paths(config)
+            .filter(|(_, source, _)| source.probe == Probe::Arp)
+            .map(|(id, _, path)| (path.monitor, self.session(id)))
+            .collect()
+    }
+
     /// An address's slot in the traffic counters, and among the addresses that are listened for.
-    pub(super) fn slot(&self, ip: Ipv4Addr) -> u32 {
+    pub(super) fn slot(&self, ip: IpAddr) -> u32 {
         self.slots.get(&ip).copied().unwrap_or_default()
     }
 }
@@ -129,6 +145,11 @@ impl Layout {
 pub(super) fn sources(config: &Config) -> impl Iterator<Item = (usize, &Source)> {
     let sources = config.sources.iter().enumerate();
     sources.filter(|(_, source)| !source.paths.is_empty())
+}
+
+/// Whether a source is watched by TCP.
+pub(super) fn asks_by_tcp(config: &Config) -> bool {
+    sources(config).any(|(_, source)| matches!(source.probe, Probe::Tcp(_)))
 }
 
 /// The shortest interval between heartbeats, for which the heartbeat thread is scheduled.
@@ -171,7 +192,7 @@ pub(super) fn addresses(config: &Config) -> impl Iterator<Item = (PathId, &Addre
 }
 
 /// Addresses of standby servers.
-pub(super) fn standbys(config: &Config) -> BTreeSet<Ipv4Addr> {
+pub(super) fn standbys(config: &Config) -> BTreeSet<IpAddr> {
     addresses(config)
         .filter_map(|(_, address)| match address.deliver {
             Deliver::Forward(standby) => Some(standby),
@@ -259,7 +280,7 @@ mod tests {
         let addresses: Vec<_> = addresses_of(&config, second)
             .map(|(_, address)| address.ip)
             .collect();
-        assert_eq!(addresses, [Ipv4Addr::new(10, 0, 0, 20)]);
+        assert_eq!(addresses, [IpAddr::from([10, 0, 0, 20])]);
     }
 
     #[test]
@@ -304,14 +325,14 @@ mod tests {
         let mut other = config.sources[0].clone();
         for (path, last) in other.paths.iter_mut().zip([30, 40]) {
             path.addresses.truncate(1);
-            path.addresses[0].ip = Ipv4Addr::new(10, 0, 0, last);
+            path.addresses[0].ip = IpAddr::from([10, 0, 0, last]);
         }
         config.sources.push(other.clone());
         let mut layout = Layout::new(&config, &BTreeMap::new());
-        let slot = layout.slot(Ipv4Addr::new(10, 0, 0, 30));
+        let slot = layout.slot(IpAddr::from([10, 0, 0, 30]));
         entomb(&mut config, 0);
         other.paths.truncate(1);
-        other.paths[0].addresses[0].ip = Ipv4Addr::new(10, 0, 0, 50);
+        other.paths[0].addresses[0].ip = IpAddr::from([10, 0, 0, 50]);
         config.sources.push(other);
 
         let ownerless = layout.follow(&config, vec![2, 1], &BTreeSet::new());
@@ -320,18 +341,18 @@ mod tests {
             .map(|(source, path)| layout.session(PathId { source, path }));
         assert_eq!(numbers, [3, 4, 1, 0]);
         assert_eq!(ownerless, BTreeSet::from([1, 2]));
-        assert_eq!(layout.slot(Ipv4Addr::new(10, 0, 0, 30)), slot);
-        assert_eq!(layout.slot(Ipv4Addr::new(10, 0, 0, 50)), 0);
+        assert_eq!(layout.slot(IpAddr::from([10, 0, 0, 30])), slot);
+        assert_eq!(layout.slot(IpAddr::from([10, 0, 0, 50])), 0);
         assert_eq!(layout.order(), [2, 1]);
     }
 
     #[test]
     fn held_addresses_keep_their_slots_and_nobody_shares_one() {
-        let held = BTreeMap::from([(Ipv4Addr::new(10, 0, 0, 20), 0)]);
+        let held = BTreeMap::from([(IpAddr::from([10, 0, 0, 20]), 0)]);
 
         let layout = Layout::new(&config("all"), &held);
 
-        let slots = [10, 11, 20].map(|last| layout.slot(Ipv4Addr::new(10, 0, 0, last)));
+        let slots = [10, 11, 20].map(|last| layout.slot(IpAddr::from([10, 0, 0, last])));
         assert_eq!(slots, [1, 2, 0]);
     }
 
@@ -340,7 +361,7 @@ mod tests {
         let mut config = config("all");
         let witness = |nic: &str, last, probe| Witness {
             nic: nic.to_owned(),
-            address: Ipv4Addr::new(10, 0, 0, last),
+            address: IpAddr::from([10, 0, 0, last]),
             probe,
         };
         config.witnesses = vec![
@@ -353,9 +374,15 @@ mod tests {
 
         let slots: Vec<_> = listened
             .into_iter()
-            .map(|(ip, slot)| (ip.octets()[3], slot))
+            .map(|(ip, slot)| (ip.to_string(), slot))
             .collect();
-        assert_eq!(slots, [(3, MAX_ADDRESSES + 1), (10, 0), (11, 1), (20, 2)]);
+        let expected = [
+            ("10.0.0.3", MAX_ADDRESSES + 1),
+            ("10.0.0.10", 0),
+            ("10.0.0.11", 1),
+            ("10.0.0.20", 2),
+        ];
+        assert_eq!(slots, expected.map(|(ip, slot)| (ip.to_owned(), slot)));
         let sessions = [0, 1].map(witness_session);
         assert_eq!(sessions, [4095, 4094]);
     }

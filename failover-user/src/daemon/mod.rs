@@ -8,10 +8,13 @@ mod actions;
 mod changes;
 mod commands;
 mod conflicts;
+mod discovery;
 mod drill;
 mod end;
 mod forwarding;
 mod hooking;
+mod identity;
+mod keys;
 mod layout;
 mod nics;
 mod plans;
@@ -22,6 +25,7 @@ mod reports;
 mod start;
 mod status;
 mod story;
+mod tcp_source;
 mod watching;
 mod witnesses;
 
@@ -49,6 +53,7 @@ use self::{
     port::ReservedPort,
     reload::{Asker, Loaded, Reloading},
     story::Told,
+    tcp_source::TcpSource,
 };
 use crate::{
     bpf::{
@@ -64,8 +69,8 @@ use crate::{
     memory::Store,
     monitor::{Monitor, PathStats, Report, clock, nics::Nics},
     net::{
-        self, batch::BatchSocket, link_watch::LinkEvent, neighbours::NeighbourEvent,
-        only_one::OnlyOne, xdp::Mode,
+        self, batch::BatchSocket, groups::Groups, link_watch::LinkEvent,
+        neighbours::NeighbourEvent, only_one::OnlyOne, xdp::Mode,
     },
     policy::{Action, Finding, Input, PathId, PathState, Policy, UnitId},
 };
@@ -102,9 +107,14 @@ struct Daemon {
     attached: BTreeMap<String, Mode>,
     /// Why NICs are not managed that should be.
     unmanageable: BTreeMap<String, String>,
+    /// Multicast groups that are listened to.
+    groups: Groups,
+    /// Why NICs do not listen to groups that they should.
+    unheard: BTreeSet<(String, String)>,
     /// NICs that forward, because a standby server is behind them.
     forwarding: Forwarding,
     sbfd_port: ReservedPort,
+    tcp_source: TcpSource,
     /// What our ICMP echo requests are known by.
     cookie: u64,
     stats: BTreeMap<PathId, Arc<PathStats>>,
@@ -113,6 +123,12 @@ struct Daemon {
     watched: BTreeSet<PathId>,
     /// Paths that had answered an earlier daemon a moment before this one started, and are not watched yet.
     remembered: BTreeSet<PathId>,
+    /// When the MAC that heartbeats of a path go to became another one.
+    turned_ns: BTreeMap<PathId, u64>,
+    /// Paths of which the verdict stood when they were last judged.
+    down: BTreeSet<PathId>,
+    /// Paths that are not watched because our own NIC or address was lost.
+    lost: BTreeSet<PathId>,
     /// What the next daemon has to know.
     store: Store,
     hooks: hooking::Hooks,
@@ -268,6 +284,8 @@ impl Daemon {
                     }
                     let result = self.manage_missing().await;
                     self.note(result);
+                    let result = self.maps.signing_keys.expire(clock::now());
+                    self.note(result);
                     // At most once a round, however often routes change.
                     if sources.routes.has_changed().context("the kernel no longer tells of routes")? {
                         sources.routes.mark_unchanged();
@@ -275,6 +293,7 @@ impl Daemon {
                         self.note(result);
                     }
                     self.keep_probing();
+                    self.know_sources();
                     self.resolve(!round.is_multiple_of(REFRESH_ROUNDS)).await;
                     round += 1;
                 }
@@ -342,7 +361,7 @@ impl Daemon {
     }
 
     /// Addresses of standby servers.
-    fn standbys(&self) -> BTreeSet<std::net::Ipv4Addr> {
+    fn standbys(&self) -> BTreeSet<std::net::IpAddr> {
         layout::standbys(&self.config)
     }
 

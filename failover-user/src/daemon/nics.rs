@@ -8,7 +8,7 @@ use super::{Daemon, layout, plans::Network};
 use crate::{
     config::{Config, Deliver},
     events::EventKind,
-    net::{self, links::Link, xdp::Mode},
+    net::{self, links::Link, sysctl::Version, xdp::Mode},
 };
 
 /// Names of the NICs that a configuration uses.
@@ -29,10 +29,18 @@ pub(super) fn managed(config: &Config, network: &Network) -> BTreeSet<String> {
 
 /// NICs with a standby server behind them.
 fn out_nics(config: &Config, network: &Network) -> BTreeSet<String> {
-    layout::standbys(config)
-        .into_iter()
-        .filter_map(|standby| network.nic_towards(standby))
-        .map(|link| link.name.clone())
+    let ways = ways_out(config, network);
+    ways.into_iter().map(|(name, _)| name).collect()
+}
+
+/// The same, with the IP versions that are spoken there.
+fn ways_out(config: &Config, network: &Network) -> BTreeSet<(String, Version)> {
+    let standbys = layout::standbys(config).into_iter();
+    standbys
+        .filter_map(|standby| {
+            let link = network.nic_towards(standby)?;
+            Some((link.name.clone(), Version::of(standby)))
+        })
         .collect()
 }
 
@@ -42,9 +50,9 @@ impl Daemon {
         managed(&self.config, &self.network)
     }
 
-    /// NICs with a standby server behind them.
-    pub(super) fn out_nics(&self) -> BTreeSet<String> {
-        out_nics(&self.config, &self.network)
+    /// NICs with a standby server behind them, and the IP versions that are spoken there.
+    pub(super) fn ways_out(&self) -> BTreeSet<(String, Version)> {
+        ways_out(&self.config, &self.network)
     }
 
     /// Puts the program on every managed NIC that is there. At the start a NIC that refuses is an error.
@@ -70,8 +78,10 @@ impl Daemon {
         self.senders.open(link.index, &link.name)?;
         self.monitor.open_nic(link.index, &link.name);
         self.prepare_table(link).await?;
-        if self.out_nics().contains(&link.name) {
-            self.forwarding.enable(&link.name)?;
+        for (nic, version) in self.ways_out() {
+            if nic == link.name {
+                self.forwarding.enable(&nic, version)?;
+            }
         }
         self.attached.insert(link.name.clone(), mode);
         self.record(

@@ -1,6 +1,9 @@
 //! From configuration and the state of the NICs to what a takeover writes. Pure.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, Ipv6Addr},
+};
 
 use failover_ebpf::abi::{Held, held};
 
@@ -10,9 +13,10 @@ use crate::{
     monitor::{Plan, Probe, SLICE, Slice, finding::MAX_PROBES},
     net::{
         RULE_PRIORITY,
-        announce::{arp_probe, gratuitous_arp},
+        announce::{announcement, probe, question},
         batch::Batch,
         links::Link,
+        subnet::{is_neighbour, single},
         table_of,
     },
     policy::{PathId, UnitId},
@@ -27,26 +31,61 @@ pub(super) struct Network {
     /// NICs by name.
     pub(super) links: BTreeMap<String, Link>,
     /// MAC addresses of neighbours, by NIC and address. Kept when a neighbour falls silent.
-    pub(super) neighbours: BTreeMap<(String, Ipv4Addr), Mac>,
+    pub(super) neighbours: BTreeMap<(String, IpAddr), Mac>,
+    /// MAC addresses of sources, by NIC and monitored address: those that heartbeats were answered from. A host that stands
+    /// in for a source is a neighbour of that address, too.
+    pub(super) sources: BTreeMap<(String, IpAddr), Mac>,
+    /// NICs on which this host is an IPv6 router.
+    pub(super) routers: BTreeSet<String>,
 }
 
 impl Network {
     /// MAC of a neighbour.
-    pub(super) fn mac(&self, nic: &str, ip: Ipv4Addr) -> Option<Mac> {
+    pub(super) fn mac(&self, nic: &str, ip: IpAddr) -> Option<Mac> {
         self.neighbours.get(&(nic.to_owned(), ip)).copied()
     }
 
-    /// The address of ours on a NIC that a neighbour is asked from. Held addresses are /32 and on no subnet.
-    pub(super) fn own_address(&self, nic: &str, neighbour: Ipv4Addr) -> Option<Ipv4Addr> {
+    /// MAC of a source; before its first answers, whoever has the monitored address.
+    pub(super) fn source_mac(&self, nic: &str, monitor: IpAddr) -> Option<Mac> {
+        let answered = self.sources.get(&(nic.to_owned(), monitor)).copied();
+        answered.or_else(|| self.mac(nic, monitor))
+    }
+
+    /// The address of ours on a NIC that a neighbour is asked from: one in its subnet, so that a link-local neighbour is
+    /// asked from a link-local address, and another one from another. Held addresses are on no subnet.
+    ///
+    /// Of several the first in IPv4, which is the primary one, and the lowest in IPv6, where the order means nothing.
+    pub(super) fn own_address(&self, nic: &str, neighbour: IpAddr) -> Option<IpAddr> {
         let link = self.links.get(nic)?;
-        link.addresses
+        let mut own = link
+            .addresses
             .iter()
-            .find(|(ip, prefix)| same_subnet(*ip, neighbour, *prefix))
-            .map(|(ip, _)| *ip)
+            .filter(|own| is_neighbour(**own, neighbour))
+            .map(|(ip, _)| *ip);
+        match neighbour {
+            IpAddr::V4(_) => own.next(),
+            IpAddr::V6(_) => own.min(),
+        }
+    }
+
+    /// The IPv6 address that whoever has `ip` is asked from: as above, or any of the NIC.
+    fn asker(&self, link: &Link, ip: IpAddr) -> Option<Ipv6Addr> {
+        let near = self.own_address(&link.name, ip);
+        let own = link.addresses.iter().filter(|own| own.1 < single(own.0));
+        let any = own.map(|(ip, _)| *ip).filter(IpAddr::is_ipv6).min();
+        match near.or(any)? {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(ip) => Some(ip),
+        }
+    }
+
+    /// Whether announcements from a NIC say that a router sends them (RFC 4861 7.2.6: as its other advertisements do).
+    pub(super) fn is_router(&self, nic: &str) -> bool {
+        self.routers.contains(nic)
     }
 
     /// The NIC with a subnet that a host is on.
-    pub(super) fn nic_towards(&self, host: Ipv4Addr) -> Option<&Link> {
+    pub(super) fn nic_towards(&self, host: IpAddr) -> Option<&Link> {
         self.links
             .values()
             .find(|link| !link.loopback && self.own_address(&link.name, host).is_some())
@@ -56,12 +95,6 @@ impl Network {
     pub(super) fn by_index(&self, index: u32) -> Option<&Link> {
         self.links.values().find(|link| link.index == index)
     }
-}
-
-/// Whether two addresses are on one subnet that is more than a single address.
-fn same_subnet(own: Ipv4Addr, other: Ipv4Addr, prefix: u8) -> bool {
-    let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
-    prefix < 32 && own.to_bits() & mask == other.to_bits() & mask
 }
 
 /// What taking a unit over does, as far as its NICs are there.
@@ -82,7 +115,7 @@ pub(super) fn plan(config: &Config, layout: &Layout, network: &Network, unit: Un
         unit,
         slices,
         skipped,
-        probes: probes(layout, &taken),
+        probes: probes(layout, network, &taken),
         source_macs: source_macs(config, network, unit.source),
         l2_alive: config.sources[unit.source].l2_alive,
     }
@@ -94,42 +127,46 @@ type Taken<'a> = (PathId, &'a Address, &'a Link);
 fn slice(config: &Config, layout: &Layout, network: &Network, part: &[Taken]) -> Slice {
     let mut batch = Batch::builder();
     let mut entries = Vec::new();
-    let mut requests = Vec::new();
-    let mut replies = Vec::new();
+    let mut announcements = Vec::new();
+    let mut once_more = Vec::new();
     for &(path, address, link) in part {
-        if address.deliver == Deliver::Local {
-            batch = batch.add_address(link.index, address.ip);
-        }
+        batch = match (address.deliver, address.ip) {
+            (Deliver::Local, ip) => batch.hold(link.index, ip),
+            (Deliver::Forward(_), IpAddr::V6(ip)) => batch.add_proxy(link.index, ip),
+            (Deliver::Forward(_), IpAddr::V4(_)) => batch,
+        };
         batch = batch.add_rule(address.ip, table_of(link.index), RULE_PRIORITY);
         let configured = &config.sources[path.source].paths[path.path];
         let source_mac = network
-            .mac(&configured.nic, configured.monitor)
+            .source_mac(&configured.nic, configured.monitor)
             .unwrap_or_default();
         entries.push((
             address.ip,
             entry(address, layout, network, link, source_mac),
         ));
-        let [request, reply] = gratuitous_arp(address.ip, link.mac, link.mac);
-        requests.push((link.index, request));
-        replies.push((link.index, reply));
+        let router = network.is_router(&link.name);
+        let mut frames = announcement(address.ip, link.mac, link.mac, router).into_iter();
+        announcements.extend(frames.next().map(|frame| (link.index, frame)));
+        once_more.extend(frames.map(|frame| (link.index, frame)));
     }
     // Each address once before any of them twice.
-    requests.append(&mut replies);
+    announcements.append(&mut once_more);
     Slice {
         batch: batch.build(),
         entries,
-        announcements: requests,
+        announcements,
     }
 }
 
-/// ARP probes for addresses, one NIC after the other.
-fn probes(layout: &Layout, taken: &[Taken]) -> Vec<Probe> {
+/// Probes for addresses, one NIC after the other.
+fn probes(layout: &Layout, network: &Network, taken: &[Taken]) -> Vec<Probe> {
     let mut probes: Vec<Probe> = taken
         .iter()
         .take(MAX_PROBES)
         .map(|(_, address, link)| Probe {
             nic: link.index,
-            frame: arp_probe(address.ip, link.mac),
+            frame: probe(address.ip, link.mac),
+            question: question(address.ip, link.mac, network.asker(link, address.ip)),
             slot: layout.slot(address.ip),
             ip: address.ip,
             own_mac: link.mac,
@@ -143,7 +180,7 @@ fn probes(layout: &Layout, taken: &[Taken]) -> Vec<Probe> {
 fn source_macs(config: &Config, network: &Network, source: usize) -> Vec<Mac> {
     let paths = config.sources[source].paths.iter();
     paths
-        .filter_map(|path| network.mac(&path.nic, path.monitor))
+        .filter_map(|path| network.source_mac(&path.nic, path.monitor))
         .collect()
 }
 
@@ -204,7 +241,7 @@ pub(super) fn draining(held: Held, source_mac: Mac, link: Option<&Link>) -> Held
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config;
+    use crate::{config, net::batch::Operation};
 
     fn link(index: u32, name: &str, address: [u8; 4]) -> Link {
         Link {
@@ -230,6 +267,8 @@ mod tests {
                 .map(|link| (link.name.clone(), link))
                 .collect(),
             neighbours: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            routers: BTreeSet::new(),
         };
         network.neighbours.insert(
             ("ens1".to_owned(), [10, 0, 0, 10].into()),
@@ -257,6 +296,10 @@ mod tests {
     "#;
 
     fn planned() -> Plan {
+        planned_in(&network())
+    }
+
+    fn planned_in(network: &Network) -> Plan {
         let config = config::parse("test.toml", TEXT)
             .expect("a good configuration")
             .config;
@@ -264,12 +307,19 @@ mod tests {
         plan(
             &config,
             &layout,
-            &network(),
+            network,
             UnitId {
                 source: 0,
                 path: None,
             },
         )
+    }
+
+    fn last(ip: IpAddr) -> u8 {
+        match ip {
+            IpAddr::V4(ip) => ip.octets()[3],
+            IpAddr::V6(ip) => ip.octets()[15],
+        }
     }
 
     #[test]
@@ -279,9 +329,22 @@ mod tests {
         let nics: Vec<_> = plan.slices[0]
             .entries
             .iter()
-            .map(|(ip, held)| (ip.octets()[3], held.nic, held.nic_mac[5]))
+            .map(|(ip, held)| (last(*ip), held.nic, held.nic_mac[5]))
             .collect();
         assert_eq!(nics, [(10, 1, 1), (11, 2, 2), (12, 1, 1)]);
+    }
+
+    #[test]
+    fn a_host_that_stands_in_for_a_source_is_not_known_as_the_source() {
+        let path = ("ens1".to_owned(), [10, 0, 0, 10].into());
+        let mut network = network();
+        network.sources.insert(path.clone(), [2, 0, 0, 0, 0, 10]);
+        network.neighbours.insert(path, [2, 0, 0, 0, 0, 99]);
+
+        let plan = planned_in(&network);
+
+        assert_eq!(plan.source_macs, [[2, 0, 0, 0, 0, 10]]);
+        assert_eq!(plan.slices[0].entries[0].1.source_mac[5], 10);
     }
 
     #[test]
@@ -325,20 +388,46 @@ mod tests {
     }
 
     #[test]
+    fn whoever_claims_the_address_of_a_silent_source_is_not_taken_for_it() {
+        let mut network = network();
+        let key = ("ens1".to_owned(), IpAddr::from([10, 0, 0, 10]));
+        network.sources.insert(key.clone(), [2, 0, 0, 0, 0, 10]);
+
+        network.neighbours.insert(key.clone(), [2, 0, 0, 0, 0, 99]);
+
+        assert_eq!(network.mac(&key.0, key.1), Some([2, 0, 0, 0, 0, 99]));
+        assert_eq!(network.source_mac(&key.0, key.1), Some([2, 0, 0, 0, 0, 10]));
+    }
+
+    #[test]
+    fn a_neighbour_is_asked_from_an_address_of_its_subnet_and_scope() {
+        let ip = |text: &str| text.parse::<IpAddr>().expect("an address");
+        let mut network = network();
+        let link = network.links.get_mut("ens1").expect("a NIC");
+        link.addresses = vec![
+            (ip("10.0.0.2"), 24),
+            (ip("fd00:0:0:1::9"), 64),
+            (ip("fd00:0:0:1::2"), 64),
+            (ip("fd00:0:0:1::1"), 128),
+            (ip("fe80::2"), 64),
+        ];
+
+        let asked_from = ["10.0.0.10", "fd00:0:0:1::10", "fe80::10", "fd00:0:0:2::10"]
+            .map(|neighbour| network.own_address("ens1", ip(neighbour)));
+
+        let expected = ["10.0.0.2", "fd00:0:0:1::2", "fe80::2"].map(|own| Some(ip(own)));
+        assert_eq!(asked_from[..3], expected);
+        assert_eq!(asked_from[3], None);
+    }
+
+    #[test]
     fn every_address_is_asked_for_by_the_nic_that_takes_it() {
         let plan = planned();
 
         let probes: Vec<_> = plan
             .probes
             .iter()
-            .map(|probe| {
-                (
-                    probe.nic,
-                    probe.ip.octets()[3],
-                    probe.slot,
-                    probe.own_mac[5],
-                )
-            })
+            .map(|probe| (probe.nic, last(probe.ip), probe.slot, probe.own_mac[5]))
             .collect();
         assert_eq!(probes, [(1, 10, 0, 1), (1, 12, 2, 1), (2, 11, 1, 2)]);
         assert_eq!(plan.source_macs, [[2, 0, 0, 0, 0, 10]]);
@@ -347,7 +436,7 @@ mod tests {
     #[test]
     fn a_thousand_addresses_are_taken_slice_by_slice_and_the_first_of_them_are_asked_for() {
         let addresses: Vec<String> = (0..1000u32)
-            .map(|n| format!("\"{}/8\"", Ipv4Addr::from_bits(0x0a01_0000 + n)))
+            .map(|n| format!("\"{}/8\"", std::net::Ipv4Addr::from_bits(0x0a01_0000 + n)))
             .collect();
         let text = format!(
             "[[source]]\nname = \"a\"\n[[source.path]]\nmonitor = \"10.0.0.10\"\ntarget_nic = \"ens1\"\naddresses = [{}]\n",
@@ -380,5 +469,68 @@ mod tests {
         assert!(of_slices[..1000 / SLICE].iter().all(|slice| *slice == full));
         assert_eq!(of_slices.iter().map(|slice| slice.0).sum::<usize>(), 1000);
         assert_eq!(plan.probes.len(), MAX_PROBES);
+    }
+
+    const TEXT_6: &str = r#"
+        [[source]]
+        name = "a"
+        [[source.path]]
+        monitor = "10.0.0.10"
+        target_nic = "ens1"
+        addresses = [
+            "fd00:0:0:1::10/64",
+            { ip = "fd00:0:0:1::11/64", deliver = { forward = "fd00:0:0:5::20" } },
+        ]
+    "#;
+
+    #[test]
+    fn ipv6_addresses_are_held_asked_for_and_announced_in_their_own_way() {
+        let config = config::parse("test.toml", TEXT_6)
+            .expect("a good configuration")
+            .config;
+        let layout = Layout::new(&config, &BTreeMap::new());
+        let mut network = network();
+        network.routers.insert("ens1".to_owned());
+        let unit = UnitId {
+            source: 0,
+            path: None,
+        };
+
+        let plan = plan(&config, &layout, &network, unit);
+
+        let [slice] = &plan.slices[..] else {
+            panic!("{plan:?}");
+        };
+        let operations: Vec<_> = slice
+            .batch
+            .requests()
+            .iter()
+            .map(|request| request.operation)
+            .collect();
+        assert_eq!(
+            operations,
+            [
+                Operation::AddAddress,
+                Operation::AddLocalRoute,
+                Operation::AddRule,
+                // The kernel of this host does not have it, and its NIC listens all the same.
+                Operation::AddProxy,
+                Operation::AddRule,
+            ]
+        );
+        // One advertisement each, which says that a router sends it.
+        assert_eq!(slice.announcements.len(), 2);
+        assert!(
+            slice
+                .announcements
+                .iter()
+                .all(|(nic, frame)| (*nic, frame[58]) == (1, 0xa0))
+        );
+        // Without an IPv6 address of its own a NIC can only ask as one who wants the address.
+        assert!(
+            plan.probes
+                .iter()
+                .all(|probe| probe.frame == probe.question)
+        );
     }
 }

@@ -2,10 +2,9 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use failover_ebpf::abi::ipv4_key;
-
 use super::{Daemon, layout};
 use crate::{
+    bpf::keys::key,
     memory::{Memories, SourceMemory},
     monitor::clock,
     policy::{Action, Input, Memory, PathId, State, UnitId},
@@ -62,7 +61,7 @@ impl Daemon {
         let mut recent = BTreeSet::new();
         for (id, _, path) in layout::paths(&self.config) {
             let number = self.layout.session(id);
-            let same_host = self.maps.session(number)?.remote == ipv4_key(path.monitor.octets());
+            let same_host = self.maps.session(number)?.remote == key(path.monitor);
             let silent_ns = now.saturating_sub(self.sessions.last_reply(number));
             if same_host && silent_ns < RECENTLY.as_nanos() as u64 {
                 recent.insert(id);

@@ -18,10 +18,11 @@ impl Daemon {
                 path,
                 state,
                 missed,
+                refused,
                 at_ns,
                 last_reply_ns,
             } => {
-                self.on_path(path, state, missed, at_ns, last_reply_ns);
+                self.on_path(path, state, (missed, refused), at_ns, last_reply_ns);
             }
             Report::TakenOver {
                 unit,
@@ -84,11 +85,12 @@ impl Daemon {
         self.record(Some(unit), EventKind::Pace, fields);
     }
 
+    /// `missed`: how many requests in a row, and how many of them the source refused.
     pub(super) fn on_path(
         &mut self,
         path: PathId,
         state: PathState,
-        missed: u32,
+        (missed, refused): (u32, u32),
         at_ns: u64,
         last_reply_ns: u64,
     ) {
@@ -97,16 +99,24 @@ impl Daemon {
         }
         let unit = layout::unit_of(&self.config, path);
         let before = self.paths.insert(path, state);
+        match state {
+            PathState::Down => {
+                self.down.insert(path);
+            }
+            PathState::Up | PathState::Unknown => {
+                self.down.remove(&path);
+            }
+            PathState::Missing | PathState::Isolated => {}
+        }
         if before != Some(state) {
             let monitor = self.config.sources[path.source].paths[path.path]
                 .monitor
                 .to_string();
-            let fields =
-                json!({ "monitor": monitor, "state": state, "missed": missed, "at_ns": at_ns });
+            let fields = json!({ "monitor": monitor, "state": state, "missed": missed, "refused": refused, "at_ns": at_ns });
             self.record(Some(unit), EventKind::Path, fields);
             if state == PathState::Down {
                 let detect_ns = at_ns.saturating_sub(last_reply_ns);
-                let fields = json!({ "monitor": monitor, "missed": missed, "detect_ns": detect_ns, "at_ns": at_ns });
+                let fields = json!({ "monitor": monitor, "missed": missed, "refused": refused, "detect_ns": detect_ns, "at_ns": at_ns });
                 self.record(Some(unit), EventKind::Verdict, fields);
                 self.told(unit).detect_ns = detect_ns;
             }
@@ -115,7 +125,12 @@ impl Daemon {
             path,
             state,
             missed,
+            refused,
         });
+        if state == PathState::Up && matches!(before, None | Some(PathState::Unknown)) {
+            // That it has answered is to be remembered, whether or not it changes the unit's state.
+            self.remember();
+        }
     }
 
     fn on_taken_over(&mut self, unit: UnitId, cause: Cause, detect_ns: u64, outcome: Outcome) {
@@ -147,7 +162,7 @@ impl Daemon {
             fields["error"] = json!(error);
         }
         self.record(Some(unit), EventKind::Takeover, fields);
-        if cause != Cause::Adopted {
+        if cause != Cause::Adopted && outcome.held > 0 {
             self.told(unit).taken_over(detect_ns, takeover_ns, cause);
         }
         let Outcome { held, error, .. } = outcome;

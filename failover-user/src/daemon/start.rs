@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::Ipv4Addr,
+    net::IpAddr,
 };
 
 use anyhow::Context as _;
@@ -18,6 +18,7 @@ use super::{
     port::ReservedPort,
     reload::Reloading,
     story::{Told, timestamp},
+    tcp_source::TcpSource,
 };
 use crate::{
     bpf::{
@@ -27,13 +28,14 @@ use crate::{
         program::Program,
         shared::{HeardBoard, Sessions},
     },
-    config::{Config, Deliver},
+    config::{Config, Deliver, default_discriminator},
     events::{EventKind, EventLog},
     memory::{Memories, Store},
     monitor::{Monitor, Report, nics::Nics, scheduling},
     net::{
         self, RULE_PRIORITY,
         batch::{Batch, BatchSocket, Builder},
+        groups::Groups,
         table_of,
     },
     policy::{Cause, Input, Policy, UnitId},
@@ -72,7 +74,9 @@ impl Daemon {
         let maps = Maps::open(&pins)?;
         let held = maps.addresses.all()?;
         let slots = held.iter().map(|(ip, held)| (*ip, held.slot)).collect();
-        let sbfd_port = ReservedPort::reserve(maps.settings()?.sbfd_source_port)?;
+        let earlier = maps.settings()?;
+        let sbfd_port = ReservedPort::reserve(earlier.sbfd_source_port)?;
+        let tcp_source = TcpSource::reserve(&earlier)?;
 
         scheduling::lock_memory();
         let monitor = Monitor::start(&pins, layout::shortest_interval(&config), reports)?;
@@ -92,13 +96,19 @@ impl Daemon {
             senders: Nics::new()?,
             attached: BTreeMap::new(),
             unmanageable: BTreeMap::new(),
+            groups: Groups::default(),
+            unheard: BTreeSet::new(),
             forwarding,
             sbfd_port,
+            tcp_source,
             cookie: random()?,
             stats: BTreeMap::new(),
             paths: BTreeMap::new(),
             watched: BTreeSet::new(),
             remembered: BTreeSet::new(),
+            turned_ns: BTreeMap::new(),
+            down: BTreeSet::new(),
+            lost: BTreeSet::new(),
             store,
             hooks,
             board: HeardBoard::open(&pins)?,
@@ -132,14 +142,21 @@ impl Daemon {
         let mut flags = settings::CONFIGURED;
         let mut min_rx_us = 0;
         if let Some(reflector) = &self.config.reflector {
-            let own: Vec<Ipv4Addr> = self.own_addresses(&reflector.nics).collect();
+            let own: Vec<IpAddr> = self.own_addresses(&reflector.nics).collect();
             let discriminators: Vec<u32> = match reflector.discriminator {
                 Some(discriminator) => vec![discriminator],
-                None => own.iter().copied().map(Ipv4Addr::to_bits).collect(),
+                None => own
+                    .iter()
+                    .copied()
+                    .filter_map(default_discriminator)
+                    .collect(),
             };
             flags |= settings::REFLECT;
             if reflector.initiators.is_empty() {
                 flags |= settings::ANY_INITIATOR;
+            }
+            if !reflector.keys.is_empty() {
+                flags |= settings::AUTHENTICATE;
             }
             min_rx_us = reflector.min_rx.as_micros() as u32;
             self.maps
@@ -150,13 +167,19 @@ impl Daemon {
         if !self.standbys().is_empty() {
             flags |= settings::FORWARDING;
         }
-        let sbfd_source_port = u32::from(self.sbfd_port.number());
-        self.maps.set_settings(Settings {
+        let settings = Settings {
             flags,
-            sbfd_source_port,
+            sbfd_source_port: u32::from(self.sbfd_port.number()),
             min_rx_us,
+            tcp_source_port: if layout::asks_by_tcp(&self.config) {
+                self.tcp_source.port().into()
+            } else {
+                0
+            },
+            tcp_cookie: self.tcp_source.cookie().into(),
             reserved: 0,
-        })
+        };
+        self.write_reflector_keys(settings)
     }
 
     /// Addresses on NICs, except those that are held for somebody else: they are /32 and ours by protocol number, and the
@@ -164,9 +187,9 @@ impl Daemon {
     pub(super) fn own_addresses<'a>(
         &'a self,
         nics: &'a [String],
-    ) -> impl Iterator<Item = Ipv4Addr> + 'a {
+    ) -> impl Iterator<Item = IpAddr> + 'a {
         let held =
-            |ip: &Ipv4Addr| !layout::addresses(&self.config).any(|(_, address)| address.ip == *ip);
+            |ip: &IpAddr| !layout::addresses(&self.config).any(|(_, address)| address.ip == *ip);
         self.network
             .links
             .values()
@@ -178,7 +201,7 @@ impl Daemon {
     /// Units, adoption, and the first heartbeats.
     async fn set_off(
         &mut self,
-        held: &[(Ipv4Addr, Held)],
+        held: &[(IpAddr, Held)],
         memories: &Memories,
     ) -> anyhow::Result<()> {
         for unit in self.policy.units().collect::<Vec<_>>() {
@@ -199,12 +222,13 @@ impl Daemon {
         self.recall(memories)?;
         self.adopt(held).await?;
         self.resolve(false).await;
+        self.forget_keys_of_others()?;
         crate::fault::point("start:unwatched");
         self.watch_all()
     }
 
     /// Goes on with what an earlier daemon, or an earlier configuration, had taken.
-    pub(super) async fn adopt(&mut self, held: &[(Ipv4Addr, Held)]) -> anyhow::Result<()> {
+    pub(super) async fn adopt(&mut self, held: &[(IpAddr, Held)]) -> anyhow::Result<()> {
         self.remember_macs(held);
         self.remove_misplaced(held).await?;
         self.refresh_plans();
@@ -228,7 +252,7 @@ impl Daemon {
     }
 
     /// The units that hold addresses, and whether they were giving them back.
-    fn adopted(&self, held: &[(Ipv4Addr, Held)]) -> BTreeMap<UnitId, bool> {
+    fn adopted(&self, held: &[(IpAddr, Held)]) -> BTreeMap<UnitId, bool> {
         let mut units = BTreeMap::new();
         for (ip, held) in held {
             match layout::addresses(&self.config).find(|(_, address)| address.ip == *ip) {
@@ -248,8 +272,8 @@ impl Daemon {
     }
 
     /// A source that has failed does not answer ARP: its MAC is in the takeover map.
-    fn remember_macs(&mut self, held: &[(Ipv4Addr, Held)]) {
-        let macs: BTreeMap<Ipv4Addr, [u8; 6]> = held
+    fn remember_macs(&mut self, held: &[(IpAddr, Held)]) {
+        let macs: BTreeMap<IpAddr, [u8; 6]> = held
             .iter()
             .filter(|(_, held)| held.source_mac != [0; 6])
             .map(|(ip, held)| (*ip, held.source_mac))
@@ -261,19 +285,20 @@ impl Daemon {
                 known.push(((path.nic.clone(), path.monitor), *mac));
             }
         }
+        self.network.sources.extend(known.iter().cloned());
         self.network.neighbours.extend(known);
     }
 
     /// Addresses that an earlier daemon had put on a NIC when it was killed, before the takeover map had them.
-    async fn remove_orphans(&mut self, held: &[(Ipv4Addr, Held)]) -> anyhow::Result<()> {
+    async fn remove_orphans(&mut self, held: &[(IpAddr, Held)]) -> anyhow::Result<()> {
         let mut batch = Batch::builder();
-        for (index, ip) in net::cleanup::addresses(&self.netlink).await? {
+        let addresses = net::cleanup::addresses(&self.netlink).await?;
+        let proxies = net::cleanup::proxies(&self.netlink).await?;
+        let proxies = proxies.into_iter().map(|(index, ip)| (index, ip.into()));
+        for (index, ip) in addresses.into_iter().chain(proxies) {
             if !held.iter().any(|(known, _)| *known == ip) {
                 tracing::warn!(%ip, "an unfinished takeover of an earlier daemon is undone");
-                batch =
-                    batch
-                        .remove_address(index, ip)
-                        .remove_rule(ip, table_of(index), RULE_PRIORITY);
+                batch = batch.remove_held(index, ip);
             }
         }
         self.undo(batch)
@@ -282,9 +307,10 @@ impl Daemon {
 
     /// Held addresses that the configuration has on another NIC now, or on a standby server: where they were they would
     /// stay for ever.
-    async fn remove_misplaced(&mut self, held: &[(Ipv4Addr, Held)]) -> anyhow::Result<()> {
+    async fn remove_misplaced(&mut self, held: &[(IpAddr, Held)]) -> anyhow::Result<()> {
         let marked = net::cleanup::addresses(&self.netlink).await?;
         let rules = net::cleanup::rules(&self.netlink).await?;
+        let proxies = net::cleanup::proxies(&self.netlink).await?;
         let mut batch = Batch::builder();
         for (ip, entry) in held {
             let Some((_, address)) =
@@ -302,7 +328,12 @@ impl Daemon {
                 .map(|(index, _)| *index);
             for index in here.chain([entry.nic]).collect::<BTreeSet<_>>() {
                 if Some(index) != wanted || !deliver_here {
-                    batch = batch.remove_address(index, *ip);
+                    batch = batch.unhold(index, *ip);
+                }
+            }
+            for (index, proxied) in proxies.iter().filter(|(_, proxied)| proxied == ip) {
+                if Some(*index) != wanted || deliver_here {
+                    batch = batch.remove_proxy(*index, *proxied);
                 }
             }
             let tables = rules
@@ -326,7 +357,8 @@ impl Daemon {
     }
 }
 
-fn random() -> anyhow::Result<u64> {
+/// A number that nobody else knows.
+pub(super) fn random() -> anyhow::Result<u64> {
     let mut bytes = [0; 8];
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
         .context("no random number")?;

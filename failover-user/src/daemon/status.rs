@@ -105,6 +105,7 @@ impl Daemon {
                 OnFailure::Automatic => "automatic".to_owned(),
                 OnFailure::Ask => "ask".to_owned(),
             },
+            probe: source.probe.to_string(),
             interval_ns: source.interval.as_nanos() as u64,
             misses: source.misses,
             paths: paths.collect::<anyhow::Result<_>>()?,
@@ -135,10 +136,15 @@ impl Daemon {
             state: self.state(layout::unit_of(&self.config, id)),
             heartbeat: self.paths.get(&id).copied().unwrap_or(PathState::Unknown),
             mac: self.network.mac(&path.nic, path.monitor).map(show_mac),
+            key_id: self.config.sources[id.source]
+                .keys
+                .first()
+                .map(|key| key.id),
             sent,
             received: measured.received,
             late: measured.late,
             missed,
+            refused: measured.refused,
             consecutive_missed: in_a_row,
             rtt_ns: RttStatus {
                 min: measured.rtt_min_ns,
@@ -181,7 +187,7 @@ impl Daemon {
             return Ok(None);
         };
         let discriminators = match reflector.discriminator {
-            Some(discriminator) => vec![Ipv4Addr::from_bits(discriminator)],
+            Some(discriminator) => vec![Ipv4Addr::from_bits(discriminator).into()],
             None => self.own_addresses(&reflector.nics).collect(),
         };
         let now = clock::now();
@@ -202,6 +208,7 @@ impl Daemon {
                 .map(|ip| ip.to_string())
                 .collect(),
             min_rx_us: reflector.min_rx.as_micros() as u32,
+            key_ids: reflector.keys.iter().map(|key| key.id).collect(),
             watchers: watchers.collect(),
         }))
     }

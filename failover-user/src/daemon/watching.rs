@@ -1,18 +1,21 @@
 //! From a path and its neighbour's MAC to heartbeats.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use failover_ebpf::abi::{Session, ipv4_key, session};
+use failover_ebpf::abi::{Session, initial_sequence, session};
 
 use super::{Daemon, layout};
 use crate::{
+    bpf::keys::key,
     config::Probe,
     monitor::{
         Request, Watch, clock,
-        frames::{EchoRequest, Endpoints, InitiatorState, SbfdRequest, SbfdSession},
+        frames::{
+            EchoRequest, Endpoints, InitiatorState, SbfdRequest, SbfdSession, Signer, TcpRequest,
+        },
     },
     net::{
-        announce::arp_request,
+        announce::question,
         neighbours::{self, NeighbourEvent},
     },
     policy::{PathId, PathState},
@@ -56,10 +59,26 @@ impl Daemon {
     }
 
     /// Asks the kernel for a MAC address, and takes what it has already: it may have told of it before it told of the NIC.
-    async fn ask(&mut self, ifindex: u32, ip: Ipv4Addr) -> anyhow::Result<()> {
+    async fn ask(&mut self, ifindex: u32, ip: IpAddr) -> anyhow::Result<()> {
         neighbours::resolve(&self.netlink, ifindex, ip).await?;
+        self.ask_by_hand(ifindex, ip);
         let mac = neighbours::lookup(&self.netlink, ifindex, ip).await?;
         self.on_neighbour(&NeighbourEvent { ifindex, ip, mac })
+    }
+
+    /// The kernel asks for an IPv6 neighbour from a link-local address only, which a NIC does not have until duplicate
+    /// address detection is done (RFC 4862 5.4), and may never have. The answer to this question it takes all the same.
+    fn ask_by_hand(&mut self, ifindex: u32, ip: IpAddr) {
+        let Some(link) = self.network.by_index(ifindex).filter(|_| ip.is_ipv6()) else {
+            return;
+        };
+        if let Some(IpAddr::V6(own)) = self.network.own_address(&link.name, ip)
+            && let Err(error) = self
+                .senders
+                .send(ifindex, &question(ip, link.mac, Some(own)))
+        {
+            tracing::debug!(nic = link.name, %ip, %error, "a MAC address is not asked for");
+        }
     }
 
     /// Starts heartbeats on a path, or goes on with what has changed. There are none while NIC, own address or the
@@ -75,6 +94,7 @@ impl Daemon {
         let source = &self.config.sources[id.source];
         let (probe, interval, misses) = (source.probe, source.interval, source.misses);
         let discriminator = source.paths[id.path].discriminator;
+        let keys = source.keys.clone();
         let number = self.layout.session(id);
         let cookie = self.cookie ^ u64::from(number);
         let (kind, request) = match probe {
@@ -86,6 +106,10 @@ impl Daemon {
                     misses: misses as u8,
                     interval_us: interval.as_micros() as u32,
                     remote_discriminator: discriminator,
+                    signer: keys.first().map(|key| Signer {
+                        id: key.id,
+                        secret: key.secret.clone(),
+                    }),
                 });
                 (session::SBFD, Request::Sbfd(request))
             }
@@ -93,17 +117,52 @@ impl Daemon {
                 let request = EchoRequest::new(&endpoints, number, cookie.to_be_bytes());
                 (session::ICMP, Request::Icmp(request))
             }
+            Probe::Arp => (session::ARP, Request::Arp(endpoints.question())),
+            Probe::Tcp(port) => {
+                let request = TcpRequest::new(
+                    &endpoints,
+                    self.tcp_source.port(),
+                    port,
+                    initial_sequence(self.tcp_source.cookie(), number, 0),
+                );
+                (session::TCP, Request::Tcp(request))
+            }
         };
         let session = Session {
             kind,
             remote_discriminator: discriminator,
-            remote: ipv4_key(endpoints.destination.octets()),
-            local: ipv4_key(endpoints.source.octets()),
+            remote: key(endpoints.destination),
+            local: key(endpoints.source),
             timeout_ns: interval.as_nanos() as u64,
             cookie: if probe == Probe::Icmp { cookie } else { 0 },
+            remote_port: match probe {
+                Probe::Tcp(port) => port.into(),
+                Probe::Sbfd | Probe::Icmp | Probe::Arp => 0,
+            },
+            remote_mac: endpoints.destination_mac,
+            authenticated: u32::from(!keys.is_empty()),
             ..Session::default()
         };
+        let anew = self.watched.contains(&id) && !self.is_same_host(number, &session)?;
+        if anew {
+            // Before the program knows: until the thread has heard of it, it would take refused answers for missing ones.
+            self.monitor.unwatch(id);
+        }
+        // Before the program asks for them.
+        self.write_session_keys(number, &keys, interval)?;
         self.begin_session(number, session)?;
+        let (mut remembered, mut outage) = (self.remembered.remove(&id), None);
+        if self.lost.remove(&id) {
+            outage = Some(self.down.contains(&id));
+        } else if anew {
+            match self.paths.get(&id) {
+                Some(PathState::Up | PathState::Missing) => remembered = true,
+                Some(PathState::Down | PathState::Isolated) => {
+                    outage = Some(self.down.contains(&id));
+                }
+                Some(PathState::Unknown) | None => {}
+            }
+        }
         let stats = self.stats(id);
         let unit = layout::unit_of(&self.config, id);
         self.watched.insert(id);
@@ -115,7 +174,8 @@ impl Daemon {
             interval,
             misses,
             // For the first heartbeats only: behind an outage of our own link nothing is known of it again.
-            remembered: self.remembered.remove(&id),
+            remembered,
+            outage,
             request,
             stats,
         });
@@ -125,26 +185,25 @@ impl Daemon {
     /// Our NIC or our address is gone: the source cannot answer, and its silence says nothing about it.
     fn lose_sight(&mut self, id: PathId) {
         if self.watched.contains(&id) {
-            self.on_path(id, PathState::Isolated, 0, clock::now(), 0);
+            self.on_path(id, PathState::Isolated, (0, 0), clock::now(), 0);
             self.watched.remove(&id);
+            self.lost.insert(id);
             self.monitor.unwatch(id);
         }
     }
 
     /// A source that comes back may have forgotten our MAC, and asks for it in the name of an address that we hold: such a
-    /// question our kernel does not answer, and the source could never answer an echo request. It is told.
+    /// question our kernel does not answer, and the source could never answer what it has no route for. It is told.
     pub(super) fn keep_probing(&mut self) {
         let mut frames = Vec::new();
         for (id, source, _) in layout::paths(&self.config) {
             let held = self.policy.holds(layout::unit_of(&self.config, id));
             if held
-                && source.probe == Probe::Icmp
+                && answered_by_the_stack(source.probe)
                 && self.watched.contains(&id)
                 && let Some((nic, endpoints)) = self.endpoints(id)
             {
-                let asker = (endpoints.source_mac, endpoints.source);
-                let asked = (endpoints.destination_mac, endpoints.destination);
-                frames.push((nic, arp_request(asker, asked)));
+                frames.push((nic, endpoints.question()));
             }
         }
         for (nic, frame) in frames {
@@ -174,12 +233,27 @@ impl Daemon {
         if before == session {
             return Ok(());
         }
-        let same_host = (before.kind, before.remote, before.local)
-            == (session.kind, session.remote, session.local);
-        if !same_host {
+        if !same_host(&before, &session) {
             self.maps.set_session(number, Session::default())?;
             self.sessions.clear(number);
         }
         self.maps.set_session(number, session)
+    }
+
+    /// Whether what the program expects on a session so far is between the same two hosts.
+    fn is_same_host(&self, number: u16, session: &Session) -> anyhow::Result<bool> {
+        Ok(same_host(&self.maps.session(number)?, session))
+    }
+}
+
+fn same_host(before: &Session, session: &Session) -> bool {
+    (before.kind, before.remote, before.local) == (session.kind, session.remote, session.local)
+}
+
+/// Whether the source needs to know our MAC for its answer: a reflector and ARP answer by that of the request.
+fn answered_by_the_stack(probe: Probe) -> bool {
+    match probe {
+        Probe::Icmp | Probe::Tcp(_) => true,
+        Probe::Sbfd | Probe::Arp => false,
     }
 }

@@ -1,17 +1,18 @@
 //! Witnesses: who says that our own links work.
 
-use failover_ebpf::abi::{Session, ipv4_key, session};
+use failover_ebpf::abi::{Session, session};
 use serde_json::json;
 
 use super::{Daemon, layout};
 use crate::{
+    bpf::keys::key,
     config::{Witness, WitnessProbe},
     events::EventKind,
     monitor::{
         WitnessRequest, WitnessWatch,
         frames::{EchoRequest, Endpoints},
     },
-    net::announce::arp_request,
+    net::announce,
 };
 
 /// An echo that takes longer counts as late in the statistics. The heartbeat thread has its own patience.
@@ -28,7 +29,7 @@ impl Daemon {
     }
 
     /// The NIC and address of each witness, whose MAC has to be known.
-    pub(super) fn witness_neighbours(&self) -> Vec<(String, std::net::Ipv4Addr)> {
+    pub(super) fn witness_neighbours(&self) -> Vec<(String, std::net::IpAddr)> {
         let witnesses = self.config.witnesses.iter();
         witnesses
             .map(|witness| (witness.nic.clone(), witness.address))
@@ -44,15 +45,17 @@ impl Daemon {
         } = self.config.witnesses[index].clone();
         let endpoints = self.witness_endpoints(&nic, address);
         let request = match (endpoints, probe) {
-            (None, WitnessProbe::Icmp | WitnessProbe::Arp) => None,
+            (None, WitnessProbe::Icmp | WitnessProbe::Arp | WitnessProbe::Nd) => None,
             (Some(endpoints), WitnessProbe::Icmp) => Some(self.witness_echo(index, &endpoints)?),
-            (Some(endpoints), WitnessProbe::Arp) => Some(WitnessRequest::Arp {
-                slot: layout::witness_slot(&self.config, index),
-                frame: arp_request(
-                    (endpoints.source_mac, endpoints.source),
-                    (endpoints.destination_mac, endpoints.destination),
-                ),
-            }),
+            (Some(endpoints), WitnessProbe::Arp | WitnessProbe::Nd) => {
+                Some(WitnessRequest::Neighbour {
+                    slot: layout::witness_slot(&self.config, index),
+                    frame: announce::request(
+                        (endpoints.source_mac, endpoints.source),
+                        (endpoints.destination_mac, endpoints.destination),
+                    ),
+                })
+            }
         };
         self.monitor.watch_witness(WitnessWatch {
             index,
@@ -64,7 +67,7 @@ impl Daemon {
         Ok(())
     }
 
-    fn witness_endpoints(&self, nic: &str, address: std::net::Ipv4Addr) -> Option<Endpoints> {
+    fn witness_endpoints(&self, nic: &str, address: std::net::IpAddr) -> Option<Endpoints> {
         Some(Endpoints {
             source_mac: self.network.links.get(nic)?.mac,
             destination_mac: self.network.mac(nic, address)?,
@@ -85,8 +88,8 @@ impl Daemon {
             Session {
                 kind: session::ICMP,
                 remote_discriminator: 0,
-                remote: ipv4_key(endpoints.destination.octets()),
-                local: ipv4_key(endpoints.source.octets()),
+                remote: key(endpoints.destination),
+                local: key(endpoints.source),
                 timeout_ns: TIMEOUT_NS,
                 cookie,
                 ..Session::default()
@@ -115,8 +118,11 @@ impl Daemon {
         );
     }
 
-    /// Has the program listen for every address that may be taken, and for the witnesses.
+    /// Has the program listen for every address that may be taken, for the witnesses, and for the sources that are watched by
+    /// ARP.
     pub(super) fn listen(&mut self) -> anyhow::Result<()> {
+        self.maps
+            .set_arp_sessions(&self.layout.arp_sessions(&self.config))?;
         self.maps.listen(&self.layout.listened(&self.config))
     }
 }

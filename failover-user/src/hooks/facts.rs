@@ -1,6 +1,6 @@
 //! What hooks are told.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
@@ -22,7 +22,7 @@ pub struct Facts {
     pub path: Option<usize>,
     /// Addresses that heartbeats go to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub monitor: Vec<Ipv4Addr>,
+    pub monitor: Vec<IpAddr>,
     /// Addresses with prefix length, as `10.0.0.10/24`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<String>,
@@ -92,7 +92,7 @@ impl Facts {
 
     /// Variables that apply, and that a program can be given.
     pub(super) fn variables(&self) -> Vec<(&'static str, String)> {
-        let monitor: Vec<String> = self.monitor.iter().map(Ipv4Addr::to_string).collect();
+        let monitor: Vec<String> = self.monitor.iter().map(IpAddr::to_string).collect();
         let values = [
             self.hook.name().to_owned(),
             self.source.clone(),

@@ -1,6 +1,6 @@
 use std::{
     io::{BufWriter, PipeReader, Read as _, pipe},
-    net::Ipv4Addr,
+    net::IpAddr,
     sync::Mutex,
 };
 
@@ -16,7 +16,7 @@ fn memories(hold: bool) -> Memories {
             cause: "approved".to_owned(),
             failed: true,
         }),
-        seen: vec![Ipv4Addr::new(10, 0, 0, 10)],
+        seen: vec![IpAddr::from([10, 0, 0, 10])],
     };
     let web1 = SourceMemory {
         unmonitored: true,

@@ -56,7 +56,7 @@ fn show(mac: [u8; 6]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::Ipv4Addr;
+    use std::net::{IpAddr, Ipv4Addr};
 
     const MS: u64 = 1_000_000;
     const SENT: u64 = 5_000 * MS;
@@ -65,8 +65,8 @@ mod tests {
     const LOWER: [u8; 6] = [2, 0, 0, 0, 0, 4];
     const HIGHER: [u8; 6] = [2, 0, 0, 0, 0, 6];
 
-    fn ip(slot: u32) -> Ipv4Addr {
-        Ipv4Addr::from_bits(0x0a00_0000 + slot)
+    fn ip(slot: u32) -> IpAddr {
+        Ipv4Addr::from_bits(0x0a00_0000 + slot).into()
     }
 
     fn claimed(claimed_ns: u64, claimed_by: [u8; 6]) -> Heard {
@@ -91,6 +91,7 @@ mod tests {
             .map(|slot| Probe {
                 nic: 1,
                 frame: bytes::Bytes::new(),
+                question: bytes::Bytes::new(),
                 slot,
                 ip: ip(slot),
                 own_mac: OURS,

@@ -1,6 +1,6 @@
 //! One path's heartbeats, judged: answered, missed, the verdict. Pure: it is told the times.
 
-use crate::policy::PathState;
+use crate::policy::{PathState, trigger::Standing};
 
 /// What the witnesses of a NIC say about it. Times are nanoseconds of the monotonic clock; 0: never.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct Judge {
     vouched_ns: u64,
     /// It had answered an earlier daemon, and has not answered this one yet.
     remembered: bool,
+    /// It has not been heard of since our own link was down.
+    hidden: bool,
 }
 
 impl Judge {
@@ -54,6 +56,7 @@ impl Judge {
             was_down: false,
             vouched_ns: 0,
             remembered: false,
+            hidden: false,
         }
     }
 
@@ -66,6 +69,15 @@ impl Judge {
         }
     }
 
+    /// A path that is watched anew, because our own NIC or address was lost. `was_down`: the verdict stood before.
+    pub fn behind_outage(misses: u32, was_down: bool) -> Self {
+        Self {
+            state: PathState::Isolated,
+            was_down,
+            ..Self::new(misses)
+        }
+    }
+
     /// Another number of misses makes a verdict from the next miss on.
     pub fn set_misses(&mut self, misses: u32) {
         self.misses = misses;
@@ -74,6 +86,14 @@ impl Judge {
     /// How the path stands.
     pub fn state(&self) -> PathState {
         self.state
+    }
+
+    /// What it says about its unit.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            state: self.state,
+            hidden: self.hidden,
+        }
     }
 
     /// Misses in a row.
@@ -90,6 +110,7 @@ impl Judge {
     pub fn answered(&mut self) {
         self.alive();
         self.remembered = false;
+        self.hidden = false;
         self.state = PathState::Up;
     }
 
@@ -102,6 +123,7 @@ impl Judge {
         }
         if last_reply_ns >= sent_ns {
             self.remembered = false;
+            self.hidden = false;
             self.state = PathState::Up;
             return;
         }
@@ -152,10 +174,11 @@ impl Judge {
         if !stands || !self.is_vouched_for(testimony) || !link.has_carrier() {
             return;
         }
-        self.state = if self.was_down || testimony.is_some() {
-            PathState::Down
-        } else {
+        self.hidden = !self.was_down && testimony.is_none();
+        self.state = if self.hidden {
             PathState::Unknown
+        } else {
+            PathState::Down
         };
     }
 

@@ -1,8 +1,8 @@
 //! A takeover, prepared while there is time and carried out when there is none.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
-use failover_ebpf::abi::Held;
+use failover_ebpf::abi::{Held, held};
 
 use super::{clock, nics::Nics};
 use crate::{
@@ -27,12 +27,12 @@ pub struct Plan {
     /// What is done, slice by slice, so that the first addresses are served early.
     pub slices: Vec<Slice>,
     /// Addresses that are not taken, because their NIC (name) is not there.
-    pub skipped: Vec<(Ipv4Addr, String)>,
-    /// ARP probes for its addresses, those of one NIC together; at most [`super::finding::MAX_PROBES`].
+    pub skipped: Vec<(IpAddr, String)>,
+    /// Probes for its addresses, those of one NIC together; at most [`super::finding::MAX_PROBES`].
     pub probes: Vec<Probe>,
     /// Every known MAC of the source: a Linux host answers for any of its addresses from any of its NICs.
     pub source_macs: Vec<[u8; 6]>,
-    /// What to do when the source answers ARP all the same.
+    /// What to do when the source answers ARP or neighbour discovery all the same.
     pub l2_alive: L2Alive,
 }
 
@@ -42,22 +42,26 @@ pub struct Slice {
     /// Addresses and policy rules for the NICs.
     pub batch: Batch,
     /// Entries of the takeover map.
-    pub entries: Vec<(Ipv4Addr, Held)>,
+    pub entries: Vec<(IpAddr, Held)>,
     /// Announcements: the NIC that each leaves by (ifindex), and the frame.
     pub announcements: Vec<(u32, bytes::Bytes)>,
 }
 
-/// An ARP probe (RFC 5227 1.1) for one address.
+/// A probe for one address: an ARP probe (RFC 5227 1.1) or a neighbour solicitation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
     /// The NIC that it leaves by (ifindex): the one that takes the address.
     pub nic: u32,
-    /// The frame.
+    /// The frame that is sent at the first miss, and tells others who would stand in that this host is about to: see
+    /// [`crate::net::announce::probe`].
     pub frame: bytes::Bytes,
+    /// The frame that is sent whenever else somebody wants to know, also while the source may be starting: see
+    /// [`crate::net::announce::question`].
+    pub question: bytes::Bytes,
     /// The address's slot among those that are listened for.
     pub slot: u32,
     /// The address.
-    pub ip: Ipv4Addr,
+    pub ip: IpAddr,
     /// MAC of the NIC.
     pub own_mac: [u8; 6],
 }
@@ -147,8 +151,13 @@ impl<'a> Progress<'a> {
         crate::fault::point("takeover:addresses");
         let addresses_ns = clock::now();
 
-        let taken_at_unix_ns = clock::unix_now();
+        let now_unix_ns = clock::unix_now();
         for (ip, entry) in &slice.entries {
+            // What is held already was taken when it says so: by an earlier daemon, or before its NIC was made anew.
+            let taken_at_unix_ns = match means.addresses.get(*ip) {
+                Ok(Some(held)) if held.mode != held::DRAIN => held.taken_at_unix_ns,
+                Ok(_) | Err(_) => now_unix_ns,
+            };
             match means.addresses.set(
                 *ip,
                 Held {

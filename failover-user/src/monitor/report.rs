@@ -17,6 +17,8 @@ pub enum Report {
         state: PathState,
         /// Misses in a row.
         missed: u32,
+        /// Misses among them that the source refused (a reset of a closed port).
+        refused: u32,
         /// When, nanoseconds of the monotonic clock.
         at_ns: u64,
         /// When the latest valid reply arrived; 0: never.

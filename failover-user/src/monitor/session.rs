@@ -1,16 +1,20 @@
 //! One path's heartbeats as the thread runs them.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use failover_ebpf::abi::discriminator;
 
 use super::{
-    PathStats, Report, Request, Watch,
+    PathStats, Report, Request, Watch, clock,
+    frames::first_sequence,
     judge::{Judge, OwnLink},
 };
 use crate::{
     bpf::shared::Sessions,
-    policy::{PathId, PathState, UnitId},
+    policy::{PathId, PathState, UnitId, trigger::Standing},
 };
 
 /// A path that is watched.
@@ -23,11 +27,14 @@ pub(super) struct Session {
     /// When the next request is due, and the one in flight has run out of time.
     pub(super) due_ns: u64,
     number: u16,
-    sequence: u16,
+    /// Of the latest request; its low 16 bits are in the discriminator (see `abi::SessionTx`).
+    sequence: u32,
     /// The request that is in flight: when it was sent.
     in_flight: Option<u64>,
     /// Requests in a row that our own NIC refused.
     refused: u32,
+    /// Of the misses in a row: those that the source itself refused.
+    refusals: u32,
     misses: u32,
     /// The pace that the daemon knows of.
     told_pace_ns: u64,
@@ -41,6 +48,8 @@ pub(super) struct Session {
 pub(super) struct Change {
     pub(super) state: PathState,
     pub(super) missed: u32,
+    /// Misses among them that were refused by the source.
+    pub(super) refused: u32,
 }
 
 /// What judging a request led to.
@@ -63,16 +72,19 @@ impl Session {
             interval_ns,
             number: watch.session,
             // The numbering goes on where an earlier daemon left it, so that its late replies are not taken for ours.
-            sequence: shared.last_sequence(watch.session),
+            sequence: shared
+                .last_sequence(watch.session)
+                .unwrap_or_else(|| first_sequence(Duration::from_nanos(clock::unix_now()))),
             in_flight: None,
             refused: 0,
+            refusals: 0,
             misses: watch.misses,
             told_pace_ns: watch.interval.as_nanos() as u64,
             request: watch.request,
-            judge: if watch.remembered {
-                Judge::remembered(watch.misses)
-            } else {
-                Judge::new(watch.misses)
+            judge: match watch.outage {
+                Some(was_down) => Judge::behind_outage(watch.misses, was_down),
+                None if watch.remembered => Judge::remembered(watch.misses),
+                None => Judge::new(watch.misses),
             },
             stats: watch.stats,
         }
@@ -100,6 +112,10 @@ impl Session {
 
     pub(super) fn state(&self) -> PathState {
         self.judge.state()
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        self.judge.standing()
     }
 
     /// Time between two requests: the configured one, or what the reflector can take (RFC 7880 7.2.3: Required Min RX).
@@ -137,7 +153,8 @@ impl Session {
 
     /// The mark alone may be 65,536 requests old: nothing overwrites it while nothing answers.
     fn is_answered(&self, shared: &Sessions, sent_ns: u64) -> bool {
-        shared.answered(self.number, self.sequence) && shared.last_reply(self.number) >= sent_ns
+        shared.answered(self.number, self.sequence as u16)
+            && shared.last_reply(self.number) >= sent_ns
     }
 
     /// Judges the request in flight, whose time is up.
@@ -154,12 +171,25 @@ impl Session {
             self.stats.missed.fetch_add(1, Relaxed);
             self.judge
                 .missed(sent_ns, shared.last_reply(self.number), link);
+            self.count_refusal(
+                before.1,
+                shared.refused(self.number, self.sequence as u16, sent_ns),
+            );
             first_miss = self.judge.missed_in_a_row() == 1 && self.state() != PathState::Unknown;
         }
         Judged {
             first_miss,
             change: self.changed_since(before, shared),
         }
+    }
+
+    /// The latest request was missed, before it so many in a row.
+    fn count_refusal(&mut self, missed_before: u32, refused: bool) {
+        if self.judge.missed_in_a_row() <= missed_before {
+            // Late answers have begun the row anew, or our own link has ended it.
+            self.refusals = 0;
+        }
+        self.refusals = self.refusals.saturating_add(refused.into());
     }
 
     /// Our own NIC has refused as many requests in a row as would have been a verdict.
@@ -178,17 +208,34 @@ impl Session {
     pub(super) fn next_request(&mut self, shared: &Sessions, now: u64) {
         self.sequence = self.sequence.wrapping_add(1);
         match &mut self.request {
-            Request::Sbfd(frame) => frame.patch(discriminator(self.number, self.sequence)),
-            Request::Icmp(frame) => frame.patch(self.sequence),
+            Request::Sbfd(frame) => {
+                frame.patch(discriminator(self.number, self.sequence as u16));
+                frame.sign(self.sequence);
+            }
+            Request::Icmp(frame) => frame.patch(self.sequence as u16),
+            // It has no place for a sequence: a reply answers the latest request.
+            Request::Arp(_) => {}
+            Request::Tcp(frame) => frame.patch(self.sequence as u16),
         }
         shared.sending(self.number, self.sequence, now);
         self.in_flight = Some(now);
         self.stats.sent.fetch_add(1, Relaxed);
     }
 
+    /// The request that was made ready has left by `now`. If that took half of its time, this thread ran late with it.
+    pub(super) fn left_at(&mut self, now: u64) {
+        let half_ns = self.interval_ns / 2;
+        if self
+            .in_flight
+            .is_some_and(|sent_ns| now.saturating_sub(sent_ns) > half_ns)
+        {
+            self.judge.stalled(now);
+        }
+    }
+
     /// The request that was made ready was not sent after all: it cannot be missed.
     pub(super) fn not_sent(&mut self, shared: &Sessions) {
-        shared.not_sent(self.number, self.sequence);
+        shared.not_sent(self.number, self.sequence as u16);
         self.in_flight = None;
         self.refused = self.refused.saturating_add(1);
         self.stats.sent.fetch_sub(1, Relaxed);
@@ -199,11 +246,14 @@ impl Session {
         match &self.request {
             Request::Sbfd(frame) => frame.frame(),
             Request::Icmp(frame) => frame.frame(),
+            Request::Arp(frame) => frame,
+            Request::Tcp(frame) => frame.frame(),
         }
     }
 
     fn changed_since(&mut self, before: (PathState, u32), shared: &Sessions) -> Option<Change> {
         let (state, missed) = (self.judge.state(), self.judge.missed_in_a_row());
+        self.refusals = self.refusals.min(missed);
         self.stats.missed_in_a_row.store(missed, Relaxed);
         self.stats
             .near_misses
@@ -220,8 +270,24 @@ impl Session {
             shared.measure_from(self.number, self.last_reply_ns(shared));
         }
         // Down stays Down however much more is missed; the count goes on in the statistics.
-        (state != before.0 || state == PathState::Missing).then_some(Change { state, missed })
+        (state != before.0 || state == PathState::Missing).then_some(Change {
+            state,
+            missed,
+            refused: self.refusals,
+        })
     }
+}
+
+/// When a session is due again that was due at `due_ns` and had its turn `late_ns` later.
+///
+/// Ticks that were slept through are not made up for: they would be a burst. A tick that is close ahead is left out, too: the
+/// request that has just been made ready would have had no time to be answered, and with `misses = 1` that would be a verdict.
+/// It has half an interval at least, and a whole one behind a stall, when even what has arrived may wait to be looked at.
+pub(super) fn next_due(due_ns: u64, late_ns: u64, pace_ns: u64) -> u64 {
+    let behind = late_ns % pace_ns;
+    let close = if late_ns > pace_ns { 0 } else { pace_ns / 2 };
+    let skipped = late_ns / pace_ns + u64::from(behind > close);
+    due_ns + pace_ns * (1 + skipped)
 }
 
 /// When a session is due whose interval has become `interval_ns`: not later than before, on its new grid, and not before the
@@ -238,6 +304,32 @@ mod tests {
     #[test]
     fn a_shorter_interval_does_not_wait_for_the_longer_one_to_end() {
         assert_eq!(earlier_due(60_000, None, 100, 1_234), 1_300);
+    }
+
+    #[test]
+    fn ticks_keep_to_their_grid_however_late_the_thread_is() {
+        assert_eq!(next_due(1_000, 0, 100), 1_100);
+        assert_eq!(next_due(1_000, 50, 100), 1_100);
+        assert_eq!(next_due(1_000, 100, 100), 1_200);
+        assert_eq!(next_due(1_000, 300, 100), 1_400);
+    }
+
+    #[test]
+    fn a_late_request_has_half_an_interval_to_be_answered_at_least() {
+        for late_ns in 0..=100 {
+            let given_ns = next_due(1_000, late_ns, 100) - (1_000 + late_ns);
+
+            assert!((50..=150).contains(&given_ns), "{late_ns}: {given_ns}");
+        }
+    }
+
+    #[test]
+    fn behind_a_stall_it_has_a_whole_one() {
+        for late_ns in 101..=1_000 {
+            let given_ns = next_due(1_000, late_ns, 100) - (1_000 + late_ns);
+
+            assert!((100..200).contains(&given_ns), "{late_ns}: {given_ns}");
+        }
     }
 
     #[test]

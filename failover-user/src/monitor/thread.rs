@@ -23,7 +23,7 @@ use super::{
     Command, Report, Watch, clock,
     plan::{Means, Plan},
     scheduling,
-    session::Session,
+    session::{Session, next_due},
     witness::Witness,
     worker::Job,
 };
@@ -298,11 +298,11 @@ impl Heartbeats {
         }
         self.judge(index);
         let session = &mut self.sessions[index];
-        session.next_request(&self.shared, clock::now());
-        // Ticks that were slept through are not made up for: they would be a burst.
+        let sent_ns = clock::now();
+        session.next_request(&self.shared, sent_ns);
         let pace = session.pace_ns(&self.shared);
         let slowed = session.slowed(pace);
-        session.due_ns = due_ns + pace * (1 + late_ns / pace);
+        session.due_ns = next_due(due_ns, sent_ns - due_ns, pace);
         self.due.push(Reverse((session.due_ns, Due::Path(index))));
         self.outgoing.push((session.nic, Asked::Path(index)));
         self.report_if_any(slowed);

@@ -1,7 +1,7 @@
 //! What the thread is told to watch.
 
 use std::{
-    net::Ipv4Addr,
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
@@ -31,6 +31,8 @@ pub struct Watch {
     pub misses: u32,
     /// It had answered an earlier daemon a moment ago: its silence is a failure.
     pub remembered: bool,
+    /// It is watched anew behind an outage of ours; whether the verdict stood before.
+    pub outage: Option<bool>,
     /// The request.
     pub request: Request,
     /// Where the thread counts.
@@ -44,6 +46,10 @@ pub enum Request {
     Sbfd(frames::SbfdRequest),
     /// ICMP echo.
     Icmp(frames::EchoRequest),
+    /// ARP.
+    Arp(Bytes),
+    /// A TCP connection.
+    Tcp(frames::TcpRequest),
 }
 
 /// How a witness is asked.
@@ -52,7 +58,7 @@ pub struct WitnessWatch {
     /// Index into `Config::witnesses`.
     pub index: usize,
     /// Who it is.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// The NIC that it vouches for, and by which it is asked (ifindex).
     pub nic: u32,
     /// The request; `None` as long as the witness cannot be asked, which counts like a request without an answer.
@@ -69,8 +75,8 @@ pub enum WitnessRequest {
         /// The request.
         request: frames::EchoRequest,
     },
-    /// An ARP request, answered if anything is heard of the address.
-    Arp {
+    /// An ARP request or a neighbour solicitation, answered if anything is heard of the address.
+    Neighbour {
         /// The address's slot among those that are listened for.
         slot: u32,
         /// The request.

@@ -1,6 +1,6 @@
 //! One witness as the thread asks it.
 
-use std::{collections::VecDeque, net::Ipv4Addr};
+use std::{collections::VecDeque, net::IpAddr};
 
 use failover_ebpf::abi::RING;
 
@@ -34,7 +34,7 @@ pub(super) fn pace_ns(paths: impl Iterator<Item = (PathState, u64)>) -> u64 {
 /// A witness.
 #[derive(Debug)]
 pub(super) struct Witness {
-    address: Ipv4Addr,
+    address: IpAddr,
     pub(super) nic: u32,
     pub(super) due_ns: u64,
     pub(super) answers: Answers,
@@ -62,7 +62,7 @@ impl Witness {
     pub(super) fn update(&mut self, watch: WitnessWatch, shared: &Sessions) {
         let session = |request: &Option<WitnessRequest>| match request {
             Some(WitnessRequest::Icmp { session, .. }) => Some(*session),
-            Some(WitnessRequest::Arp { .. }) | None => None,
+            Some(WitnessRequest::Neighbour { .. }) | None => None,
         };
         let before = session(&self.request);
         if (self.address, self.nic) != (watch.address, watch.nic) {
@@ -73,7 +73,7 @@ impl Witness {
         self.request = watch.request;
         // The numbering goes on where an earlier daemon left it, so that its late replies are not taken for ours.
         if let Some(session) = session(&self.request).filter(|now| before != Some(*now)) {
-            self.sequence = shared.last_sequence(session);
+            self.sequence = shared.last_sequence(session).unwrap_or(0) as u16;
         }
     }
 
@@ -88,7 +88,7 @@ impl Witness {
                 shared.sending(*session, self.sequence, now);
                 true
             }
-            Some(WitnessRequest::Arp { .. }) => true,
+            Some(WitnessRequest::Neighbour { .. }) => true,
             None => false,
         }
     }
@@ -97,7 +97,7 @@ impl Witness {
     pub(super) fn frame(&self) -> &[u8] {
         match &self.request {
             Some(WitnessRequest::Icmp { request, .. }) => request.frame(),
-            Some(WitnessRequest::Arp { frame, .. }) => frame,
+            Some(WitnessRequest::Neighbour { frame, .. }) => frame,
             None => &[],
         }
     }
@@ -117,7 +117,7 @@ impl Witness {
                     Some(WitnessRequest::Icmp { session, .. }) => shared
                         .answered(*session, sequence)
                         .then(|| shared.last_reply(*session))?,
-                    Some(WitnessRequest::Arp { slot, .. }) => board.get(*slot).claimed_ns,
+                    Some(WitnessRequest::Neighbour { slot, .. }) => board.get(*slot).claimed_ns,
                     None => return None,
                 };
             (at_ns >= sent_ns).then_some(at_ns)

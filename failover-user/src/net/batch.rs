@@ -5,7 +5,10 @@
 //! system call that sends it, and reports every error whether asked to or not: what has no error report when the
 //! acknowledgement is there was done.
 
-use std::{fmt, net::Ipv4Addr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+};
 
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader,
@@ -14,7 +17,7 @@ use netlink_packet_core::{
 use netlink_packet_route::RouteNetlinkMessage;
 
 pub use super::batch_socket::{BatchError, BatchSocket};
-use super::requests;
+use super::{RULE_PRIORITY, requests, table_of};
 
 /// Requests of one group. An answer to each of them fits into the smallest receive buffer in use (212,992 octets, and an
 /// answer counts less than 2,048).
@@ -31,18 +34,30 @@ pub enum Operation {
     AddRule,
     /// Remove the rule of an address. Not there: success.
     RemoveRule,
+    /// Have what comes for an IPv6 address delivered on this host. Done already: success.
+    AddLocalRoute,
+    /// Deliver it no more. Done already: success.
+    RemoveLocalRoute,
+    /// Listen on a NIC for who asks for an address, as its proxy. Done already: success.
+    AddProxy,
+    /// Listen no more. Done already: success.
+    RemoveProxy,
 }
 
 impl Operation {
     /// Whether an error means that nothing was left to do.
     pub(super) fn is_done(self, errno: i32) -> bool {
         match self {
-            Self::AddAddress | Self::AddRule => errno == libc::EEXIST,
+            Self::AddAddress | Self::AddRule | Self::AddProxy | Self::AddLocalRoute => {
+                errno == libc::EEXIST
+            }
             // A NIC that is gone has taken its addresses with it.
             Self::RemoveAddress => {
                 matches!(errno, libc::EADDRNOTAVAIL | libc::ENODEV | libc::ENOENT)
             }
             Self::RemoveRule => errno == libc::ENOENT,
+            Self::RemoveProxy => matches!(errno, libc::ENODEV | libc::ENOENT),
+            Self::RemoveLocalRoute => matches!(errno, libc::ENODEV | libc::ESRCH),
         }
     }
 }
@@ -54,6 +69,10 @@ impl fmt::Display for Operation {
             Self::RemoveAddress => "cannot remove the address",
             Self::AddRule => "cannot add the rule for",
             Self::RemoveRule => "cannot remove the rule for",
+            Self::AddLocalRoute => "cannot add the local route of",
+            Self::RemoveLocalRoute => "cannot remove the local route of",
+            Self::AddProxy => "cannot listen for",
+            Self::RemoveProxy => "cannot end listening for",
         })
     }
 }
@@ -64,7 +83,7 @@ pub struct Request {
     /// What it does.
     pub operation: Operation,
     /// The address that it is about.
-    pub ip: Ipv4Addr,
+    pub ip: IpAddr,
 }
 
 /// Requests in the kernel's format, ready to be sent.
@@ -95,8 +114,15 @@ impl Batch {
         for request in &self.requests {
             let length = message_length(&self.bytes[start..]);
             match request.operation {
-                Operation::AddAddress | Operation::RemoveAddress => {
-                    let index = start + ADDRESS_IFINDEX;
+                Operation::AddAddress
+                | Operation::RemoveAddress
+                | Operation::AddProxy
+                | Operation::RemoveProxy => {
+                    let index = start + IFINDEX;
+                    moved.bytes[index..index + 4].copy_from_slice(&ifindex.to_ne_bytes());
+                }
+                Operation::AddLocalRoute | Operation::RemoveLocalRoute => {
+                    let index = start + ROUTE_IFINDEX;
                     moved.bytes[index..index + 4].copy_from_slice(&ifindex.to_ne_bytes());
                 }
                 Operation::AddRule | Operation::RemoveRule => {}
@@ -128,32 +154,91 @@ impl Batch {
 pub struct Builder(Vec<(Request, RouteNetlinkMessage)>);
 
 impl Builder {
-    /// Put `ip`/32 on a NIC, marked as ours. An address that is there already is kept, and marked as ours.
+    /// Put `ip`/32 or `ip`/128 on a NIC, marked as ours. An address that is there already is kept, and an IPv4 address
+    /// marked as ours. (An IPv6 address is on a NIC once, whatever its prefix length: somebody else's is left as it is.)
     #[must_use]
-    pub fn add_address(self, ifindex: u32, ip: Ipv4Addr) -> Self {
+    pub fn add_address(self, ifindex: u32, ip: impl Into<IpAddr>) -> Self {
+        let ip = ip.into();
         let message = RouteNetlinkMessage::NewAddress(requests::address(ifindex, ip));
         self.push(Operation::AddAddress, ip, message)
     }
 
-    /// Take `ip`/32 from a NIC. The same address with another prefix length is not touched.
+    /// Take `ip`/32 or `ip`/128 from a NIC. The same address with another prefix length is not touched.
     #[must_use]
-    pub fn remove_address(self, ifindex: u32, ip: Ipv4Addr) -> Self {
+    pub fn remove_address(self, ifindex: u32, ip: impl Into<IpAddr>) -> Self {
+        let ip = ip.into();
         let message = RouteNetlinkMessage::DelAddress(requests::address(ifindex, ip));
         self.push(Operation::RemoveAddress, ip, message)
     }
 
     /// Look up routes of packets from `ip` in `table`; see [`super::table_of`] and [`super::RULE_PRIORITY`].
     #[must_use]
-    pub fn add_rule(self, ip: Ipv4Addr, table: u32, priority: u32) -> Self {
+    pub fn add_rule(self, ip: impl Into<IpAddr>, table: u32, priority: u32) -> Self {
+        let ip = ip.into();
         let message = RouteNetlinkMessage::NewRule(requests::rule(ip, table, priority));
         self.push(Operation::AddRule, ip, message)
     }
 
     /// Remove what [`Self::add_rule`] with the same arguments adds.
     #[must_use]
-    pub fn remove_rule(self, ip: Ipv4Addr, table: u32, priority: u32) -> Self {
+    pub fn remove_rule(self, ip: impl Into<IpAddr>, table: u32, priority: u32) -> Self {
+        let ip = ip.into();
         let message = RouteNetlinkMessage::DelRule(requests::rule(ip, table, priority));
         self.push(Operation::RemoveRule, ip, message)
+    }
+
+    /// Put an address that is held here on a NIC, so that what comes for it is delivered from this request on.
+    #[must_use]
+    pub fn hold(self, ifindex: u32, ip: IpAddr) -> Self {
+        let builder = self.add_address(ifindex, ip);
+        match ip {
+            IpAddr::V4(_) => builder,
+            IpAddr::V6(ip) => {
+                let route = requests::local_route(ifindex, ip);
+                let message = RouteNetlinkMessage::NewRoute(route);
+                builder.push(Operation::AddLocalRoute, ip.into(), message)
+            }
+        }
+    }
+
+    /// Undo [`Self::hold`].
+    #[must_use]
+    pub fn unhold(self, ifindex: u32, ip: IpAddr) -> Self {
+        let builder = match ip {
+            IpAddr::V4(_) => self,
+            IpAddr::V6(ip) => {
+                let route = requests::local_route(ifindex, ip);
+                let message = RouteNetlinkMessage::DelRoute(route);
+                self.push(Operation::RemoveLocalRoute, ip.into(), message)
+            }
+        };
+        builder.remove_address(ifindex, ip)
+    }
+
+    /// Have a NIC listen to the solicited-node group of an address that the kernel of this host does not have.
+    #[must_use]
+    pub fn add_proxy(self, ifindex: u32, ip: Ipv6Addr) -> Self {
+        let message = RouteNetlinkMessage::NewNeighbour(requests::proxy(ifindex, ip));
+        self.push(Operation::AddProxy, ip.into(), message)
+    }
+
+    /// Undo [`Self::add_proxy`].
+    #[must_use]
+    pub fn remove_proxy(self, ifindex: u32, ip: Ipv6Addr) -> Self {
+        let message = RouteNetlinkMessage::DelNeighbour(requests::proxy(ifindex, ip));
+        self.push(Operation::RemoveProxy, ip.into(), message)
+    }
+
+    /// Undo everything that a takeover does for an address on a NIC, however it was delivered.
+    #[must_use]
+    pub fn remove_held(self, ifindex: u32, ip: IpAddr) -> Self {
+        let builder = self
+            .unhold(ifindex, ip)
+            .remove_rule(ip, table_of(ifindex), RULE_PRIORITY);
+        match ip {
+            IpAddr::V4(_) => builder,
+            IpAddr::V6(ip) => builder.remove_proxy(ifindex, ip),
+        }
     }
 
     /// The requests in the kernel's format.
@@ -163,7 +248,7 @@ impl Builder {
         for (index, (request, message)) in self.0.into_iter().enumerate() {
             let last = (index + 1) % GROUP == 0 || index + 1 == count;
             let mut header = NetlinkHeader::default();
-            header.flags = flags(request.operation) | if last { NLM_F_ACK } else { 0 };
+            header.flags = flags(request) | if last { NLM_F_ACK } else { 0 };
             header.sequence_number = sequence(index);
             let mut message = NetlinkMessage::new(header, NetlinkPayload::from(message));
             message.finalize();
@@ -182,14 +267,18 @@ impl Builder {
         batch
     }
 
-    fn push(mut self, operation: Operation, ip: Ipv4Addr, message: RouteNetlinkMessage) -> Self {
+    fn push(mut self, operation: Operation, ip: IpAddr, message: RouteNetlinkMessage) -> Self {
         self.0.push((Request { operation, ip }, message));
         self
     }
 }
 
-/// Where the NIC is in a message about an address: behind `nlmsghdr` and the first four octets of `ifaddrmsg`.
-const ADDRESS_IFINDEX: usize = 16 + 4;
+/// Where the NIC is in a message about an address or a neighbour: behind `nlmsghdr` and the first four octets of
+/// `ifaddrmsg` or `ndmsg`.
+const IFINDEX: usize = 16 + 4;
+
+/// Where it is in the message about a local route: behind `nlmsghdr`, `rtmsg`, and the header of the first attribute.
+const ROUTE_IFINDEX: usize = 16 + 12 + 4;
 
 /// `nlmsg_len` of the message that begins here, without its padding.
 fn message_length(message: &[u8]) -> usize {
@@ -197,13 +286,20 @@ fn message_length(message: &[u8]) -> usize {
     u32::from_ne_bytes(length) as usize
 }
 
-fn flags(operation: Operation) -> u16 {
+fn flags(request: Request) -> u16 {
     NLM_F_REQUEST
-        | match operation {
+        | match request.operation {
+            // The same IPv6 address with another prefix length would lose its prefix route.
+            Operation::AddAddress if request.ip.is_ipv6() => NLM_F_CREATE | NLM_F_EXCL,
             Operation::AddAddress => NLM_F_CREATE | NLM_F_REPLACE,
             // Without NLM_F_EXCL the kernel adds a second, equal rule.
             Operation::AddRule => NLM_F_CREATE | NLM_F_EXCL,
-            Operation::RemoveAddress | Operation::RemoveRule => 0,
+            Operation::AddProxy => NLM_F_CREATE | NLM_F_REPLACE,
+            Operation::AddLocalRoute => NLM_F_CREATE | NLM_F_EXCL,
+            Operation::RemoveAddress
+            | Operation::RemoveRule
+            | Operation::RemoveProxy
+            | Operation::RemoveLocalRoute => 0,
         }
 }
 
@@ -216,8 +312,10 @@ fn sequence(index: usize) -> u32 {
 mod tests {
     use super::*;
     use netlink_packet_core::NetlinkBuffer;
+    use std::net::Ipv4Addr;
 
-    const IP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 10);
+    const IP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 10));
+    const IP6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0x10);
 
     fn messages(batch: &Batch) -> Vec<NetlinkMessage<RouteNetlinkMessage>> {
         let mut rest = batch.bytes();
@@ -300,10 +398,18 @@ mod tests {
             (0..200u32)
                 .map(Ipv4Addr::from_bits)
                 .fold(Batch::builder(), |builder, ip| {
+                    let ip6 = ip.to_ipv6_mapped();
                     builder
                         .add_rule(ip, 78_000_003, 780)
                         .add_address(nic, ip)
                         .remove_address(nic, ip)
+                        .add_rule(ip6, 78_000_003, 780)
+                        .add_address(nic, ip6)
+                        .remove_address(nic, ip6)
+                        .add_proxy(nic, ip6)
+                        .remove_proxy(nic, ip6)
+                        .hold(nic, ip6.into())
+                        .unhold(nic, ip6.into())
                 })
                 .build()
         };
@@ -312,6 +418,24 @@ mod tests {
 
         assert!(moved == on(70_001));
         assert!(moved != on(3));
+    }
+
+    #[test]
+    fn an_ipv6_address_is_added_without_detection_of_duplicates_and_never_over_another() {
+        let batch = Batch::builder().add_address(3, IP6).build();
+
+        let [message] = messages(&batch).try_into().unwrap();
+        assert_eq!(
+            message.header.flags,
+            NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL
+        );
+        let NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewAddress(address)) =
+            message.payload
+        else {
+            panic!("no address");
+        };
+        assert_eq!(address.header.prefix_len, 128);
+        assert_eq!(address, requests::address(3, IP6.into()));
     }
 
     #[test]
@@ -327,6 +451,9 @@ mod tests {
         assert!(Operation::AddRule.is_done(libc::EEXIST));
         assert!(Operation::RemoveAddress.is_done(libc::EADDRNOTAVAIL));
         assert!(Operation::RemoveRule.is_done(libc::ENOENT));
+        assert!(Operation::RemoveProxy.is_done(libc::ENOENT));
+        assert!(Operation::RemoveLocalRoute.is_done(libc::ESRCH));
+        assert!(!Operation::AddProxy.is_done(libc::ENODEV));
         assert!(!Operation::AddAddress.is_done(libc::ENODEV));
         assert!(!Operation::AddAddress.is_done(libc::EPERM));
         assert!(!Operation::RemoveRule.is_done(libc::EEXIST));

@@ -1,18 +1,19 @@
 //! Finding and removing what is ours, and nothing else.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv6Addr};
 
 use anyhow::Context as _;
 use futures::TryStreamExt as _;
 use netlink_packet_route::{
     AddressFamily,
     address::{AddressAttribute, AddressMessage, AddressProtocol},
+    neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage},
     route::RouteProtocol,
     rule::{RuleAttribute, RuleMessage},
 };
 use rtnetlink::IpVersion;
 
-use super::{PROTOCOL, errno, links, tables};
+use super::{PROTOCOL, errno, links, subnet::FAMILIES, tables};
 
 /// What was removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct Removed {
     pub rules: usize,
     /// Routes of the NICs' tables.
     pub routes: usize,
+    /// Addresses that a NIC listened for as a proxy.
+    pub proxies: usize,
 }
 
 /// Removes all addresses, rules and routes that carry our protocol number, whichever process added them.
@@ -46,6 +49,11 @@ pub async fn remove_everything(handle: &rtnetlink::Handle) -> anyhow::Result<Rem
         gone(result, &[libc::ENOENT]).context("cannot remove a rule")?;
         removed.rules += 1;
     }
+    for proxy in our_proxies(handle).await? {
+        let result = handle.neighbours().del(proxy).execute().await;
+        gone(result, &[libc::ENOENT, libc::ENODEV]).context("cannot end listening as a proxy")?;
+        removed.proxies += 1;
+    }
     for route in tables::ours(handle, None).await? {
         tables::remove(handle, &route).await?;
         removed.routes += 1;
@@ -57,7 +65,7 @@ pub async fn remove_everything(handle: &rtnetlink::Handle) -> anyhow::Result<Rem
 ///
 /// # Errors
 /// The kernel does not answer.
-pub async fn addresses(handle: &rtnetlink::Handle) -> anyhow::Result<Vec<(u32, Ipv4Addr)>> {
+pub async fn addresses(handle: &rtnetlink::Handle) -> anyhow::Result<Vec<(u32, IpAddr)>> {
     let addresses = our_addresses(handle).await?;
     Ok(addresses
         .into_iter()
@@ -69,15 +77,15 @@ pub async fn addresses(handle: &rtnetlink::Handle) -> anyhow::Result<Vec<(u32, I
 ///
 /// # Errors
 /// The kernel does not answer.
-pub async fn rules(handle: &rtnetlink::Handle) -> anyhow::Result<Vec<(Ipv4Addr, u32)>> {
+pub async fn rules(handle: &rtnetlink::Handle) -> anyhow::Result<Vec<(IpAddr, u32)>> {
     let rules = our_rules(handle).await?;
     Ok(rules.iter().filter_map(parse_rule).collect())
 }
 
-fn parse_rule(rule: &RuleMessage) -> Option<(Ipv4Addr, u32)> {
+fn parse_rule(rule: &RuleMessage) -> Option<(IpAddr, u32)> {
     let (mut ip, mut table) = (None, u32::from(rule.header.table));
     for attribute in &rule.attributes {
-        if let RuleAttribute::Source(IpAddr::V4(source)) = attribute {
+        if let RuleAttribute::Source(source) = attribute {
             ip = Some(*source);
         } else if let RuleAttribute::Table(number) = attribute {
             table = *number;
@@ -88,21 +96,23 @@ fn parse_rule(rule: &RuleMessage) -> Option<(Ipv4Addr, u32)> {
 
 async fn our_addresses(
     handle: &rtnetlink::Handle,
-) -> anyhow::Result<Vec<(Ipv4Addr, AddressMessage)>> {
+) -> anyhow::Result<Vec<(IpAddr, AddressMessage)>> {
     let mark = AddressAttribute::Protocol(AddressProtocol::Other(PROTOCOL));
-    let mut request = handle.address().get();
-    request.message_mut().header.family = AddressFamily::Inet;
-    let mut messages = request.execute();
     let mut addresses = Vec::new();
-    while let Some(message) = messages
-        .try_next()
-        .await
-        .context("cannot list the addresses")?
-    {
-        if message.attributes.contains(&mark)
-            && let Some((_, (ip, _))) = links::parse_address(&message)
+    for family in FAMILIES {
+        let mut request = handle.address().get();
+        request.message_mut().header.family = family;
+        let mut messages = request.execute();
+        while let Some(message) = messages
+            .try_next()
+            .await
+            .context("cannot list the addresses")?
         {
-            addresses.push((ip, message));
+            if message.attributes.contains(&mark)
+                && let Some((_, (ip, _))) = links::parse_address(&message)
+            {
+                addresses.push((ip, message));
+            }
         }
     }
     Ok(addresses)
@@ -110,14 +120,54 @@ async fn our_addresses(
 
 async fn our_rules(handle: &rtnetlink::Handle) -> anyhow::Result<Vec<RuleMessage>> {
     let mark = RuleAttribute::Protocol(RouteProtocol::Other(PROTOCOL));
-    let messages = handle.rule().get(IpVersion::V4).execute();
-    let rules: Vec<_> = messages
+    let mut rules = Vec::new();
+    for version in [IpVersion::V4, IpVersion::V6] {
+        let messages = handle.rule().get(version).execute();
+        let listed: Vec<_> = messages
+            .try_collect()
+            .await
+            .context("cannot list the rules")?;
+        rules.extend(
+            listed
+                .into_iter()
+                .filter(|rule| rule.attributes.contains(&mark)),
+        );
+    }
+    Ok(rules)
+}
+
+/// The IPv6 addresses that NICs listen for as a proxy, with our mark, and the NICs.
+///
+/// # Errors
+/// The kernel does not answer.
+pub async fn proxies(handle: &rtnetlink::Handle) -> anyhow::Result<Vec<(u32, Ipv6Addr)>> {
+    let proxies = our_proxies(handle).await?;
+    let parse = |proxy: &NeighbourMessage| {
+        proxy.attributes.iter().find_map(|attribute| {
+            if let NeighbourAttribute::Destination(NeighbourAddress::Inet6(ip)) = attribute {
+                Some((proxy.header.ifindex, *ip))
+            } else {
+                None
+            }
+        })
+    };
+    Ok(proxies.iter().filter_map(parse).collect())
+}
+
+async fn our_proxies(handle: &rtnetlink::Handle) -> anyhow::Result<Vec<NeighbourMessage>> {
+    let mark = NeighbourAttribute::Protocol(RouteProtocol::Other(PROTOCOL));
+    let proxies: Vec<_> = handle
+        .neighbours()
+        .get()
+        .proxies()
+        .set_address_family(AddressFamily::Inet6)
+        .execute()
         .try_collect()
         .await
-        .context("cannot list the rules")?;
-    Ok(rules
+        .context("cannot list what is listened for as a proxy")?;
+    Ok(proxies
         .into_iter()
-        .filter(|rule| rule.attributes.contains(&mark))
+        .filter(|proxy| proxy.attributes.contains(&mark))
         .collect())
 }
 

@@ -1,6 +1,6 @@
 //! What changes at the host's NICs.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{collections::BTreeMap, net::IpAddr};
 
 use anyhow::Context as _;
 use netlink_packet_route::RouteNetlinkMessage;
@@ -27,21 +27,21 @@ pub enum LinkEvent {
         /// As it is.
         after: Link,
     },
-    /// An IPv4 address was put on a NIC.
+    /// An address was put on a NIC.
     AddressAdded {
         /// The NIC.
         index: u32,
         /// The address.
-        ip: Ipv4Addr,
+        ip: IpAddr,
         /// Its prefix length.
         prefix: u8,
     },
-    /// An IPv4 address was taken from a NIC.
+    /// An address was taken from a NIC.
     AddressRemoved {
         /// The NIC.
         index: u32,
         /// The address.
-        ip: Ipv4Addr,
+        ip: IpAddr,
         /// Its prefix length.
         prefix: u8,
     },
@@ -58,8 +58,13 @@ pub enum LinkEvent {
 /// # Panics
 /// Outside of a tokio runtime.
 pub fn watch() -> anyhow::Result<mpsc::Receiver<LinkEvent>> {
-    let subscription = Subscription::open(&[MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr])
-        .context("cannot subscribe to changes of NICs")?;
+    let groups = [
+        MulticastGroup::Link,
+        MulticastGroup::Ipv4Ifaddr,
+        MulticastGroup::Ipv6Ifaddr,
+    ];
+    let subscription =
+        Subscription::open(&groups).context("cannot subscribe to changes of NICs")?;
     let handle = super::connect()?;
     let (events, receiver) = mpsc::channel(256);
     tokio::spawn(async move {
@@ -116,7 +121,9 @@ impl Known {
                 .and_then(|link| self.0.remove(&link.index))
                 .map(LinkEvent::Disappeared)
         } else if let RouteNetlinkMessage::NewAddress(message) = message {
-            links::parse_address(message).and_then(|(index, address)| self.add(index, address))
+            links::parse_address(message)
+                .filter(|_| !links::will_not_last(message))
+                .and_then(|(index, address)| self.add(index, address))
         } else if let RouteNetlinkMessage::DelAddress(message) = message {
             links::parse_address(message).and_then(|(index, address)| self.remove(index, address))
         } else {
@@ -174,7 +181,7 @@ impl Known {
         Some(LinkEvent::Appeared(link))
     }
 
-    fn add(&mut self, index: u32, address: (Ipv4Addr, u8)) -> Option<LinkEvent> {
+    fn add(&mut self, index: u32, address: (IpAddr, u8)) -> Option<LinkEvent> {
         let link = self.0.get_mut(&index)?;
         if link.addresses.contains(&address) {
             return None;
@@ -184,7 +191,7 @@ impl Known {
         Some(LinkEvent::AddressAdded { index, ip, prefix })
     }
 
-    fn remove(&mut self, index: u32, address: (Ipv4Addr, u8)) -> Option<LinkEvent> {
+    fn remove(&mut self, index: u32, address: (IpAddr, u8)) -> Option<LinkEvent> {
         let link = self.0.get_mut(&index)?;
         let place = link.addresses.iter().position(|known| *known == address)?;
         link.addresses.remove(place);
@@ -193,7 +200,7 @@ impl Known {
     }
 
     /// The addresses of a NIC as they are now.
-    fn readdress(&mut self, index: u32, addresses: &[(Ipv4Addr, u8)]) -> Vec<LinkEvent> {
+    fn readdress(&mut self, index: u32, addresses: &[(IpAddr, u8)]) -> Vec<LinkEvent> {
         let known = self.0.get(&index).map(|link| link.addresses.clone());
         let gone: Vec<_> = known
             .unwrap_or_default()
@@ -216,13 +223,15 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
+
     use netlink_packet_route::{
         AddressFamily,
         address::{AddressAttribute, AddressMessage},
         link::{LinkAttribute, LinkFlags, LinkMessage},
     };
 
-    const IP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 10);
+    const IP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 10));
 
     fn link(index: u32) -> Link {
         Link {
@@ -254,7 +263,7 @@ mod tests {
         message.header.family = AddressFamily::Inet;
         message.header.index = index;
         message.header.prefix_len = prefix;
-        message.attributes = vec![AddressAttribute::Local(IP.into())];
+        message.attributes = vec![AddressAttribute::Local(IP)];
         message
     }
 

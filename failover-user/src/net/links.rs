@@ -1,17 +1,16 @@
-//! The host's NICs and their IPv4 addresses.
+//! The host's NICs and their addresses.
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, Ipv4Addr},
-};
+use std::{collections::BTreeMap, net::IpAddr};
 
 use anyhow::Context as _;
 use futures::TryStreamExt as _;
 use netlink_packet_route::{
     AddressFamily,
-    address::{AddressAttribute, AddressMessage},
+    address::{AddressAttribute, AddressFlags, AddressMessage},
     link::{LinkAttribute, LinkFlags, LinkMessage},
 };
+
+use super::subnet::FAMILIES;
 
 /// A NIC.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +29,8 @@ pub struct Link {
     pub carrier: bool,
     /// It is a loopback device.
     pub loopback: bool,
-    /// Its IPv4 addresses and their prefix lengths, as the kernel lists them.
-    pub addresses: Vec<(Ipv4Addr, u8)>,
+    /// Its addresses and their prefix lengths, as the kernel lists them; IPv4 comes first.
+    pub addresses: Vec<(IpAddr, u8)>,
 }
 
 impl Link {
@@ -54,18 +53,21 @@ pub async fn list(handle: &rtnetlink::Handle) -> anyhow::Result<Vec<Link>> {
         }
     }
 
-    let mut request = handle.address().get();
-    request.message_mut().header.family = AddressFamily::Inet;
-    let mut messages = request.execute();
-    while let Some(message) = messages
-        .try_next()
-        .await
-        .context("cannot list the addresses")?
-    {
-        if let Some((index, address)) = parse_address(&message)
-            && let Some(link) = links.get_mut(&index)
+    for family in FAMILIES {
+        let mut request = handle.address().get();
+        request.message_mut().header.family = family;
+        let mut messages = request.execute();
+        while let Some(message) = messages
+            .try_next()
+            .await
+            .context("cannot list the addresses")?
         {
-            link.addresses.push(address);
+            if !will_not_last(&message)
+                && let Some((index, address)) = parse_address(&message)
+                && let Some(link) = links.get_mut(&index)
+            {
+                link.addresses.push(address);
+            }
         }
     }
 
@@ -103,17 +105,28 @@ pub(super) fn parse_link(message: &LinkMessage) -> Option<Link> {
     Some(link)
 }
 
-/// The NIC that an IPv4 address is on, the address and its prefix length.
-pub(super) fn parse_address(message: &AddressMessage) -> Option<(u32, (Ipv4Addr, u8))> {
-    if message.header.family != AddressFamily::Inet {
+/// An IPv6 address that is nothing to build on, because another host has it (RFC 4862 5.4.5) or because it will be
+/// replaced by another (RFC 8981).
+pub(super) fn will_not_last(message: &AddressMessage) -> bool {
+    // In IPv4 the flag of a temporary address is that of a secondary one.
+    let passing = AddressFlags::Secondary | AddressFlags::Dadfailed;
+    message.header.family == AddressFamily::Inet6
+        && message.attributes.iter().any(|attribute| {
+            matches!(attribute, AddressAttribute::Flags(flags) if flags.intersects(passing))
+        })
+}
+
+/// The NIC that an address is on, the address and its prefix length.
+pub(super) fn parse_address(message: &AddressMessage) -> Option<(u32, (IpAddr, u8))> {
+    if !FAMILIES.contains(&message.header.family) {
         return None;
     }
     // With a point-to-point peer the "address" is the peer's, and the "local" one is ours.
     let (mut address, mut local) = (None, None);
     for attribute in &message.attributes {
-        if let AddressAttribute::Address(IpAddr::V4(ip)) = attribute {
+        if let AddressAttribute::Address(ip) = attribute {
             address = Some(*ip);
-        } else if let AddressAttribute::Local(IpAddr::V4(ip)) = attribute {
+        } else if let AddressAttribute::Local(ip) = attribute {
             local = Some(*ip);
         }
     }
@@ -174,16 +187,38 @@ mod tests {
 
     #[test]
     fn the_address_of_a_point_to_point_link_is_the_local_one() {
-        let [ours, theirs] = [1, 2].map(|n| Ipv4Addr::new(10, 0, 0, n));
+        let [ours, theirs] = [1, 2].map(|n| IpAddr::from([10, 0, 0, n]));
         let mut message = AddressMessage::default();
         message.header.family = AddressFamily::Inet;
         message.header.index = 3;
         message.header.prefix_len = 32;
         message.attributes = vec![
-            AddressAttribute::Address(theirs.into()),
-            AddressAttribute::Local(ours.into()),
+            AddressAttribute::Address(theirs),
+            AddressAttribute::Local(ours),
         ];
 
         assert_eq!(parse_address(&message), Some((3, (ours, 32))));
+    }
+
+    #[test]
+    fn an_ipv6_address_may_be_nothing_to_build_on() {
+        let ip: IpAddr = "fd00::2".parse().unwrap();
+        let address = |flags| {
+            let mut message = AddressMessage::default();
+            message.header.family = AddressFamily::Inet6;
+            message.header.index = 3;
+            message.header.prefix_len = 64;
+            message.attributes = vec![
+                AddressAttribute::Address(ip),
+                AddressAttribute::Flags(flags),
+            ];
+            assert_eq!(parse_address(&message), Some((3, (ip, 64))));
+            will_not_last(&message)
+        };
+
+        let there = [AddressFlags::Permanent, AddressFlags::Tentative].map(address);
+        let passing = [AddressFlags::Secondary, AddressFlags::Dadfailed].map(address);
+
+        assert_eq!((there, passing), ([false; 2], [true; 2]));
     }
 }

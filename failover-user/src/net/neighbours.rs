@@ -1,12 +1,12 @@
-//! The MAC addresses of neighbours. The kernel does the ARP; this asks it to, and listens to what it finds.
+//! The MAC addresses of neighbours. The kernel does the ARP and the neighbour discovery; this asks it to, and listens to what it finds.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{collections::BTreeMap, net::IpAddr};
 
 use anyhow::Context as _;
 use futures::{StreamExt as _, TryStreamExt as _};
 use netlink_packet_core::{NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::{
-    AddressFamily, RouteNetlinkMessage,
+    RouteNetlinkMessage,
     neighbour::{
         NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
     },
@@ -18,6 +18,7 @@ use tracing::error;
 use super::{
     errno,
     multicast::{Received, Subscription},
+    subnet::{FAMILIES, family},
 };
 
 /// What the kernel knows of a neighbour now.
@@ -26,7 +27,7 @@ pub struct NeighbourEvent {
     /// The NIC.
     pub ifindex: u32,
     /// The neighbour.
-    pub ip: Ipv4Addr,
+    pub ip: IpAddr,
     /// Its MAC address. `None`: it does not answer, or was forgotten. That is no news of a host that has failed: whoever
     /// wants to talk to it still keeps the last MAC address.
     pub mac: Option<[u8; 6]>,
@@ -37,7 +38,7 @@ pub struct NeighbourEvent {
 ///
 /// # Errors
 /// There is no such NIC, or no permission.
-pub async fn resolve(handle: &rtnetlink::Handle, ifindex: u32, ip: Ipv4Addr) -> anyhow::Result<()> {
+pub async fn resolve(handle: &rtnetlink::Handle, ifindex: u32, ip: IpAddr) -> anyhow::Result<()> {
     // NTF_USE takes the permanence from an entry.
     if let Some(message) = get(handle, ifindex, ip).await?
         && matches!(
@@ -49,7 +50,7 @@ pub async fn resolve(handle: &rtnetlink::Handle, ifindex: u32, ip: Ipv4Addr) -> 
     }
     handle
         .neighbours()
-        .add(ifindex, ip.into())
+        .add(ifindex, ip)
         .state(NeighbourState::None)
         .flags(NeighbourFlags::Use)
         .replace()
@@ -65,7 +66,7 @@ pub async fn resolve(handle: &rtnetlink::Handle, ifindex: u32, ip: Ipv4Addr) -> 
 pub async fn lookup(
     handle: &rtnetlink::Handle,
     ifindex: u32,
-    ip: Ipv4Addr,
+    ip: IpAddr,
 ) -> anyhow::Result<Option<[u8; 6]>> {
     let message = get(handle, ifindex, ip).await?;
     Ok(message
@@ -77,12 +78,15 @@ pub async fn lookup(
 async fn get(
     handle: &rtnetlink::Handle,
     ifindex: u32,
-    ip: Ipv4Addr,
+    ip: IpAddr,
 ) -> anyhow::Result<Option<NeighbourMessage>> {
     let mut message = NeighbourMessage::default();
-    message.header.family = AddressFamily::Inet;
+    message.header.family = family(ip);
     message.header.ifindex = ifindex;
-    message.attributes = vec![NeighbourAttribute::Destination(NeighbourAddress::Inet(ip))];
+    message.attributes = vec![NeighbourAttribute::Destination(match ip {
+        IpAddr::V4(ip) => NeighbourAddress::Inet(ip),
+        IpAddr::V6(ip) => NeighbourAddress::Inet6(ip),
+    })];
     let mut request = NetlinkMessage::from(RouteNetlinkMessage::GetNeighbour(message));
     request.header.flags = NLM_F_REQUEST;
 
@@ -161,31 +165,41 @@ async fn run(
 
 async fn list(handle: &rtnetlink::Handle) -> anyhow::Result<Vec<NeighbourEvent>> {
     let mut neighbours = Vec::new();
-    let mut messages = handle
-        .neighbours()
-        .get()
-        .set_address_family(AddressFamily::Inet)
-        .execute();
-    loop {
-        match messages.try_next().await {
-            Ok(Some(message)) => neighbours.extend(parse(&message)),
-            Ok(None) => return Ok(neighbours),
-            // A NIC that disappeared while it was listed.
-            Err(error) if errno(&error) == Some(libc::ENODEV) => return Ok(neighbours),
-            Err(error) => return Err(error).context("cannot list the neighbours"),
+    for family in FAMILIES {
+        let mut messages = handle
+            .neighbours()
+            .get()
+            .set_address_family(family)
+            .execute();
+        loop {
+            match messages.try_next().await {
+                Ok(Some(message)) => neighbours.extend(parse(&message)),
+                Ok(None) => break,
+                // A NIC that disappeared while it was listed.
+                Err(error) if errno(&error) == Some(libc::ENODEV) => break,
+                Err(error) => return Err(error).context("cannot list the neighbours"),
+            }
         }
     }
+    Ok(neighbours)
 }
 
 fn parse(message: &NeighbourMessage) -> Option<NeighbourEvent> {
-    if message.header.family != AddressFamily::Inet {
+    // What this host does as a proxy says nothing of the neighbour.
+    if !FAMILIES.contains(&message.header.family)
+        || message.header.flags.contains(NeighbourFlags::Proxy)
+    {
         return None;
     }
     let mut ip = None;
     let mut mac = None;
     for attribute in &message.attributes {
         if let NeighbourAttribute::Destination(NeighbourAddress::Inet(destination)) = attribute {
-            ip = Some(*destination);
+            ip = Some(IpAddr::V4(*destination));
+        } else if let NeighbourAttribute::Destination(NeighbourAddress::Inet6(destination)) =
+            attribute
+        {
+            ip = Some(IpAddr::V6(*destination));
         } else if let NeighbourAttribute::LinkLayerAddress(address) = attribute {
             mac = address.as_slice().try_into().ok();
         }
@@ -202,14 +216,15 @@ fn parse(message: &NeighbourMessage) -> Option<NeighbourEvent> {
     );
     Some(NeighbourEvent {
         ifindex: message.header.ifindex,
-        ip: ip?,
+        // A group is nobody.
+        ip: ip.filter(|ip| !ip.is_multicast())?,
         mac: mac.filter(|_| valid),
     })
 }
 
 /// The neighbours that have a MAC address, by NIC and address.
 #[derive(Debug, Default)]
-struct Known(BTreeMap<(u32, Ipv4Addr), [u8; 6]>);
+struct Known(BTreeMap<(u32, IpAddr), [u8; 6]>);
 
 impl Known {
     /// Takes a notification in.
@@ -262,8 +277,12 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
 
-    const IP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 10);
+    use netlink_packet_route::AddressFamily;
+
+    const IP: IpAddr = IpAddr::V4(THERE);
+    const THERE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 10);
     const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 
     fn message(state: NeighbourState, mac: &[u8]) -> NeighbourMessage {
@@ -272,7 +291,7 @@ mod tests {
         message.header.ifindex = 3;
         message.header.state = state;
         message.attributes = vec![
-            NeighbourAttribute::Destination(NeighbourAddress::Inet(IP)),
+            NeighbourAttribute::Destination(NeighbourAddress::Inet(THERE)),
             NeighbourAttribute::LinkLayerAddress(mac.to_vec()),
         ];
         message
@@ -293,6 +312,23 @@ mod tests {
 
         assert_eq!(stale, Some(event(Some(MAC))));
         assert_eq!(failed, Some(event(None)));
+    }
+
+    #[test]
+    fn an_ipv6_neighbour_has_a_mac_and_one_that_we_are_the_proxy_of_has_none() {
+        let ip = std::net::Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0x10);
+        let mut neighbour = message(NeighbourState::Reachable, &MAC);
+        neighbour.header.family = AddressFamily::Inet6;
+        neighbour.attributes[0] = NeighbourAttribute::Destination(NeighbourAddress::Inet6(ip));
+        let mut proxied = neighbour.clone();
+        proxied.header.flags = NeighbourFlags::Proxy;
+
+        let expected = NeighbourEvent {
+            ip: ip.into(),
+            ..event(Some(MAC))
+        };
+        assert_eq!(parse(&neighbour), Some(expected));
+        assert_eq!(parse(&proxied), None);
     }
 
     #[test]
@@ -338,9 +374,9 @@ mod tests {
     #[test]
     fn a_listing_after_lost_notifications_yields_the_difference() {
         let mut known = Known::default();
-        let other = Ipv4Addr::new(10, 0, 0, 11);
+        let other = IpAddr::from([10, 0, 0, 11]);
         let third = NeighbourEvent {
-            ip: Ipv4Addr::new(10, 0, 0, 12),
+            ip: IpAddr::from([10, 0, 0, 12]),
             ..event(Some(MAC))
         };
         known.replace(vec![event(Some(MAC)), third]);

@@ -1,6 +1,9 @@
 //! Which routes belong into the table of a NIC. Pure.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use netlink_packet_core::Nla as _;
 use netlink_packet_route::{
@@ -11,16 +14,26 @@ use netlink_packet_route::{
     },
 };
 
-use super::{PROTOCOL, table_of};
+use super::{
+    PROTOCOL,
+    subnet::{self, network, single},
+    table_of,
+};
 
 /// What makes two routes of a table the same one to the kernel: destination, prefix length, TOS, priority.
-pub(super) type Key = (Ipv4Addr, u8, u8, u32);
+pub(super) type Key = (IpAddr, u8, u8, u32);
+
+/// The priority that the kernel gives its own routes to the subnets of IPv6 addresses (`IP6_RT_PRIO_ADDRCONF`). In IPv4 it
+/// is 0, which in IPv6 means "the default", and a route as it is listed would not be the one that was added.
+const CONNECTED_IPV6: u32 = 256;
 
 /// The routes of a NIC's table: the subnets of the held addresses, directly on the NIC; and those of the main table that
 /// leave by the NIC, or by a gateway in one of these subnets, which the NIC reaches as well. Connected ones come first.
+///
+/// Both IP versions can be asked for at once; their tables know nothing of each other.
 pub(super) fn wanted(
     ifindex: u32,
-    subnets: &[(Ipv4Addr, u8)],
+    subnets: &[(IpAddr, u8)],
     main: &[RouteMessage],
 ) -> Vec<RouteMessage> {
     let subnets: Vec<_> = subnets
@@ -29,12 +42,12 @@ pub(super) fn wanted(
         .collect();
     let mut routes: BTreeMap<(bool, Key), RouteMessage> = BTreeMap::new();
     let mut insert = |route: RouteMessage| {
-        let routed = route.header.scope == RouteScope::Universe;
+        let routed = is_routed(&route);
         routes.entry((routed, key(&route))).or_insert(route);
     };
 
-    // A /32 has no neighbours.
-    for &(network, prefix) in subnets.iter().filter(|(_, prefix)| *prefix < 32) {
+    // A single address has no neighbours.
+    for &(network, prefix) in subnets.iter().filter(|(ip, prefix)| *prefix < single(*ip)) {
         insert(connected(ifindex, network, prefix));
     }
     // What leaves by the NIC in the main table goes before what is only turned to it.
@@ -91,12 +104,17 @@ pub(super) fn table(route: &RouteMessage) -> u32 {
 /// See [`Key`].
 pub(super) fn key(route: &RouteMessage) -> Key {
     let destination = find(&route.attributes, |attribute| {
-        if let RouteAttribute::Destination(RouteAddress::Inet(ip)) = attribute {
-            Some(*ip)
+        if let RouteAttribute::Destination(ip) = attribute {
+            address(ip)
         } else {
             None
         }
     });
+    let anywhere = if is_ipv6(route) {
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+    } else {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+    };
     let priority = find(&route.attributes, |attribute| {
         if let RouteAttribute::Priority(priority) = attribute {
             Some(*priority)
@@ -105,20 +123,29 @@ pub(super) fn key(route: &RouteMessage) -> Key {
         }
     });
     (
-        destination.unwrap_or(Ipv4Addr::UNSPECIFIED),
+        destination.unwrap_or(anywhere),
         route.header.destination_prefix_length,
         route.header.tos,
         priority.unwrap_or(0),
     )
 }
 
-fn connected(ifindex: u32, network: Ipv4Addr, prefix: u8) -> RouteMessage {
-    let mut route = ours(RouteScope::Link);
+fn connected(ifindex: u32, network: IpAddr, prefix: u8) -> RouteMessage {
+    let mut route = match network {
+        IpAddr::V4(_) => ours(AddressFamily::Inet, RouteScope::Link),
+        // IPv6 has no scopes of routes.
+        IpAddr::V6(_) => ours(AddressFamily::Inet6, RouteScope::Universe),
+    };
+    if network.is_ipv6() {
+        route
+            .attributes
+            .push(RouteAttribute::Priority(CONNECTED_IPV6));
+    }
     route.header.destination_prefix_length = prefix;
     if prefix > 0 {
         route
             .attributes
-            .push(RouteAttribute::Destination(RouteAddress::Inet(network)));
+            .push(RouteAttribute::Destination(network.into()));
     }
     route.attributes.push(RouteAttribute::Oif(ifindex));
     route
@@ -128,9 +155,9 @@ fn connected(ifindex: u32, network: Ipv4Addr, prefix: u8) -> RouteMessage {
 }
 
 /// The copy of a route of the main table with those of its hops that leave by the NIC, or go to a gateway in `gateways`.
-fn copy(route: &RouteMessage, ifindex: u32, gateways: &[(Ipv4Addr, u8)]) -> Option<RouteMessage> {
+fn copy(route: &RouteMessage, ifindex: u32, gateways: &[(IpAddr, u8)]) -> Option<RouteMessage> {
     let header = &route.header;
-    if header.address_family != AddressFamily::Inet
+    if !subnet::FAMILIES.contains(&header.address_family)
         || header.kind != RouteType::Unicast
         || header.flags.contains(RouteFlags::Cloned)
         || table(route) != u32::from(RouteHeader::RT_TABLE_MAIN)
@@ -145,16 +172,22 @@ fn copy(route: &RouteMessage, ifindex: u32, gateways: &[(Ipv4Addr, u8)]) -> Opti
         })
         .collect();
     for hop in &mut hops {
-        hop.interface_index = ifindex;
-        // The gateway was checked when the route was added to the main table; our table need not lead to it.
+        let turned = std::mem::replace(&mut hop.interface_index, ifindex) != ifindex;
         hop.flags = if hop.attributes.is_empty() {
             RouteNextHopFlags::empty()
-        } else {
+        } else if !is_ipv6(route) {
+            // The gateway was checked when the route was added to the main table; our table need not lead to it.
             RouteNextHopFlags::Onlink
+        } else if turned {
+            // The kernel looks for the gateway in our table, where its subnet is. With the flag it would refuse a gateway
+            // that the main table finds behind another NIC.
+            RouteNextHopFlags::empty()
+        } else {
+            hop.flags & RouteNextHopFlags::Onlink
         };
     }
 
-    let mut copy = ours(header.scope);
+    let mut copy = ours(header.address_family, header.scope);
     copy.header.destination_prefix_length = header.destination_prefix_length;
     copy.header.tos = header.tos;
     copy.attributes.extend(
@@ -187,9 +220,9 @@ fn copy(route: &RouteMessage, ifindex: u32, gateways: &[(Ipv4Addr, u8)]) -> Opti
     Some(normal(copy))
 }
 
-fn ours(scope: RouteScope) -> RouteMessage {
+fn ours(family: AddressFamily, scope: RouteScope) -> RouteMessage {
     let mut route = RouteMessage::default();
-    route.header.address_family = AddressFamily::Inet;
+    route.header.address_family = family;
     route.header.protocol = RouteProtocol::Other(PROTOCOL);
     route.header.kind = RouteType::Unicast;
     route.header.scope = scope;
@@ -221,6 +254,9 @@ fn hops(route: &RouteMessage) -> Vec<RouteNextHop> {
         }
     }
     hop.attributes = gateways(&route.attributes);
+    if route.header.flags.contains(RouteFlags::Onlink) {
+        hop.flags |= RouteNextHopFlags::Onlink;
+    }
     vec![hop]
 }
 
@@ -234,34 +270,47 @@ fn is_gateway(attribute: &RouteAttribute) -> bool {
     )
 }
 
-fn gateway(hop: &RouteNextHop) -> Option<Ipv4Addr> {
+fn gateway(hop: &RouteNextHop) -> Option<IpAddr> {
     find(&hop.attributes, |attribute| {
-        if let RouteAttribute::Gateway(RouteAddress::Inet(ip)) = attribute {
-            Some(*ip)
+        if let RouteAttribute::Gateway(ip) = attribute {
+            address(ip)
         } else {
             None
         }
     })
 }
 
+/// Whether a route leads to a gateway rather than to neighbours.
+fn is_routed(route: &RouteMessage) -> bool {
+    if is_ipv6(route) {
+        hops(route).iter().any(|hop| gateway(hop).is_some())
+    } else {
+        route.header.scope == RouteScope::Universe
+    }
+}
+
+fn is_ipv6(route: &RouteMessage) -> bool {
+    route.header.address_family == AddressFamily::Inet6
+}
+
+fn address(ip: &RouteAddress) -> Option<IpAddr> {
+    if let RouteAddress::Inet(ip) = ip {
+        Some(IpAddr::V4(*ip))
+    } else if let RouteAddress::Inet6(ip) = ip {
+        Some(IpAddr::V6(*ip))
+    } else {
+        None
+    }
+}
+
 fn find<T>(attributes: &[RouteAttribute], get: impl Fn(&RouteAttribute) -> Option<T>) -> Option<T> {
     attributes.iter().find_map(get)
 }
 
-fn network(ip: Ipv4Addr, prefix: u8) -> Ipv4Addr {
-    Ipv4Addr::from_bits(ip.to_bits() & mask(prefix))
-}
-
-fn contains(subnets: &[(Ipv4Addr, u8)], ip: Ipv4Addr) -> bool {
+fn contains(subnets: &[(IpAddr, u8)], ip: IpAddr) -> bool {
     subnets
         .iter()
         .any(|&(subnet, prefix)| network(ip, prefix) == subnet && ip != subnet)
-}
-
-fn mask(prefix: u8) -> u32 {
-    u32::MAX
-        .checked_shl(32 - u32::from(prefix.min(32)))
-        .unwrap_or(0)
 }
 
 #[cfg(test)]

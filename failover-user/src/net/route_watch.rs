@@ -26,7 +26,8 @@ use super::{
 /// # Panics
 /// Outside of a tokio runtime.
 pub fn watch() -> io::Result<watch::Receiver<u64>> {
-    let mut subscription = Subscription::open(&[MulticastGroup::Ipv4Route])?;
+    let mut subscription =
+        Subscription::open(&[MulticastGroup::Ipv4Route, MulticastGroup::Ipv6Route])?;
     let (changes, receiver) = watch::channel(0);
     tokio::spawn(async move {
         loop {

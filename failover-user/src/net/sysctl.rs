@@ -1,37 +1,62 @@
-//! Settings of the kernel per NIC: `/proc/sys/net/ipv4/conf/NIC/KEY`.
+//! Settings of the kernel per NIC: `/proc/sys/net/ipv4/conf/NIC/KEY`, and `ipv6` likewise.
 //!
 //! The files show the network namespace of the thread that opens them, so call this from a thread in the right one.
 
 use std::{
     fs, io,
+    net::IpAddr,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use serde::{Deserialize, Serialize};
 
-const CONF: &str = "/proc/sys/net/ipv4/conf";
+/// An IP version, which has its own settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Version {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Version {
+    /// That of an address.
+    pub fn of(ip: IpAddr) -> Self {
+        match ip {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+
+    fn directory(self) -> &'static Path {
+        Path::new(match self {
+            Self::V4 => "/proc/sys/net/ipv4/conf",
+            Self::V6 => "/proc/sys/net/ipv6/conf",
+        })
+    }
+}
 
 /// The file of a NIC's setting. NIC names may have dots; they are one component of the path.
 ///
 /// # Errors
 /// The name or the key is not one path component.
-pub fn path(nic: &str, key: &str) -> anyhow::Result<PathBuf> {
+pub fn path(version: Version, nic: &str, key: &str) -> anyhow::Result<PathBuf> {
     for part in [nic, key] {
         ensure!(
             !part.is_empty() && part != "." && part != ".." && !part.contains(['/', '\0']),
             "{part:?} is not the name of a NIC or of a setting"
         );
     }
-    Ok(Path::new(CONF).join(nic).join(key))
+    Ok(version.directory().join(nic).join(key))
 }
 
 /// The value of a NIC's setting, without the line's end.
 ///
 /// # Errors
 /// There is no such NIC or setting.
-pub fn read(nic: &str, key: &str) -> anyhow::Result<String> {
-    let path = path(nic, key)?;
+pub fn read(version: Version, nic: &str, key: &str) -> anyhow::Result<String> {
+    let path = path(version, nic, key)?;
     read_file(&path).with_context(|| format!("cannot read {}", path.display()))
 }
 
@@ -39,8 +64,8 @@ pub fn read(nic: &str, key: &str) -> anyhow::Result<String> {
 ///
 /// # Errors
 /// There is no such NIC or setting, or no permission.
-pub fn write(nic: &str, key: &str, value: &str) -> anyhow::Result<()> {
-    let path = path(nic, key)?;
+pub fn write(version: Version, nic: &str, key: &str, value: &str) -> anyhow::Result<()> {
+    let path = path(version, nic, key)?;
     fs::write(&path, value).with_context(|| format!("cannot write {value} to {}", path.display()))
 }
 
@@ -64,20 +89,56 @@ impl Changes {
     ///
     /// # Errors
     /// There is no such NIC or setting, or no permission.
-    pub fn set(&mut self, nic: &str, key: &str, value: &str) -> anyhow::Result<()> {
-        let path = path(nic, key)?;
+    pub fn set(
+        &mut self,
+        version: Version,
+        nic: &str,
+        key: &str,
+        value: &str,
+    ) -> anyhow::Result<()> {
+        let path = path(version, nic, key)?;
         self.set_file(&path, value)
             .with_context(|| format!("cannot set {} to {value}", path.display()))
     }
 
-    /// Settings for sending packets on from and to this NIC: it forwards, and packets are accepted although their source
-    /// is routed elsewhere (`rp_filter` 2, loose: clients come in by one NIC, the standby server's replies by another).
+    /// Settings for sending packets on from and to this NIC: it forwards, and IPv4 packets are accepted although their
+    /// source is routed elsewhere (`rp_filter` 2, loose: clients come in by one NIC, the standby server's replies by
+    /// another). IPv6 has no such filter.
     ///
     /// # Errors
     /// There is no such NIC, or no permission.
-    pub fn forward(&mut self, nic: &str) -> anyhow::Result<()> {
-        self.set(nic, "forwarding", "1")?;
-        self.set(nic, "rp_filter", "2")
+    pub fn forward(&mut self, nic: &str, version: Version) -> anyhow::Result<()> {
+        match version {
+            Version::V4 => {
+                self.set(version, nic, "forwarding", "1")?;
+                self.set(version, nic, "rp_filter", "2")
+            }
+            Version::V6 if read(version, nic, "forwarding")? == "1" => Ok(()),
+            Version::V6 => {
+                self.force_forwarding(nic)?;
+                // A NIC that forwards takes router advertisements only at 2.
+                if read(version, nic, "accept_ra")? == "1" {
+                    self.set(version, nic, "accept_ra", "2")?;
+                }
+                let _routes = KeptRoutes::keep()?;
+                self.set(version, nic, "forwarding", "1")
+            }
+        }
+    }
+
+    /// The first packet of each client has to be sent on by the kernel, which finds the client's MAC. It forwards IPv6 if
+    /// the whole host does, or from a NIC that may in spite of it (Linux 6.17).
+    fn force_forwarding(&mut self, nic: &str) -> anyhow::Result<()> {
+        const KEY: &str = "force_forwarding";
+        if read(Version::V6, "all", "forwarding")? != "0" {
+            return Ok(());
+        }
+        if path(Version::V6, nic, KEY)?.exists() {
+            return self.set(Version::V6, nic, KEY, "1");
+        }
+        bail!(
+            "this kernel cannot forward IPv6 for {nic} alone: set net.ipv6.conf.all.forwarding = 1 (or use Linux 6.17)"
+        )
     }
 
     /// What was changed.
@@ -122,6 +183,37 @@ impl Changes {
     }
 }
 
+/// As long as this lives, the kernel keeps the default routes that it has learnt by router advertisements. When any NIC
+/// begins to forward IPv6, it drops those of all NICs that do not accept such advertisements even as a router.
+struct KeptRoutes(Vec<PathBuf>);
+
+impl KeptRoutes {
+    fn keep() -> anyhow::Result<Self> {
+        let mut kept = Self(Vec::new());
+        let directory = Version::V6.directory();
+        for entry in fs::read_dir(directory)
+            .with_context(|| format!("cannot read {}", directory.display()))?
+        {
+            let file = entry?.path().join("accept_ra");
+            // A NIC may go while it is looked at.
+            if read_file(&file).is_ok_and(|value| value == "1") && fs::write(&file, "2").is_ok() {
+                kept.0.push(file);
+            }
+        }
+        Ok(kept)
+    }
+}
+
+impl Drop for KeptRoutes {
+    fn drop(&mut self) {
+        for file in &self.0 {
+            if let Err(error) = fs::write(file, "1") {
+                tracing::debug!(file = %file.display(), %error, "a setting was not set back");
+            }
+        }
+    }
+}
+
 fn read_file(path: &Path) -> io::Result<String> {
     Ok(fs::read_to_string(path)?.trim_end().to_owned())
 }
@@ -141,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_nic_name_with_dots_is_one_path_component() {
-        let path = path("eth0.100", "forwarding").unwrap();
+        let path = path(Version::V4, "eth0.100", "forwarding").unwrap();
 
         assert_eq!(
             path,
@@ -152,8 +244,8 @@ mod tests {
     #[test]
     fn names_that_would_leave_the_directory_are_refused() {
         for name in ["", ".", "..", "a/b", "../all"] {
-            assert!(path(name, "forwarding").is_err(), "{name}");
-            assert!(path("eth0", name).is_err(), "{name}");
+            assert!(path(Version::V6, name, "forwarding").is_err(), "{name}");
+            assert!(path(Version::V6, "eth0", name).is_err(), "{name}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! A routing table per target NIC, so that replies from the held addresses leave by the chosen NIC. Nothing uses a table
 //! until a rule points at it; the rules come and go with the addresses ([`super::batch`]).
 
-use std::{collections::BTreeSet, net::Ipv4Addr};
+use std::{collections::BTreeSet, net::IpAddr};
 
 use anyhow::Context as _;
 use futures::TryStreamExt as _;
@@ -10,10 +10,17 @@ use netlink_packet_route::{
     route::{RouteAttribute, RouteHeader, RouteMessage, RouteProtocol},
 };
 
-use super::{PROTOCOL, errno, links::Link, route_copy, table_of};
+use super::{
+    PROTOCOL, errno,
+    links::Link,
+    route_copy,
+    subnet::{self, FAMILIES},
+    table_of,
+};
 
 /// Fills the table of a NIC, or brings it up to date: the subnets of the addresses to be held (any address of it and the
-/// prefix length), and copies of the main table's routes that leave by the NIC. What is right already is not touched.
+/// prefix length), and copies of the main table's routes that leave by the NIC. What is right already is not touched. Each
+/// IP version has a table of its own by the same number; that of a version without subnets is empty.
 ///
 /// The kernel flushes the routes of a NIC, in every table, when the NIC goes down: call this again when it is up, and
 /// when the main table changed. For a NIC that is down there is nothing to do.
@@ -23,13 +30,20 @@ use super::{PROTOCOL, errno, links::Link, route_copy, table_of};
 pub async fn prepare(
     handle: &rtnetlink::Handle,
     link: &Link,
-    subnets: &[(Ipv4Addr, u8)],
+    subnets: &[(IpAddr, u8)],
 ) -> anyhow::Result<()> {
     if !link.up {
         return Ok(());
     }
-    let main = routes(handle, Some(RouteHeader::RT_TABLE_MAIN.into())).await?;
-    let wanted = route_copy::wanted(link.index, subnets, &main);
+    let mut wanted = Vec::new();
+    for family in FAMILIES {
+        let mut subnets = subnets.to_vec();
+        subnets.retain(|(ip, _)| subnet::family(*ip) == family);
+        if !subnets.is_empty() {
+            let main = routes(handle, family, Some(RouteHeader::RT_TABLE_MAIN.into())).await?;
+            wanted.extend(route_copy::wanted(link.index, &subnets, &main));
+        }
+    }
     let present = ours(handle, Some(table_of(link.index))).await?;
 
     for route in wanted.iter().filter(|route| !present.contains(route)) {
@@ -73,9 +87,13 @@ pub(super) async fn ours(
     handle: &rtnetlink::Handle,
     table: Option<u32>,
 ) -> anyhow::Result<Vec<RouteMessage>> {
-    let mut routes = routes(handle, table).await?;
-    routes.retain(|route| route.header.protocol == RouteProtocol::Other(PROTOCOL));
-    Ok(routes.into_iter().map(route_copy::normal).collect())
+    let mut ours = Vec::new();
+    for family in FAMILIES {
+        let mut routes = routes(handle, family, table).await?;
+        routes.retain(|route| route.header.protocol == RouteProtocol::Other(PROTOCOL));
+        ours.extend(routes.into_iter().map(route_copy::normal));
+    }
+    Ok(ours)
 }
 
 /// Removes a route; one that is gone already is no error.
@@ -90,10 +108,11 @@ pub(super) async fn remove(handle: &rtnetlink::Handle, route: &RouteMessage) -> 
 
 async fn routes(
     handle: &rtnetlink::Handle,
+    family: AddressFamily,
     table: Option<u32>,
 ) -> anyhow::Result<Vec<RouteMessage>> {
     let mut request = RouteMessage::default();
-    request.header.address_family = AddressFamily::Inet;
+    request.header.address_family = family;
     request.attributes.extend(table.map(RouteAttribute::Table));
     let mut messages = handle.route().get(request).execute();
     let mut routes = Vec::new();

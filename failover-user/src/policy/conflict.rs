@@ -1,6 +1,6 @@
 //! Another host claims an address that this host holds (RFC 5227 2.4).
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use super::{
     Action, Claimant, Finding, Now, State,
@@ -24,7 +24,7 @@ pub(super) struct Clash {
     asks: bool,
     /// The latest claim, if it is no source's.
     other: Option<Finding>,
-    ip: Ipv4Addr,
+    ip: IpAddr,
 }
 
 impl Clash {
@@ -35,7 +35,7 @@ impl Clash {
 }
 
 impl Unit {
-    pub(super) fn on_claim(&mut self, turn: &mut Turn, ip: Ipv4Addr, mac: String, by: Claimant) {
+    pub(super) fn on_claim(&mut self, turn: &mut Turn, ip: IpAddr, mac: String, by: Claimant) {
         let rule = self.rules.on_conflict;
         let Phase::Holding(holding) = &mut self.phase else {
             return;
@@ -81,7 +81,7 @@ impl Unit {
     }
 
     /// Announces the address, unless that was done a moment ago: two hosts that both defend must not flood the network.
-    fn defend(&mut self, turn: &mut Turn, ip: Ipv4Addr) {
+    fn defend(&mut self, turn: &mut Turn, ip: IpAddr) {
         let again = |at: &Now| at.saturating_add(nanos(DEFEND_INTERVAL)) <= turn.now;
         if self.defended.get(&ip).is_none_or(again) {
             self.defended.insert(ip, turn.now);

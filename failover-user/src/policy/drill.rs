@@ -113,6 +113,7 @@ impl<'a> Copy<'a> {
                     },
                     state,
                     missed,
+                    refused: 0,
                 });
             }
         }

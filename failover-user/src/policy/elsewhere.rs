@@ -29,6 +29,8 @@ const SILENT_ROUNDS: u32 = 2;
 pub(super) struct Watching {
     next: Now,
     every: Duration,
+    /// Silence is waited for, and acted on by itself. A prompt of `on_failure = "ask"` is the administrator's alone.
+    waits_for_silence: bool,
     /// Rounds in a row in which what keeps us from acting was not heard.
     silent: u32,
 }
@@ -52,9 +54,11 @@ impl Finding {
 impl Unit {
     /// Watches from now on.
     fn watch(&mut self, now: Now, first: Duration, every: Duration) {
+        let prompt = self.state == State::AwaitingApproval;
         self.phase = Phase::Watching(Watching {
             next: now.saturating_add(nanos(first)),
             every,
+            waits_for_silence: !prompt || self.rules.on_failure == OnFailure::Automatic,
             silent: 0,
         });
     }
@@ -127,10 +131,11 @@ impl Unit {
     /// What was heard of the addresses.
     pub(super) fn on_heard(&mut self, turn: &mut Turn, finding: Finding) {
         self.finding = finding;
+        self.heard_at = Some(turn.now);
         match &self.phase {
-            Phase::Checking { cause, .. } => {
-                let cause = *cause;
-                self.checked(turn, cause);
+            Phase::Checking { cause, fenced, .. } => {
+                let (cause, fenced) = (*cause, *fenced);
+                self.checked(turn, cause, fenced);
             }
             Phase::Watching(_) => self.watched(turn),
             Phase::Idle
@@ -143,7 +148,7 @@ impl Unit {
     }
 
     /// `taking-over`: it is known who has the addresses, and nothing was taken yet.
-    pub(super) fn checked(&mut self, turn: &mut Turn, cause: Cause) {
+    pub(super) fn checked(&mut self, turn: &mut Turn, cause: Cause, fenced: bool) {
         if self.released {
             self.phase = Phase::Idle;
             return self.go(turn, State::Failed, On::NotTaken, words::STOPPING);
@@ -151,25 +156,28 @@ impl Unit {
         if self.finding.is_elsewhere() {
             return self.go_elsewhere(turn);
         }
+        if self.is_void(cause) {
+            return self.settle(turn, On::NotTaken, "nothing was taken");
+        }
         if cause == Cause::Verdict {
-            if self.hold || self.paths.verdict() != UnitVerdict::Failed {
-                return self.settle(turn, On::NotTaken, "nothing was taken");
-            }
             let words = words::for_verdict(self);
             if self.stands_back(turn, &words) {
                 return;
             }
         }
-        self.before_takeover(turn, cause);
+        if fenced {
+            self.command_takeover(turn, cause);
+        } else {
+            self.before_takeover(turn, cause);
+        }
     }
 
     /// Another round of watching is done.
     fn watched(&mut self, turn: &mut Turn) {
         let elsewhere = self.finding.is_elsewhere();
-        let waits_for_source = match self.state {
+        let may_act = match self.state {
             State::HeldElsewhere => false,
             State::Failed => true,
-            // A prompt of `on_failure = "ask"` is the administrator's alone.
             State::AwaitingApproval => self.rules.on_failure == OnFailure::Automatic,
             State::Unknown
             | State::Healthy
@@ -184,14 +192,17 @@ impl Unit {
         if elsewhere && self.state != State::HeldElsewhere {
             return self.go_elsewhere(turn);
         }
-        let kept =
-            elsewhere || (waits_for_source && matches!(self.finding, Finding::Source { .. }));
         if elsewhere {
             self.cause = words::elsewhere(&self.finding);
         }
         let Phase::Watching(watching) = &mut self.phase else {
             return;
         };
+        let waits_for_source = may_act && watching.waits_for_silence;
+        // Without a verdict (our own link is down, or nothing was judged yet) there is nothing to act on.
+        let by_source = matches!(self.finding, Finding::Source { .. })
+            || self.paths.verdict() != UnitVerdict::Failed;
+        let kept = elsewhere || (waits_for_source && by_source);
         watching.silent = if kept { 0 } else { watching.silent + 1 };
         if watching.silent < SILENT_ROUNDS {
             return;

@@ -20,6 +20,9 @@ use crate::config::OnError;
 /// is lost is sent again after one second (Linux, `retrans_time_ms`).
 pub const SETTLE: Duration = Duration::from_secs(2);
 
+/// A path that flaps would put that off for ever: after this time a source that answers is good enough.
+const SETTLE_AT_MOST: Duration = Duration::from_secs(10);
+
 /// How long a path whose heartbeats have only just begun, after a restart for instance, may take to answer or to be judged, before
 /// the source counts as silent: without a drain requests to a source that answers would be lost.
 pub const LISTEN: Duration = Duration::from_secs(2);
@@ -53,6 +56,8 @@ pub(super) struct GivingBack {
     elsewhere: Option<Finding>,
     /// `on_error = "abort"` counts: an administrator, or the source's recovery, can wait.
     may_abort: bool,
+    /// When it is not waited for any longer that the source has answered for a while.
+    settled_by: Option<Now>,
     /// The source may be waited for.
     waits: bool,
     /// What went wrong so far.
@@ -122,6 +127,7 @@ impl Unit {
             step: Step::Hook,
             elsewhere,
             may_abort: matches!(on, On::Failback | On::SourceHealthy | On::Decline),
+            settled_by: None,
             waits,
             errors: Vec::new(),
         });
@@ -169,7 +175,7 @@ impl Unit {
 
     /// With a source that answers, its addresses are handed over; otherwise they are just let go.
     fn first_step(&mut self, turn: &mut Turn) {
-        let Phase::GivingBack(giving_back) = &self.phase else {
+        let Phase::GivingBack(giving_back) = &mut self.phase else {
             return;
         };
         let may_answer = giving_back
@@ -183,11 +189,15 @@ impl Unit {
                 Some(_) | None => Step::LettingGo,
             }
         } else {
-            match self.paths.answering_since() {
-                Some(since) if since.saturating_add(nanos(SETTLE)) > turn.now => Step::Settling {
-                    until: since.saturating_add(nanos(SETTLE)),
-                },
-                Some(_) | None => Step::Draining,
+            let at_most = turn.now.saturating_add(nanos(SETTLE_AT_MOST));
+            let settled_by = *giving_back.settled_by.get_or_insert(at_most);
+            let settled = self.paths.answering_since().map_or(turn.now, |since| {
+                since.saturating_add(nanos(SETTLE)).min(settled_by)
+            });
+            if settled > turn.now {
+                Step::Settling { until: settled }
+            } else {
+                Step::Draining
             }
         };
         self.step(turn, step);
@@ -208,6 +218,7 @@ impl Unit {
             step: Step::Hook,
             elsewhere: None,
             may_abort: false,
+            settled_by: None,
             waits: false,
             errors: Vec::new(),
         });

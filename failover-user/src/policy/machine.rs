@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Action, Input, Memory, Now, PathId, PathState, Refused, State, UnitId,
+    paths::Misses,
     unit::{Turn, Unit},
 };
 use crate::config::{Source, Trigger};
@@ -49,9 +50,10 @@ impl Policy {
                 path,
                 state,
                 missed,
+                refused,
             } => {
                 if let Some(unit) = self.unit_of(path).and_then(|id| self.units.get_mut(&id)) {
-                    unit.on_path(&mut turn, path.path, state, missed);
+                    unit.on_path(&mut turn, path.path, state, Misses { missed, refused });
                 }
             }
             Input::TakeoverDone {
@@ -207,7 +209,7 @@ impl Policy {
             PathState::Unknown | PathState::Up | PathState::Missing => true,
             PathState::Down | PathState::Isolated => false,
         });
-        let open = open.map(|path| (path.index, path.missed));
+        let open = open.map(|path| (path.index, path.misses.missed));
         Some((unit.rules.misses, open.collect()))
     }
 

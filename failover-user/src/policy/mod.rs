@@ -40,3 +40,4 @@ pub use failback::{AFTER_ABORT, AFTER_ABORTS, DRAIN, GRACE, LISTEN, SETTLE};
 pub use machine::Policy;
 pub use takeover::{CHECK_WAIT, THREAD_WAIT};
 pub use types::*;
+pub use words::asked_by;

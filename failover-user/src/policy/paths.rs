@@ -1,26 +1,36 @@
 //! What a unit knows about its paths.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::{
     Now, PathState,
-    trigger::{UnitVerdict, verdict},
+    trigger::{Standing, UnitVerdict, verdict},
 };
 use crate::config::{self, Trigger};
+
+/// Unanswered requests in a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Misses {
+    pub(super) missed: u32,
+    /// Those among them that the source refused.
+    pub(super) refused: u32,
+}
 
 /// One path of a unit.
 #[derive(Clone, Debug)]
 pub(super) struct Path {
     /// Index into `Source::paths`.
     pub(super) index: usize,
-    pub(super) monitor: Ipv4Addr,
+    pub(super) monitor: IpAddr,
     pub(super) nic: String,
     /// As the heartbeat thread reported it last.
     reported: PathState,
     /// Unanswered requests in a row.
-    pub(super) missed: u32,
+    pub(super) misses: Misses,
     /// It has answered since monitoring, or the latest failback, began.
     seen: bool,
+    /// It has not been heard of since our own link was down behind it.
+    hidden: bool,
     /// Since when it answers without having been down, isolated or unknown in between.
     answering_since: Option<Now>,
     /// Since when the first answer or the verdict on its absence is waited for; `None`: it came, or nobody waits.
@@ -34,8 +44,9 @@ impl Path {
             monitor: path.monitor,
             nic: path.nic.clone(),
             reported: PathState::Unknown,
-            missed: 0,
+            misses: Misses::default(),
             seen: false,
+            hidden: false,
             answering_since: None,
             unheard_since: None,
         }
@@ -51,6 +62,11 @@ impl Path {
             | PathState::Down
             | PathState::Isolated => self.reported,
         }
+    }
+
+    /// Not heard of since our own link was down.
+    pub(super) fn is_hidden(&self) -> bool {
+        self.hidden && self.reported == PathState::Unknown
     }
 
     /// It answered the latest request but a few.
@@ -83,12 +99,17 @@ impl Paths {
     }
 
     /// Takes note of a report. Paths that are not of this unit are ignored.
-    pub(super) fn report(&mut self, index: usize, state: PathState, missed: u32, now: Now) {
+    pub(super) fn report(&mut self, index: usize, state: PathState, misses: Misses, now: Now) {
         let Some(path) = self.list.iter_mut().find(|path| path.index == index) else {
             return;
         };
+        match state {
+            PathState::Unknown => path.hidden |= path.reported == PathState::Isolated,
+            PathState::Up => path.hidden = false,
+            PathState::Missing | PathState::Down | PathState::Isolated => {}
+        }
         let before = std::mem::replace(&mut path.reported, state);
-        path.missed = missed;
+        path.misses = misses;
         match state {
             PathState::Up => {
                 path.seen = true;
@@ -112,12 +133,20 @@ impl Paths {
 
     /// What the paths say about the unit.
     pub(super) fn verdict(&self) -> UnitVerdict {
-        verdict(self.trigger, self.list.iter().map(Path::state))
+        let standings = self.list.iter().map(|path| Standing {
+            state: path.state(),
+            hidden: path.is_hidden(),
+        });
+        verdict(self.trigger, standings)
     }
 
     /// What the heartbeat thread makes of the same paths: it does not know that a failback began a new count.
     pub(super) fn verdict_of_thread(&self) -> UnitVerdict {
-        verdict(self.trigger, self.list.iter().map(|path| path.reported))
+        let standings = self.list.iter().map(|path| Standing {
+            state: path.reported,
+            hidden: path.is_hidden(),
+        });
+        verdict(self.trigger, standings)
     }
 
     /// At least one path answers. One miss is no silence: a failback must not lose packets for it.
@@ -161,14 +190,18 @@ impl Paths {
         self.list.iter().all(Path::answers)
     }
 
-    /// Those that have answered, by `monitor`.
-    pub(super) fn seen(&self) -> Vec<Ipv4Addr> {
-        let seen = self.list.iter().filter(|path| path.seen);
+    /// Those that have answered, by `monitor`. What one does behind an outage of our own link is not known: to the next
+    /// daemon, which does not know of the outage, its silence must not be a failure.
+    pub(super) fn seen(&self) -> Vec<IpAddr> {
+        let seen = self
+            .list
+            .iter()
+            .filter(|path| path.seen && path.reported != PathState::Isolated);
         seen.map(|path| path.monitor).collect()
     }
 
     /// Those had answered an earlier daemon: their silence is evidence.
-    pub(super) fn remember(&mut self, seen: &[Ipv4Addr]) {
+    pub(super) fn remember(&mut self, seen: &[IpAddr]) {
         for path in &mut self.list {
             path.seen |= seen.contains(&path.monitor);
         }

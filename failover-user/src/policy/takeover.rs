@@ -63,14 +63,18 @@ impl Unit {
     pub(super) fn begin_takeover(&mut self, turn: &mut Turn, cause: Cause, fresh: Fresh) {
         match fresh {
             Fresh::Yes => self.before_takeover(turn, cause),
-            Fresh::No => {
-                self.phase = Phase::Checking {
-                    cause,
-                    until: turn.now.saturating_add(nanos(CHECK_WAIT)),
-                };
-                turn.actions.push(Action::Probe { unit: self.id });
-            }
+            Fresh::No => self.check(turn, cause, false),
         }
+    }
+
+    /// Asks who has the addresses, and goes on with the answer.
+    fn check(&mut self, turn: &mut Turn, cause: Cause, fenced: bool) {
+        self.phase = Phase::Checking {
+            cause,
+            fenced,
+            until: turn.now.saturating_add(nanos(CHECK_WAIT)),
+        };
+        turn.actions.push(Action::Probe { unit: self.id });
     }
 
     /// The hook, then the takeover.
@@ -92,18 +96,35 @@ impl Unit {
             let note = words::hook_failed(Hook::BeforeTakeover, error);
             if self.rules.hooks.on_error == OnError::Abort {
                 let note = words::with_note(note, words::ABORTED);
-                return self.not_taken(turn, On::HookFailed, cause, &note);
+                return self.not_taken(turn, On::HookFailed, &note);
             }
             self.cause = words::with_note(self.cause.clone(), &note);
         }
-        if cause == Cause::Verdict && (self.hold || self.paths.verdict() != UnitVerdict::Failed) {
+        if self.is_void(cause) {
             return self.settle(turn, On::NotTaken, "nothing was taken");
         }
-        self.command_takeover(turn, cause);
+        // It may have taken its time, and another host the addresses.
+        self.check(turn, cause, true);
+    }
+
+    /// Nothing was taken yet, and what it was to be taken for is over.
+    pub(super) fn is_void(&self, cause: Cause) -> bool {
+        match cause {
+            Cause::Verdict => self.hold || self.paths.verdict() != UnitVerdict::Failed,
+            // The yes was to a prompt that would have been withdrawn.
+            Cause::Approved => matches!(
+                self.paths.verdict(),
+                UnitVerdict::Healthy | UnitVerdict::Suspect
+            ),
+            Cause::Operator | Cause::SourceHealthy | Cause::Adopted | Cause::Release => false,
+        }
     }
 
     /// A hook has ended.
     pub(super) fn on_hook_done(&mut self, turn: &mut Turn, hook: Hook, error: Option<&str>) {
+        if !self.ended(hook) {
+            return;
+        }
         match (hook, &self.phase) {
             (Hook::BeforeTakeover, Phase::BeforeTakeover(cause)) => {
                 let cause = *cause;
@@ -130,7 +151,7 @@ impl Unit {
     }
 
     /// Gives [`Action::TakeOver`].
-    fn command_takeover(&mut self, turn: &mut Turn, cause: Cause) {
+    pub(super) fn command_takeover(&mut self, turn: &mut Turn, cause: Cause) {
         self.phase = Phase::Commanded(cause);
         turn.actions.push(Action::TakeOver {
             unit: self.id,
@@ -159,6 +180,7 @@ impl Unit {
         error: Option<&str>,
     ) {
         self.began = false;
+        let verdict_known = cause != Cause::Verdict || self.acts_on_verdict();
         match self.state {
             // The thread and a command met: the second report says nothing new.
             State::TakenOver | State::Conflict | State::FailingBack => return,
@@ -199,7 +221,7 @@ impl Unit {
         }
 
         if held == 0 {
-            self.takeover_failed(turn, cause, error.unwrap_or("no address was taken"));
+            self.takeover_failed(turn, verdict_known, error.unwrap_or("no address was taken"));
         } else {
             let expected = match &self.phase {
                 Phase::Commanded(expected) => *expected == cause,
@@ -222,25 +244,43 @@ impl Unit {
     }
 
     /// No address is held. Some of them may have been announced all the same.
-    fn takeover_failed(&mut self, turn: &mut Turn, cause: Cause, error: &str) {
+    fn takeover_failed(&mut self, turn: &mut Turn, verdict_known: bool, error: &str) {
         turn.actions.push(Action::AnnounceSource { unit: self.id });
         let note = format!("takeover failed: {error}");
-        self.not_taken(turn, On::NotTaken, cause, &note);
+        if verdict_known {
+            return self.not_taken(turn, On::NotTaken, &note);
+        }
+        // The news of the silence is still on its way, so what is known of the paths is old.
+        self.phase = Phase::Idle;
+        self.go(turn, State::Failed, On::NotTaken, note.as_str());
+        if self.hold {
+            self.settle(turn, On::NotTaken, &note);
+        }
     }
 
-    /// The takeover came to nothing: left alone until the source answers.
-    fn not_taken(&mut self, turn: &mut Turn, on: On, cause: Cause, note: &str) {
+    /// The takeover came to nothing: left alone until the source answers, if it does not already.
+    fn not_taken(&mut self, turn: &mut Turn, on: On, note: &str) {
         self.phase = Phase::Idle;
         self.go(turn, State::Failed, on, note);
-        // At a verdict the news of the silence may still be on its way, so what is known of the paths may be old.
         let answers = matches!(
             self.paths.verdict(),
             UnitVerdict::Healthy | UnitVerdict::Suspect
         );
         if self.hold {
             self.settle(turn, On::NotTaken, note);
-        } else if answers && cause != Cause::Verdict {
+        } else if answers {
             self.settle(turn, On::Answer, note);
+        }
+    }
+
+    /// A takeover because of a verdict, of which the paths have told, is under way.
+    fn acts_on_verdict(&self) -> bool {
+        match &self.phase {
+            Phase::AwaitingThread { .. } => true,
+            Phase::Checking { cause, .. }
+            | Phase::BeforeTakeover(cause)
+            | Phase::Commanded(cause) => *cause == Cause::Verdict,
+            Phase::Idle | Phase::Watching(_) | Phase::Holding(_) | Phase::GivingBack(_) => false,
         }
     }
 

@@ -18,6 +18,24 @@ pub enum UnitVerdict {
     Isolated,
 }
 
+/// What a path says about its unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// How it stands.
+    pub state: PathState,
+    /// It is unknown because it has not been heard of since our own link was down behind it.
+    pub hidden: bool,
+}
+
+impl From<PathState> for Standing {
+    fn from(state: PathState) -> Self {
+        Self {
+            state,
+            hidden: false,
+        }
+    }
+}
+
 /// The verdict on a unit. With `trigger = "path"` the unit has one path, so there is one state.
 ///
 /// - `any`: one path that is down is enough.
@@ -26,13 +44,17 @@ pub enum UnitVerdict {
 /// - A path that never answered is neither evidence of failure nor of life: it makes no verdict (a source that was never
 ///   seen is never taken over) and vetoes none (a NIC that was never plugged in does not protect a dead source).
 /// - A path that is isolated has not failed: the fault is ours. While another one answers, the unit counts by that.
+/// - One that answered until our own link went down, and has not been heard of since, is no evidence either, but a source
+///   that may still answer there is not proven dead by the others.
 ///
 /// Allocates nothing: the heartbeat thread calls it between two requests.
-pub fn verdict(trigger: Trigger, states: impl Iterator<Item = PathState>) -> UnitVerdict {
+pub fn verdict(trigger: Trigger, paths: impl Iterator<Item = impl Into<Standing>>) -> UnitVerdict {
     let (mut up, mut missing, mut down, mut isolated) = (false, false, false, false);
-    for state in states {
-        match state {
-            PathState::Unknown => {}
+    let mut hidden = false;
+    for path in paths {
+        let path: Standing = path.into();
+        match path.state {
+            PathState::Unknown => hidden |= path.hidden,
             PathState::Up => up = true,
             PathState::Missing => missing = true,
             PathState::Down => down = true,
@@ -43,7 +65,9 @@ pub fn verdict(trigger: Trigger, states: impl Iterator<Item = PathState>) -> Uni
     let alive = up || missing;
     match trigger {
         Trigger::Any if down => UnitVerdict::Failed,
-        Trigger::All | Trigger::Path if down && !alive && !isolated => UnitVerdict::Failed,
+        Trigger::All | Trigger::Path if down && !alive && !isolated && !hidden => {
+            UnitVerdict::Failed
+        }
         Trigger::All | Trigger::Path if down && !alive => UnitVerdict::Isolated,
         Trigger::Any | Trigger::All | Trigger::Path if missing || down => UnitVerdict::Suspect,
         Trigger::Any | Trigger::All | Trigger::Path if up => UnitVerdict::Healthy,
@@ -125,6 +149,24 @@ mod tests {
                 (&[Isolated, Up], UnitVerdict::Healthy),
             ],
         );
+    }
+
+    #[test]
+    fn a_path_not_heard_of_since_our_own_outage_vetoes_and_says_nothing_else() {
+        let with_hidden = |trigger, others: &[PathState]| {
+            let hidden = Standing {
+                state: Unknown,
+                hidden: true,
+            };
+            let others = others.iter().copied().map(Standing::from);
+            verdict(trigger, others.chain([hidden]))
+        };
+
+        assert_eq!(with_hidden(Trigger::All, &[]), UnitVerdict::Unknown);
+        assert_eq!(with_hidden(Trigger::All, &[Up]), UnitVerdict::Healthy);
+        assert_eq!(with_hidden(Trigger::All, &[Missing]), UnitVerdict::Suspect);
+        assert_eq!(with_hidden(Trigger::All, &[Down]), UnitVerdict::Isolated);
+        assert_eq!(with_hidden(Trigger::Any, &[Down]), UnitVerdict::Failed);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What goes into the policy and what comes out.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -120,19 +120,19 @@ pub enum Finding {
     /// A NIC of the source answers.
     Source {
         /// For which address.
-        ip: Ipv4Addr,
+        ip: IpAddr,
     },
     /// Another host answers: it stands in already.
     Other {
         /// For which address.
-        ip: Ipv4Addr,
+        ip: IpAddr,
         /// Its MAC.
         mac: String,
     },
     /// Another host probes for the same address: it is about to stand in.
     Rival {
         /// For which address.
-        ip: Ipv4Addr,
+        ip: IpAddr,
         /// Its MAC.
         mac: String,
         /// It goes first: its MAC is the lower number.
@@ -212,7 +212,7 @@ pub struct Memory {
     pub taken: Option<Taken>,
     /// The paths that have answered, by `monitor`: their silence is a failure.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub seen: Vec<Ipv4Addr>,
+    pub seen: Vec<IpAddr>,
 }
 
 /// Why addresses are held.
@@ -237,6 +237,9 @@ pub enum Input {
         state: PathState,
         /// Unanswered requests in a row.
         missed: u32,
+        /// Those among them that the source refused: it is there, its service is not.
+        #[serde(default)]
+        refused: u32,
     },
     /// The heartbeat thread took a unit over by itself when the verdict stood, or carried out [`Action::TakeOver`].
     TakeoverDone {
@@ -288,7 +291,7 @@ pub enum Input {
         /// Which.
         unit: UnitId,
         /// The address.
-        ip: Ipv4Addr,
+        ip: IpAddr,
         /// Its MAC.
         mac: String,
         /// Who.
@@ -369,7 +372,7 @@ pub enum Action {
         /// Which.
         unit: UnitId,
         /// The address.
-        ip: Ipv4Addr,
+        ip: IpAddr,
     },
     /// Announce the source's MAC for the addresses, so that nobody sends here what is not held here.
     AnnounceSource {

@@ -1,14 +1,14 @@
 //! One unit, and the transitions that follow from what its paths report.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use super::{
     Action, Cause, Finding, Hook, Now, PathState, State, Taken, UnitId,
     elsewhere::Watching,
     failback::{Aborts, GivingBack},
-    paths::Paths,
+    paths::{Misses, Paths},
     table::{self, On},
-    takeover::Holding,
+    takeover::{CHECK_WAIT, Holding},
     trigger::UnitVerdict,
     words,
 };
@@ -79,6 +79,8 @@ pub(super) enum Phase {
     Checking {
         /// Why they are to be taken.
         cause: Cause,
+        /// The hook before it has run.
+        fenced: bool,
         /// When the answer is not expected any more.
         until: Now,
     },
@@ -119,6 +121,8 @@ pub(super) struct Unit {
     pub(super) released: bool,
     /// Who has the addresses, as far as it was asked.
     pub(super) finding: Finding,
+    /// When that was heard.
+    pub(super) heard_at: Option<Now>,
     /// The thread has begun a takeover by itself, and has not reported its end.
     pub(super) began: bool,
     /// Why the addresses are held, while they are.
@@ -126,7 +130,9 @@ pub(super) struct Unit {
     /// How often its hook has kept them from going back.
     pub(super) aborts: Aborts,
     /// When each address was announced for its defence, in whatever conflict.
-    pub(super) defended: BTreeMap<Ipv4Addr, Now>,
+    pub(super) defended: BTreeMap<IpAddr, Now>,
+    /// Runs of each hook whose end has not been told. One that nobody waited for may outlast what it was run for.
+    running: BTreeMap<Hook, u32>,
     /// The state that the `notify` hook was told last.
     told: State,
 }
@@ -150,10 +156,12 @@ impl Unit {
             hold: false,
             released: false,
             finding: Finding::Silent,
+            heard_at: None,
             began: false,
             taken: None,
             aborts: Aborts::default(),
             defended: BTreeMap::new(),
+            running: BTreeMap::new(),
             told: State::Unknown,
         }
     }
@@ -199,9 +207,12 @@ impl Unit {
     }
 
     /// Runs a hook, if there is one. `true`: there is.
-    pub(super) fn run_hook(&self, turn: &mut Turn, hook: Hook) -> bool {
+    pub(super) fn run_hook(&mut self, turn: &mut Turn, hook: Hook) -> bool {
         let configured = self.rules.has(hook);
         if configured {
+            if hook != Hook::Notify {
+                *self.running.entry(hook).or_default() += 1;
+            }
             turn.actions.push(Action::RunHook {
                 unit: self.id,
                 hook,
@@ -210,6 +221,17 @@ impl Unit {
             });
         }
         configured
+    }
+
+    /// A run of a hook has ended. `true`: it was the last one, and so the one that may be waited for.
+    pub(super) fn ended(&mut self, hook: Hook) -> bool {
+        let left = self.running.get(&hook).copied().unwrap_or(0);
+        if left > 1 {
+            self.running.insert(hook, left - 1);
+            return false;
+        }
+        self.running.remove(&hook);
+        true
     }
 
     /// At the end of a turn: tells people of the state that was reached, if it concerns them. States that were only passed
@@ -240,8 +262,14 @@ impl Unit {
     }
 
     /// The heartbeat thread reports a path.
-    pub(super) fn on_path(&mut self, turn: &mut Turn, index: usize, state: PathState, missed: u32) {
-        self.paths.report(index, state, missed, turn.now);
+    pub(super) fn on_path(
+        &mut self,
+        turn: &mut Turn,
+        index: usize,
+        state: PathState,
+        misses: Misses,
+    ) {
+        self.paths.report(index, state, misses, turn.now);
         match self.state {
             State::Unknown
             | State::Healthy
@@ -320,6 +348,11 @@ impl Unit {
 
     /// The verdict stands: act, ask, or leave it at that.
     pub(super) fn on_verdict(&mut self, turn: &mut Turn, on: On, note: &str, fresh: Fresh) {
+        // It does not ask at a verdict that is none to it: a path that was down before is down to it still.
+        let fresh = match self.heard_at {
+            Some(at) if at.saturating_add(nanos(CHECK_WAIT)) >= turn.now => fresh,
+            Some(_) | None => Fresh::No,
+        };
         let thread_acts = self.armed && self.finding.allows(self.rules.l2_alive);
         let cause = words::for_verdict(self);
         self.phase = Phase::Idle;
@@ -375,10 +408,14 @@ impl Unit {
         match &self.phase {
             Phase::Idle | Phase::Commanded(_) | Phase::BeforeTakeover(_) => {}
             Phase::AwaitingThread { until } if *until <= turn.now => self.thread_did_not_act(turn),
-            Phase::Checking { until, cause } if *until <= turn.now => {
-                let cause = *cause;
+            Phase::Checking {
+                until,
+                cause,
+                fenced,
+            } if *until <= turn.now => {
+                let (cause, fenced) = (*cause, *fenced);
                 self.finding = Finding::Silent;
-                self.checked(turn, cause);
+                self.checked(turn, cause, fenced);
             }
             Phase::AwaitingThread { .. } | Phase::Checking { .. } => {}
             Phase::Watching(_) => self.on_clock_watching(turn),

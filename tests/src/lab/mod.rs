@@ -33,6 +33,7 @@ pub mod capture;
 pub mod client;
 pub mod clock;
 pub mod daemon;
+pub mod discovery;
 pub mod link;
 pub mod namespace;
 pub mod nic;

@@ -11,7 +11,8 @@ use crate::{
     control::drill::{
         DrillAddress, DrillDetection, DrillHook, DrillReport, DrillResult, DrillTakeover, DrillUnit,
     },
-    policy::{Finding, Hook},
+    monitor::PROBE_WAIT,
+    policy::{Finding, Hook, asked_by},
 };
 
 /// Addresses that are listed one by one; of more only those with a problem.
@@ -48,7 +49,13 @@ fn one(unit: &DrillUnit, name: &str) -> String {
     text += &hooks(&unit.hooks);
     text += &addresses(&unit.addresses);
     if let Some(heard) = &unit.heard {
-        text += &wrap("  ARP now: ", &finding(heard));
+        let asked = match heard {
+            Finding::Silent => "ARP",
+            Finding::Source { ip } | Finding::Other { ip, .. } | Finding::Rival { ip, .. } => {
+                asked_by(*ip)
+            }
+        };
+        text += &wrap(&format!("  {asked} now: "), &finding(heard));
     }
     text
 }
@@ -126,6 +133,11 @@ fn times(unit: &DrillUnit) -> String {
             Cell::from(run.hook.name()),
             Cell::from(short(run.took_ns)),
             Cell::from("as in this dry run"),
+        ]);
+        rows.push([
+            Cell::from("who has them"),
+            Cell::from(short(PROBE_WAIT.as_nanos() as u64)),
+            Cell::from("asked by ARP once more behind the hook"),
         ]);
     }
     match &unit.takeover {

@@ -5,6 +5,7 @@
 
 mod drill;
 mod event;
+mod refusals;
 pub(crate) mod source;
 pub(crate) mod status;
 mod table;

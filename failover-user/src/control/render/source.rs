@@ -122,8 +122,9 @@ pub(crate) fn to_do(source: &SourceStatus) -> Option<String> {
                 )
             } else {
                 format!(
-                    "{} does not answer heartbeats: its reflector has to run, or with another probe than sbfd that has to be let through",
-                    join(silent.map(|path| path.monitor.as_str()))
+                    "{} does not answer heartbeats: {}",
+                    join(silent.map(|path| path.monitor.as_str())),
+                    answers_by(&source.probe)
                 )
             };
             Some(format!(
@@ -163,6 +164,18 @@ pub(crate) fn to_do(source: &SourceStatus) -> Option<String> {
     }
 }
 
+/// What has to be so for a source to answer.
+fn answers_by(probe: &str) -> String {
+    match probe {
+        "icmp" => "it has to answer ICMP echo".to_owned(),
+        "arp" => "it has to answer ARP".to_owned(),
+        other => match other.strip_prefix("tcp:") {
+            Some(port) => format!("something has to listen at its port {port}"),
+            None => "its reflector has to run".to_owned(),
+        },
+    }
+}
+
 /// Names without repetition, in their order.
 fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let mut unique: Vec<&str> = Vec::new();
@@ -188,8 +201,14 @@ pub(crate) fn rule(source: &SourceStatus) -> String {
         "ask" => "asks for approval",
         other => other,
     };
+    let probe = match source.probe.as_str() {
+        "" | "sbfd" => String::new(),
+        other => format!(" ({other}, no software on the source)"),
+    };
+    let key_id = source.paths.iter().find_map(|path| path.key_id);
+    let signed = key_id.map_or(String::new(), |id| format!("; signed with key {id}"));
     format!(
-        "heartbeat every {}; after {misses} this host {then}",
+        "heartbeat{probe} every {}; after {misses} this host {then}{signed}",
         short(source.interval_ns)
     )
 }

@@ -3,7 +3,7 @@
 use owo_colors::{OwoColorize as _, Style};
 
 use super::{
-    Clock, source,
+    Clock, refusals, source,
     table::{Cell, table},
     tone::Tone,
     units::{ago, count, long, short, wrap},
@@ -28,6 +28,7 @@ pub fn status(status: &Status, clock: &Clock) -> String {
         text.push('\n');
         text += &reflector(one);
     }
+    text += &refusals::refusals(&status.counters);
     text.push('\n');
     text += &daemon(status, clock);
     text
@@ -98,9 +99,17 @@ fn reflector(reflector: &ReflectorStatus) -> String {
     let mut text = format!("{}\n", "Reflector of this host".bold());
     let interval = short(u64::from(reflector.min_rx_us) * 1_000);
     let discriminators = reflector.discriminators.join(", ");
+    let ids: Vec<_> = reflector.key_ids.iter().map(ToString::to_string).collect();
+    let signed = if ids.is_empty() {
+        String::new()
+    } else {
+        format!("; requests have to be signed with key {}", ids.join(" or "))
+    };
     text += &wrap(
         "  ",
-        &format!("answers to discriminator {discriminators}, at most once every {interval}"),
+        &format!(
+            "answers to discriminator {discriminators}, at most once every {interval}{signed}"
+        ),
     );
     if reflector.watchers.is_empty() {
         return text + "  nobody has asked yet\n";

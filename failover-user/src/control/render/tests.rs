@@ -27,10 +27,12 @@ pub(crate) fn path(number: u8, heartbeat: PathState, state: State) -> PathStatus
         state,
         heartbeat,
         mac: Some("02:00:00:00:00:01".to_owned()),
+        key_id: None,
         sent: 123_456,
         received: 123_450,
         late: 1,
         missed: 6,
+        refused: 0,
         consecutive_missed: 0,
         rtt_ns: RttStatus {
             min: 1_500,
@@ -72,6 +74,7 @@ pub(crate) fn source(
         hold: false,
         asks: state == State::AwaitingApproval,
         on_failure: "ask".to_owned(),
+        probe: "sbfd".to_owned(),
         interval_ns: 10_000_000,
         misses: 3,
         paths,
@@ -248,6 +251,7 @@ fn no_source_but_a_reflector() {
     host.reflector = Some(ReflectorStatus {
         discriminators: vec!["10.0.1.10".to_owned(), "10.0.2.10".to_owned()],
         min_rx_us: 50,
+        key_ids: vec![],
         watchers: vec![
             watcher("10.0.1.2", 4_200_000),
             watcher("10.0.1.3", 7_260_000_000_000),
@@ -257,6 +261,61 @@ fn no_source_but_a_reflector() {
     let text = shown(&host);
 
     assert_eq!(text, include_str!("expected/no_source.txt"));
+}
+
+#[test]
+fn whether_heartbeats_are_signed_is_said_on_both_sides() {
+    let signed = PathStatus {
+        key_id: Some(7),
+        ..path(1, PathState::Up, State::Healthy)
+    };
+    let mut host = host(vec![source("web1", State::Healthy, "", vec![signed])]);
+    host.reflector = Some(ReflectorStatus {
+        discriminators: vec!["10.0.1.10".to_owned()],
+        min_rx_us: 50,
+        key_ids: vec![1, 2],
+        watchers: vec![],
+    });
+
+    let text = shown(&host);
+
+    let words: Vec<_> = text.split_whitespace().collect();
+    let words = words.join(" ");
+    assert!(words.contains("; signed with key 7 "), "{text}");
+    assert!(
+        words.contains("at most once every 50 us; requests have to be signed with key 1 or 2 "),
+        "{text}"
+    );
+}
+
+#[test]
+fn refused_signatures_are_told_with_what_to_do() {
+    let mut host = host(vec![source(
+        "web1",
+        State::Unknown,
+        "",
+        vec![path(1, PathState::Unknown, State::Unknown)],
+    )]);
+    host.counters = [
+        ("request_bad_digest".to_owned(), 12),
+        ("reply_unauthenticated".to_owned(), 1),
+        ("pass_unrelated".to_owned(), 7),
+    ]
+    .into();
+
+    let text = shown(&host);
+
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        words.contains(
+            "Refused: 12 requests signed with another secret than ours (request_bad_digest): compare the key files of \
+             both hosts"
+        ) && words.contains(
+            "Refused: 1 reply that was not signed (reply_unauthenticated): configure the key in [reflector] of the source"
+        ),
+        "{text}"
+    );
+    assert!(!text.contains("pass_unrelated"), "{text}");
 }
 
 #[test]
@@ -377,4 +436,44 @@ fn no_event_can_send_control_characters_to_a_terminal() {
     let text = strip_str(&event(&hostile, &TimeZone::UTC)).to_string();
 
     assert!(!text.chars().any(char::is_control), "{text:?}");
+}
+
+#[test]
+fn a_source_without_our_software_is_told_by_its_probe() {
+    let silent = |probe: &str| {
+        let unknown = path(1, PathState::Unknown, State::Unknown);
+        let mut source = source("web1", State::Unknown, "", vec![unknown]);
+        source.probe = probe.to_owned();
+        shown(&host(vec![source]))
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+
+    for (probe, to_do, rule) in [
+        (
+            "sbfd",
+            "heartbeats: its reflector has to run",
+            "heartbeat every 10 ms",
+        ),
+        (
+            "icmp",
+            "heartbeats: it has to answer ICMP echo",
+            "heartbeat (icmp, no software on the source) every",
+        ),
+        (
+            "arp",
+            "heartbeats: it has to answer ARP",
+            "heartbeat (arp, no software on the source) every",
+        ),
+        (
+            "tcp:443",
+            "heartbeats: something has to listen at its port 443",
+            "heartbeat (tcp:443, no software on the source) every",
+        ),
+    ] {
+        let text = silent(probe);
+
+        assert!(text.contains(to_do) && text.contains(rule), "{text}");
+    }
 }

@@ -6,7 +6,7 @@ use crate::{
     config::{Address, Config, Deliver},
     control::drill::DrillAddress,
     daemon::{layout, plans::Network},
-    policy::UnitId,
+    policy::{UnitId, asked_by},
 };
 
 /// What is known of this host's NICs.
@@ -50,7 +50,10 @@ impl Nics<'_> {
                     problems.push(format!("NIC {}, towards {standby}, has no link", out.name));
                 }
                 Some(out) if self.network.mac(&out.name, standby).is_none() => {
-                    problems.push(format!("{standby} has not answered ARP yet"));
+                    problems.push(format!(
+                        "{standby} has not answered {} yet",
+                        asked_by(standby)
+                    ));
                 }
                 Some(_) => {}
             }
@@ -118,6 +121,8 @@ mod tests {
                 link(3, "ens3", [10, 0, 5, 1]),
             ]),
             neighbours: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            routers: Default::default(),
         };
 
         let problems = problems(&network, &BTreeMap::new());
@@ -140,6 +145,8 @@ mod tests {
         let network = Network {
             links: BTreeMap::from([(name, ens1), link(2, "ens2", [10, 0, 0, 3])]),
             neighbours: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            routers: Default::default(),
         };
         let unmanageable = BTreeMap::from([("ens2".to_owned(), "another program".to_owned())]);
 

@@ -1,6 +1,6 @@
 //! What a reload does once nobody refuses any more. What goes wrong from here on is told, and the rest is done.
 
-use std::{collections::BTreeSet, net::Ipv4Addr};
+use std::{collections::BTreeSet, net::IpAddr};
 
 use failover_ebpf::abi::{Held, Session};
 
@@ -98,6 +98,9 @@ impl Daemon {
             self.watched.remove(&path);
             self.paths.remove(&path);
             self.stats.remove(&path);
+            self.turned_ns.remove(&path);
+            self.down.remove(&path);
+            self.lost.remove(&path);
         }
         let actions = self.policy.remove(source, clock::now());
         self.carry_out(actions);
@@ -130,10 +133,11 @@ impl Daemon {
     }
 
     /// Sessions and traffic counters for what is new. A session that nobody has any more expects no replies.
-    fn renumber(&mut self, order: Vec<usize>, held: &[(Ipv4Addr, Held)]) -> anyhow::Result<()> {
+    fn renumber(&mut self, order: Vec<usize>, held: &[(IpAddr, Held)]) -> anyhow::Result<()> {
         let held = held.iter().map(|(ip, _)| *ip).collect();
         for number in self.layout.follow(&self.config, order, &held) {
             self.maps.set_session(number, Session::default())?;
+            self.maps.signing_keys.clear_session(number)?;
             self.sessions.clear(number);
         }
         Ok(())
@@ -143,7 +147,7 @@ impl Daemon {
     async fn adopt_for(
         &mut self,
         added: &BTreeSet<usize>,
-        mut held: Vec<(Ipv4Addr, Held)>,
+        mut held: Vec<(IpAddr, Held)>,
     ) -> anyhow::Result<()> {
         held.retain(|(ip, _)| {
             layout::addresses(&self.config)

@@ -145,6 +145,7 @@ fn compare(old: usize, before: &Source, after: &Source) -> How {
         on_conflict,
         hooks,
         announce_every,
+        keys,
         paths,
     } = before;
     let rules = differing(&[
@@ -157,6 +158,8 @@ fn compare(old: usize, before: &Source, after: &Source) -> How {
         ("on_conflict", *on_conflict != after.on_conflict),
         ("hooks", *hooks != after.hooks),
         ("announce_every", *announce_every != after.announce_every),
+        // Another secret in the same file is another key, too.
+        ("key", *keys != after.keys),
     ]);
     let watching = differing(&[
         ("probe", *probe != after.probe),

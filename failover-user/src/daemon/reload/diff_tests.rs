@@ -70,6 +70,23 @@ fn rules_and_pace_are_changed_in_place() {
 }
 
 #[test]
+fn another_key_and_another_secret_in_the_same_file_are_changed_in_place() {
+    let key = |id: u8| format!("key = {{ file = \"/etc/failover/web1.key\", id = {id} }}");
+    let old = source("web1", &key(1), 10);
+    let rekeyed = of(&old, &source("web1", &key(2), 10));
+    let mut resealed = parsed(&old);
+    resealed.sources[0].keys[0].secret = config::Secret::from_file(b"new").expect("a secret");
+
+    let resealed = diff(&parsed(&old), &resealed);
+
+    for diff in [rekeyed, resealed] {
+        assert_eq!(words::summary(&diff), "web1 changed: key; nothing else");
+        assert_eq!(diff.touched().count(), 0);
+        assert_eq!(diff.check(|_| true), Ok(()));
+    }
+}
+
+#[test]
 fn sources_are_matched_by_name_and_not_by_place() {
     let old = source("web1", "", 10) + &source("web2", "", 20);
     let new = source("web3", "", 30) + &source("web2", "", 20) + &source("web4", "", 40);

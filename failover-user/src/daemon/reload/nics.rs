@@ -1,6 +1,6 @@
 //! The NICs that another configuration needs, and those that it does not need any more.
 
-use std::{collections::BTreeSet, net::Ipv4Addr};
+use std::{collections::BTreeSet, net::IpAddr};
 
 use failover_ebpf::abi::{Held, Nic};
 use serde_json::json;
@@ -67,7 +67,7 @@ impl Daemon {
     pub(super) async fn release_nics(
         &mut self,
         before: &BTreeSet<String>,
-        held: &[(Ipv4Addr, Held)],
+        held: &[(IpAddr, Held)],
     ) -> anyhow::Result<()> {
         let now = self.managed();
         self.unmanageable.retain(|name, _| now.contains(name));

@@ -180,7 +180,11 @@ fn after_our_own_outage_a_silent_source_is_unknown_and_not_down() {
         judge.missed(n * MS, MS, &FINE);
     }
 
-    assert_eq!(judge.state(), Unknown);
+    let silent = judge.standing();
+    judge.answered();
+
+    assert_eq!((silent.state, silent.hidden), (Unknown, true));
+    assert!(!judge.standing().hidden);
 }
 
 #[test]
@@ -319,6 +323,23 @@ fn a_path_that_had_answered_an_earlier_daemon_fails_without_having_answered_this
     }
 
     assert_eq!(states, [Unknown, Unknown, Down]);
+}
+
+#[test]
+fn a_path_that_is_watched_anew_behind_an_outage_goes_on_as_if_it_had_been_watched() {
+    let after = |was_down, misses: u64| {
+        let mut judge = Judge::behind_outage(3, was_down);
+        for n in 0..misses {
+            judge.missed((10 + n) * MS, MS, &FINE);
+        }
+        judge.state()
+    };
+    let mut answered = Judge::behind_outage(3, true);
+    answered.answered();
+
+    assert_eq!((after(true, 2), after(true, 3)), (Isolated, Down));
+    assert_eq!((after(false, 2), after(false, 3)), (Isolated, Unknown));
+    assert_eq!(answered.state(), Up);
 }
 
 #[test]

@@ -65,6 +65,7 @@ impl Heartbeats {
             path,
             state: change.state,
             missed: change.missed,
+            refused: change.refused,
             at_ns: now,
             last_reply_ns,
         });
@@ -75,7 +76,7 @@ impl Heartbeats {
     fn verdict(&self, unit: UnitId) -> UnitVerdict {
         let paths = self.sessions.iter().filter(|session| session.unit == unit);
         match self.units.get(&unit) {
-            Some(known) => verdict(known.trigger, paths.map(Session::state)),
+            Some(known) => verdict(known.trigger, paths.map(Session::standing)),
             None => UnitVerdict::Unknown,
         }
     }

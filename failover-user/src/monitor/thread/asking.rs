@@ -5,7 +5,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 use super::{Asked, Due, Heartbeats};
 use crate::{
     monitor::{
-        PROBE_WAIT, Report, WitnessWatch, clock,
+        PROBE_WAIT, Probe, Report, WitnessWatch, clock,
         judge::{OwnLink, Testimony},
         nics::Nics,
         witness::{self, Witness},
@@ -60,14 +60,14 @@ impl Heartbeats {
             .get(&unit)
             .is_none_or(|known| known.probed_ns != 0 && now < known.probed_ns + ROUND_NS);
         if !recently {
-            self.send_probes(unit, now);
+            self.send_probes(unit, now, |probe| &probe.frame);
         }
     }
 
     /// [`crate::monitor::Monitor::probe`].
     pub(super) fn probe(&mut self, unit: UnitId) {
         let sent_ns = clock::now();
-        self.send_probes(unit, sent_ns);
+        self.send_probes(unit, sent_ns, |probe| &probe.question);
         self.due.push(Reverse((
             sent_ns + PROBE_WAIT.as_nanos() as u64,
             Due::Finding { unit, sent_ns },
@@ -84,14 +84,14 @@ impl Heartbeats {
         self.report(Report::Heard { unit, finding });
     }
 
-    fn send_probes(&mut self, unit: UnitId, now: u64) {
+    fn send_probes(&mut self, unit: UnitId, now: u64, frame: impl Fn(&Probe) -> &[u8]) {
         let Some(known) = self.units.get_mut(&unit) else {
             return;
         };
         known.probed_ns = now;
         let Some(plan) = &known.plan else { return };
         for probes in plan.probes.chunk_by(|one, next| one.nic == next.nic) {
-            let frames = probes.iter().map(|probe| &probe.frame[..]);
+            let frames = probes.iter().map(&frame);
             if let (_, Some(error)) = self.means.nics.send_batch(probes[0].nic, frames) {
                 tracing::debug!(nic = probes[0].nic, %error, "the source's addresses were not asked for");
             }

@@ -1,6 +1,7 @@
 //! Requests on their way out.
 
 use super::{Asked, Heartbeats};
+use crate::monitor::clock;
 
 impl Heartbeats {
     /// Sends what this tick made ready, by one system call a NIC as long as it takes everything.
@@ -17,7 +18,12 @@ impl Heartbeats {
                 start = self.send(nic, start, end);
             }
         }
-        self.outgoing.clear();
+        let done_ns = clock::now();
+        for (_, asked) in self.outgoing.drain(..) {
+            if let Asked::Path(index) = asked {
+                self.sessions[index].left_at(done_ns);
+            }
+        }
     }
 
     /// Sends the frames from `start` to `end` of this tick, and says where to go on: behind the end, or behind a frame that

@@ -3,10 +3,11 @@ use super::*;
 const NIC: u32 = 3;
 const OTHER_NIC: u32 = 2;
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
-const SUBNET: (Ipv4Addr, u8) = (Ipv4Addr::new(10, 0, 0, 0), 24);
+const SUBNET: (IpAddr, u8) = (IpAddr::V4(NETWORK), 24);
+const NETWORK: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 0);
 
 fn main(scope: RouteScope, oif: u32, attributes: Vec<RouteAttribute>) -> RouteMessage {
-    let mut route = ours(scope);
+    let mut route = ours(AddressFamily::Inet, scope);
     route.header.protocol = RouteProtocol::Kernel;
     route.header.table = RouteHeader::RT_TABLE_MAIN;
     route.attributes = attributes;
@@ -34,7 +35,7 @@ fn oif(route: &RouteMessage) -> Option<u32> {
 
 #[test]
 fn the_subnet_of_a_held_address_is_on_the_nic() {
-    let routes = wanted(NIC, &[(Ipv4Addr::new(10, 0, 0, 10), 24), SUBNET], &[]);
+    let routes = wanted(NIC, &[([10, 0, 0, 10].into(), 24), SUBNET], &[]);
 
     assert_eq!(routes.len(), 1);
     assert_eq!(key(&routes[0]), (SUBNET.0, 24, 0, 0));
@@ -48,7 +49,7 @@ fn the_subnet_of_a_held_address_is_on_the_nic() {
 
 #[test]
 fn a_single_address_has_no_subnet() {
-    assert_eq!(wanted(NIC, &[(GATEWAY, 32)], &[]), []);
+    assert_eq!(wanted(NIC, &[(GATEWAY.into(), 32)], &[]), []);
 }
 
 #[test]
@@ -56,7 +57,7 @@ fn the_default_route_of_the_nic_is_copied_behind_the_subnets() {
     let routes = wanted(NIC, &[SUBNET], &[via(NIC)]);
 
     assert_eq!(routes.len(), 2);
-    assert_eq!(key(&routes[1]), (Ipv4Addr::UNSPECIFIED, 0, 0, 0));
+    assert_eq!(key(&routes[1]), (Ipv4Addr::UNSPECIFIED.into(), 0, 0, 0));
     assert_eq!(table(&routes[1]), table_of(NIC));
     assert_eq!(routes[1].header.flags, RouteFlags::Onlink);
 }
@@ -64,7 +65,7 @@ fn the_default_route_of_the_nic_is_copied_behind_the_subnets() {
 #[test]
 fn the_default_route_of_another_nic_is_turned_to_this_one_if_its_gateway_is_in_a_held_subnet() {
     let near = wanted(NIC, &[SUBNET], &[via(OTHER_NIC)]);
-    let far = wanted(NIC, &[(Ipv4Addr::new(10, 0, 1, 0), 24)], &[via(OTHER_NIC)]);
+    let far = wanted(NIC, &[([10, 0, 1, 0].into(), 24)], &[via(OTHER_NIC)]);
 
     assert_eq!(near.len(), 2);
     assert_eq!(oif(&near[1]), Some(NIC));
@@ -90,7 +91,7 @@ fn a_route_of_the_nic_itself_goes_before_one_that_is_turned_to_it() {
 #[test]
 fn the_preferred_source_of_a_route_is_left_behind() {
     let source = RouteAttribute::PrefSource(RouteAddress::Inet(Ipv4Addr::new(10, 0, 0, 2)));
-    let destination = RouteAttribute::Destination(RouteAddress::Inet(SUBNET.0));
+    let destination = RouteAttribute::Destination(RouteAddress::Inet(NETWORK));
     let mut route = main(RouteScope::Link, NIC, vec![destination, source.clone()]);
     route.header.destination_prefix_length = 24;
 
@@ -110,7 +111,7 @@ fn only_the_hops_of_the_nic_are_copied() {
         hop
     };
     let multipath = |hops| {
-        let mut route = ours(RouteScope::Universe);
+        let mut route = ours(AddressFamily::Inet, RouteScope::Universe);
         route.header.table = RouteHeader::RT_TABLE_MAIN;
         route.attributes = vec![RouteAttribute::MultiPath(hops)];
         route
@@ -160,4 +161,66 @@ fn a_route_as_the_kernel_lists_it_equals_ours() {
     listed.attributes.push(RouteAttribute::Uid(1));
 
     assert_eq!(normal(listed), ours);
+}
+
+const NETWORK_6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 1, 0, 0, 0, 0);
+const GATEWAY_6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 1, 0, 0, 0, 1);
+const SUBNET_6: (IpAddr, u8) = (IpAddr::V6(NETWORK_6), 64);
+
+/// A default route as the kernel lists it.
+fn via_6(oif: u32, gateway: Ipv6Addr) -> RouteMessage {
+    let mut route = main(
+        RouteScope::Universe,
+        oif,
+        vec![
+            RouteAttribute::Gateway(RouteAddress::Inet6(gateway)),
+            RouteAttribute::Priority(1024),
+            RouteAttribute::Expires(1800),
+        ],
+    );
+    route.header.address_family = AddressFamily::Inet6;
+    route
+}
+
+#[test]
+fn an_ipv6_subnet_has_the_priority_that_the_kernel_would_list() {
+    let routes = wanted(NIC, &[SUBNET_6], &[]);
+
+    assert_eq!(routes.len(), 1);
+    assert_eq!(key(&routes[0]), (SUBNET_6.0, 64, 0, 256));
+    assert_eq!(
+        (table(&routes[0]), oif(&routes[0])),
+        (table_of(NIC), Some(NIC))
+    );
+    assert_eq!(
+        wanted(NIC, &[(IpAddr::V6(GATEWAY_6), 128)], &[]),
+        [],
+        "a single address has no subnet"
+    );
+}
+
+#[test]
+fn an_ipv6_route_is_copied_behind_the_subnets_without_its_lifetime() {
+    let router = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
+
+    let routes = wanted(NIC, &[SUBNET_6], &[via_6(NIC, router)]);
+
+    assert_eq!(routes.len(), 2);
+    assert_eq!(key(&routes[1]), (Ipv6Addr::UNSPECIFIED.into(), 0, 0, 1024));
+    let gateway = RouteAttribute::Gateway(RouteAddress::Inet6(router));
+    assert!(routes[1].attributes.contains(&gateway));
+    assert!(
+        !routes[1]
+            .attributes
+            .contains(&RouteAttribute::Expires(1800))
+    );
+}
+
+#[test]
+fn an_ipv6_gateway_that_the_main_table_has_behind_another_nic_is_not_called_on_link() {
+    let routes = wanted(NIC, &[SUBNET_6], &[via_6(OTHER_NIC, GATEWAY_6)]);
+
+    assert_eq!(routes.len(), 2);
+    assert_eq!(oif(&routes[1]), Some(NIC));
+    assert_eq!(routes[1].header.flags, RouteFlags::empty());
 }

@@ -1,7 +1,10 @@
 //! `on_failure = "automatic"`, and takeovers by hand.
 
 use super::bench::Bench;
-use crate::policy::{Cause, Command, Input, PathId, PathState::*, State};
+use crate::{
+    config::OnFailure,
+    policy::{Cause, Command, Input, PathId, PathState::*, State},
+};
 
 #[test]
 fn a_source_never_seen_is_never_taken_over() {
@@ -42,6 +45,7 @@ fn the_count_of_misses_is_visible_while_suspect() {
         path: PathId { source: 0, path: 0 },
         state: Missing,
         missed: 2,
+        refused: 0,
     });
 
     assert_eq!(words, Bench::none());
@@ -304,5 +308,61 @@ fn a_takeover_by_hand_is_refused_while_held_or_going_back() {
     assert!(
         going_back.starts_with("web1 is failing-back: its addresses are going back"),
         "{going_back}"
+    );
+}
+
+/// A path of which so many requests in a row were missed, and so many of them refused.
+fn refused(bench: &mut Bench, path: usize, missed: u32, refused: u32) {
+    bench.give(Input::Path {
+        path: PathId { source: 0, path },
+        state: if missed < 3 { Missing } else { Down },
+        missed,
+        refused,
+    });
+}
+
+#[test]
+fn a_verdict_on_a_source_that_refuses_says_so() {
+    let mut bench = Bench::healthy(1, |source| source.on_failure = OnFailure::Ask);
+
+    refused(&mut bench, 0, 1, 1);
+    let suspect = bench.cause().to_owned();
+    refused(&mut bench, 0, 2, 2);
+    refused(&mut bench, 0, 3, 3);
+
+    assert_eq!(
+        suspect,
+        "1 of 3 heartbeats missed (connection refused), fails in 2 of 3 misses"
+    );
+    assert_eq!(
+        bench.cause(),
+        "3 of 3 heartbeats missed (connection refused)"
+    );
+}
+
+#[test]
+fn a_verdict_of_silence_and_refusals_says_how_many_were_refused() {
+    for (count, wanted) in [
+        (1, "3 of 3 heartbeats missed (connection refused once)"),
+        (2, "3 of 3 heartbeats missed (connection refused 2 times)"),
+    ] {
+        let mut bench = Bench::healthy(1, |source| source.on_failure = OnFailure::Ask);
+
+        refused(&mut bench, 0, 3, count);
+
+        assert_eq!(bench.cause(), wanted);
+    }
+}
+
+#[test]
+fn of_two_paths_that_fail_by_refusal_and_by_silence_both_count() {
+    let mut bench = Bench::healthy(2, |source| source.on_failure = OnFailure::Ask);
+
+    refused(&mut bench, 0, 3, 3);
+    refused(&mut bench, 1, 3, 0);
+
+    assert_eq!(
+        bench.cause(),
+        "3 of 3 heartbeats missed (connection refused 3 times) on every path"
     );
 }

@@ -1,6 +1,6 @@
 //! A policy with one source, a virtual clock, and actions as short words.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use crate::{
     config::{
@@ -18,10 +18,10 @@ pub(super) const MS: Now = 1_000_000;
 /// A source with an address per path; automatic, all, manual failback.
 pub(super) fn source(name: &str, paths: u8) -> Source {
     let path = |index: u8| {
-        let ip = Ipv4Addr::new(10, 0, index, 10);
+        let ip = IpAddr::from([10, 0, index, 10]);
         Path {
             monitor: ip,
-            discriminator: u32::from(ip),
+            discriminator: 1,
             nic: format!("ens{index}"),
             target_nic: format!("ens{index}"),
             addresses: vec![Address {
@@ -45,6 +45,7 @@ pub(super) fn source(name: &str, paths: u8) -> Source {
         on_conflict: OnConflict::Defend,
         hooks: Hooks::default(),
         announce_every: Duration::from_secs(60),
+        keys: Vec::new(),
         paths: (0..paths).map(path).collect(),
     }
 }
@@ -154,7 +155,7 @@ impl Bench {
     pub(super) fn claim(&mut self, by: Claimant) -> Vec<String> {
         self.give(Input::Claim {
             unit: self.unit,
-            ip: Ipv4Addr::new(10, 0, 0, 10),
+            ip: IpAddr::from([10, 0, 0, 10]),
             mac: "02:00:00:00:00:99".to_owned(),
             by,
         })
@@ -178,6 +179,7 @@ impl Bench {
             path: PathId { source: 0, path },
             state,
             missed,
+            refused: 0,
         })
     }
 

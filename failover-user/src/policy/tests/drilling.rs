@@ -196,7 +196,7 @@ fn a_third_host_that_has_the_addresses_would_keep_us_out() {
     let bench = Bench::healthy(1, |_| {});
     let assumed = Assumed {
         finding: crate::policy::Finding::Other {
-            ip: std::net::Ipv4Addr::new(10, 0, 0, 10),
+            ip: std::net::IpAddr::from([10, 0, 0, 10]),
             mac: "02:00:00:00:00:99".to_owned(),
         },
         held: 1,

@@ -1,14 +1,14 @@
 //! Who has the addresses while heartbeats fail.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::bench::Bench;
 use crate::{
-    config::{L2Alive, OnFailure, Source},
-    policy::{Cause, Command, Finding, PathState::*, State},
+    config::{L2Alive, OnFailure, Source, Trigger},
+    policy::{Cause, Command, Finding, Memory, PathState::*, State},
 };
 
-const IP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 10);
+const IP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 10));
 
 fn source() -> Finding {
     Finding::Source { ip: IP }
@@ -85,6 +85,64 @@ fn when_it_falls_silent_on_arp_too_it_is_taken_over() {
         assert_eq!(silent.last().unwrap(), "take-over verdict");
         assert_eq!(bench.cause(), "3 of 3 heartbeats missed; silent on ARP too");
     }
+}
+
+#[test]
+fn an_outage_of_our_own_link_does_not_end_the_wait_for_that() {
+    let (mut bench, _) = failed(source(), |source| source.l2_alive = L2Alive::Refuse);
+    bench.path(0, Isolated);
+
+    let deaf = [bench.heard(Finding::Silent), bench.heard(Finding::Silent)].concat();
+    bench.path(0, Down);
+    let once = bench.heard(Finding::Silent);
+    let silent = bench.heard(Finding::Silent);
+
+    assert_eq!([deaf, once].concat(), Bench::none());
+    assert_eq!(silent, ["failed->taking-over", "take-over verdict"]);
+}
+
+#[test]
+fn a_prompt_for_it_that_outlives_a_restart_waits_for_it_too() {
+    let mut bench = Bench::new(1, |_| {});
+    bench.finds = None;
+    bench.remember(Memory {
+        asked: Some("3 of 3 heartbeats missed".to_owned()),
+        seen: vec![IP],
+        ..Memory::default()
+    });
+
+    let before_the_verdict = [bench.heard(Finding::Silent), bench.heard(Finding::Silent)].concat();
+    bench.path(0, Down);
+    let silent = [bench.heard(Finding::Silent), bench.heard(Finding::Silent)].concat();
+
+    assert_eq!(before_the_verdict, Bench::none());
+    assert_eq!(
+        silent,
+        ["awaiting-approval->taking-over", "take-over verdict"]
+    );
+}
+
+#[test]
+fn what_was_heard_at_an_earlier_verdict_says_nothing_of_this_one() {
+    let mut bench = Bench::healthy(2, |source| source.trigger = Trigger::Any);
+    bench.heard(Finding::Silent);
+    bench.path(0, Down);
+    bench.done(Cause::Verdict, 2);
+    bench.settle();
+    bench.command(Command::Failback);
+    bench.step_done();
+    bench.pass(5000);
+    bench.step_done();
+    bench.pass(5000);
+    bench.step_done();
+    assert_eq!(bench.state(), State::Healthy);
+    bench.finds = None;
+
+    // To the thread the unit has been down all the time, so that it asks nobody.
+    let words = bench.path(1, Down);
+
+    assert_eq!(words, ["healthy->failed", "failed->taking-over", "probe"]);
+    assert_eq!(bench.heard(other()), ["taking-over->held-elsewhere"]);
 }
 
 #[test]
@@ -192,6 +250,17 @@ fn before_a_takeover_by_hand_or_by_approval_it_is_asked_who_has_the_addresses() 
         ["take-over approved"],
         "that the source answers ARP is what the administrator overrides"
     );
+}
+
+#[test]
+fn a_source_that_answers_heartbeats_meanwhile_makes_an_approval_void() {
+    let (mut bench, _) = failed(Finding::Silent, ask);
+    bench.command(Command::Approve);
+    bench.path(0, Up);
+
+    let words = bench.heard(Finding::Silent);
+
+    assert_eq!(words, ["taking-over->healthy"]);
 }
 
 #[test]

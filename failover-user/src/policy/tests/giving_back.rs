@@ -548,3 +548,21 @@ fn manual_never_fails_back_by_itself() {
     assert_eq!(words, []);
     assert_eq!(bench.state(), State::TakenOver);
 }
+
+#[test]
+fn a_path_that_flaps_does_not_put_a_failback_off_for_ever() {
+    let mut bench = Bench::taken_over(2, |source| source.announce_every = Duration::ZERO);
+    bench.path(0, Up);
+    bench.settle();
+    bench.path(1, Up);
+    bench.command(Command::Failback);
+
+    let mut words = Vec::new();
+    for _ in 0..30 {
+        words.extend(bench.pass_words(1000));
+        words.extend(bench.path(1, Down));
+        words.extend(bench.path(1, Up));
+    }
+
+    assert_eq!(words, ["drain"]);
+}

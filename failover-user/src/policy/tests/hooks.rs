@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::bench::{Bench, MS};
 use crate::{
-    config::{Failback, OnError, OnFailure, Source},
-    policy::{Cause, Command, Hook, PathState::*, State},
+    config::{Failback, OnConflict, OnError, OnFailure, Source},
+    policy::{Cause, Claimant, Command, Finding, Hook, PathState::*, State},
 };
 
 fn program() -> Option<Vec<String>> {
@@ -86,6 +86,58 @@ fn a_source_that_answers_meanwhile_is_not_taken_over() {
 }
 
 #[test]
+fn a_takeover_that_it_prevents_is_no_failure_of_a_source_that_answers_by_then() {
+    let mut bench = Bench::healthy(1, fence);
+    bench.path(0, Down);
+    bench.path(0, Up);
+
+    let words = bench.hook_done(Hook::BeforeTakeover, Some("exit code 1"));
+    let fails_again = bench.path(0, Down);
+
+    assert_eq!(words, ["taking-over->failed", "failed->healthy"]);
+    assert_eq!(fails_again.last().unwrap(), "hook before_takeover");
+}
+
+#[test]
+fn an_approval_is_void_when_the_source_answers_before_anything_is_taken() {
+    let mut bench = Bench::healthy(1, |source| {
+        fence(source);
+        source.on_failure = OnFailure::Ask;
+    });
+    bench.path(0, Down);
+    bench.command(Command::Approve);
+    bench.path(0, Up);
+
+    let words = bench.hook_done(Hook::BeforeTakeover, None);
+
+    assert_eq!(words, ["taking-over->healthy"]);
+    assert_eq!(bench.cause(), "source answers again; nothing was taken");
+}
+
+#[test]
+fn behind_it_somebody_else_may_have_the_addresses() {
+    let fenced = || {
+        let mut bench = Bench::healthy(1, fence);
+        bench.finds = None;
+        bench.heard(Finding::Silent);
+        bench.path(0, Down);
+        let asks = bench.hook_done(Hook::BeforeTakeover, None);
+        assert_eq!(asks, ["probe"]);
+        bench
+    };
+    let other = Finding::Other {
+        ip: [10, 0, 0, 10].into(),
+        mac: "02:00:00:00:00:99".to_owned(),
+    };
+
+    let taken = fenced().heard(other);
+    let free = fenced().heard(Finding::Silent);
+
+    assert_eq!(taken, ["taking-over->held-elsewhere"]);
+    assert_eq!(free, ["take-over verdict"]);
+}
+
+#[test]
 fn approval_and_commands_run_it_too() {
     let mut bench = Bench::healthy(1, |source| {
         fence(source);
@@ -156,6 +208,30 @@ fn a_failback_can_be_prevented_and_what_is_held_stays() {
         bench.cause(),
         "before_failback failed: exit code 1; failback aborted (on_error = \"abort\"), the addresses are still held"
     );
+}
+
+#[test]
+fn the_end_of_an_earlier_run_is_not_taken_for_that_of_the_one_that_is_waited_for() {
+    let mut bench = Bench::taken_over(1, |source| {
+        source.hooks.before_failback = program();
+        source.on_conflict = OnConflict::Release;
+    });
+    // With two hosts at one address nobody waits for the hook.
+    bench.claim(Claimant::Source);
+    bench.step_done();
+    bench.step_done();
+    bench.step_done();
+    bench.path(0, Up);
+    bench.path(0, Down);
+    bench.done(Cause::Verdict, 1);
+    let begun = bench.command(Command::Failback);
+
+    let earlier = bench.hook_done(Hook::BeforeFailback, None);
+    let this = bench.hook_done(Hook::BeforeFailback, None);
+
+    assert_eq!(begun, ["taken-over->failing-back", "hook before_failback"]);
+    assert_eq!(earlier, Bench::none());
+    assert_eq!(this, ["let-go"]);
 }
 
 #[test]

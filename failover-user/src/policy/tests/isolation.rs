@@ -57,6 +57,26 @@ fn with_all_an_isolated_path_keeps_the_verdict_from_standing() {
 }
 
 #[test]
+fn with_all_a_path_not_heard_of_since_our_own_outage_keeps_it_from_standing() {
+    let mut bench = Bench::healthy(2, |_| {});
+    bench.path(0, Down);
+    bench.path(1, Isolated);
+
+    let words = bench.path(1, Unknown);
+    let cause = bench.cause().to_owned();
+    let answered = bench.path(1, Up);
+    let silent = [bench.path(1, Missing), bench.path(1, Down)].concat();
+
+    assert_eq!(words, Bench::none());
+    assert_eq!(
+        cause,
+        "no answer from 10.0.0.10; 10.0.1.10 not heard of since our own link was down"
+    );
+    assert_eq!(answered, ["isolated->suspect", "arm"]);
+    assert_eq!(silent[0], "suspect->failed");
+}
+
+#[test]
 fn a_second_link_that_fails_is_told_without_a_transition() {
     let mut bench = Bench::healthy(2, |_| {});
     bench.path(0, Isolated);

@@ -33,6 +33,7 @@ fn report(bench: &mut Bench, source: usize, state: PathState) -> Vec<String> {
         path: PathId { source, path: 0 },
         state,
         missed: 0,
+        refused: 0,
     })
 }
 
@@ -65,9 +66,10 @@ fn a_prompt_stays_when_its_source_becomes_automatic() {
     bench.path(0, Down);
 
     let words = reconfigure(&mut bench, |_| {});
+    let later = bench.pass_words(600_000);
     let approved = bench.command(Command::Approve);
 
-    assert_eq!(words, Bench::none());
+    assert_eq!([words, later].concat(), Bench::none());
     assert_eq!(
         approved,
         ["awaiting-approval->taking-over", "take-over approved"]

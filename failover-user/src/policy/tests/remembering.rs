@@ -93,6 +93,16 @@ fn a_source_that_had_answered_before_can_fail() {
 }
 
 #[test]
+fn one_that_is_hidden_by_our_own_outage_has_to_answer_first() {
+    let mut before = Bench::healthy(1, |_| {});
+    before.path(0, Isolated);
+
+    let (mut bench, _) = restarted(&before, |_| {});
+
+    assert_eq!(bench.path(0, Down), Bench::none());
+}
+
+#[test]
 fn one_that_was_given_back_silent_has_to_answer_first() {
     let mut before = Bench::taken_over(1, |_| {});
     before.command(Command::Failback);

@@ -91,6 +91,7 @@ fn sources_do_not_disturb_each_other() {
         path: PathId { source, path: 0 },
         state: Up,
         missed: 0,
+        refused: 0,
     };
     policy.handle(up(0), MS).unwrap();
     policy.handle(up(1), MS).unwrap();
@@ -101,6 +102,7 @@ fn sources_do_not_disturb_each_other() {
                 path: PathId { source: 1, path: 0 },
                 state: Down,
                 missed: 3,
+                refused: 0,
             },
             2 * MS,
         )

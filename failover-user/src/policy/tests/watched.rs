@@ -1,6 +1,6 @@
 //! One unit as seen from outside: what the policy must not do, whatever it is told.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{collections::BTreeMap, net::IpAddr};
 
 use crate::policy::{Action, Cause, DEFEND_INTERVAL, Hook, Now, State, UnitId, table::TABLE};
 
@@ -16,7 +16,7 @@ pub(super) struct Watched {
     /// Steps of the failback under way.
     pub(super) steps: Vec<&'static str>,
     pub(super) announced: Option<Now>,
-    defended: BTreeMap<Ipv4Addr, Now>,
+    defended: BTreeMap<IpAddr, Now>,
     /// `before_takeover` runs.
     pub(super) hook_pending: bool,
     /// May be taken over without being asked for.

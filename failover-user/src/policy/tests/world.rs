@@ -175,6 +175,7 @@ impl World {
             path,
             state,
             missed,
+            refused: 0,
         };
         // The thread probes from the first miss on, and says what it found before it says that a path is down.
         let found = (state == Down).then(|| finding(&mut self.rng));
@@ -445,7 +446,7 @@ fn report(unit: UnitId, cause: Cause, held: bool) -> Input {
 
 /// What a probe finds.
 fn finding(rng: &mut StdRng) -> Finding {
-    let ip = std::net::Ipv4Addr::new(10, 0, 0, 10);
+    let ip = std::net::IpAddr::from([10, 0, 0, 10]);
     let mac = "02:00:00:00:00:99".to_owned();
     match rng.random_range(0..10) {
         0..6 => Finding::Silent,
