@@ -39,7 +39,7 @@ struct Options {
 
 fn main() -> ExitCode {
     match prepare(&Options::parse()) {
-        Ok(arguments) => fixture::with(|fixture| driver::run(Frames::new(fixture), &arguments)),
+        Ok(arguments) => fixture::with(|fixture| driver::run(Frames::boxed(fixture), &arguments)),
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -62,7 +62,7 @@ fn prepare(options: &Options) -> Result<Vec<String>> {
         fs::write(&path, input).with_context(|| format!("cannot write {}", path.display()))?;
     }
 
-    println!("seed {seed}");
+    target::say(&format!("seed {seed}"));
 
     Ok(vec![
         format!("-max_total_time={}", options.seconds),
