@@ -12,6 +12,8 @@ pub const ABI_VERSION: u32 = 2;
 pub mod program {
     /// The data plane: one program for every role.
     pub const FAILOVER: &str = "failover";
+    /// The fence on the way out (tc egress).
+    pub const EGRESS: &str = "failover_egress";
     /// An empty program (`XDP_PASS`): the far ends of the lab's veth pairs carry it, and costs are compared with it.
     pub const PASS: &str = "xdp_pass";
 }
@@ -56,6 +58,11 @@ pub mod map {
     /// `RingBuf` of [`super::Claim`]: held addresses that another host claims. Writer: the program.
     pub const CLAIMS: &str = "CLAIMS";
 
+    /// `Array<Health>`, one entry, mappable: whether this host may answer and use its identity. Writer: the daemon.
+    pub const HEALTH: &str = "HEALTH";
+    /// `HashMap<Ip, u32>` of [`super::identity`] flags: addresses that this host uses only while it may. Writer: user space.
+    pub const IDENTITY: &str = "IDENTITY";
+
     /// `HashMap<Ip, u32 session>`: hosts that are watched by ARP, whose replies say nothing of a session. Writer: user
     /// space.
     pub const ARP_SESSIONS: &str = "ARP_SESSIONS";
@@ -66,7 +73,7 @@ pub mod map {
     pub const SESSION_KEYS: &str = "SESSION_KEYS";
 
     /// All maps that are pinned.
-    pub const PINNED: [&str; 21] = [
+    pub const PINNED: [&str; 23] = [
         SETTINGS,
         NICS,
         MACS,
@@ -85,6 +92,8 @@ pub mod map {
         LISTENED,
         HEARD,
         CLAIMS,
+        HEALTH,
+        IDENTITY,
         ARP_SESSIONS,
         KEYS,
         SESSION_KEYS,
@@ -99,8 +108,12 @@ pub const MAX_MACS: u32 = 2 * MAX_NICS;
 pub const MAX_SESSIONS: u32 = 4096;
 /// Addresses that can be held at once.
 pub const MAX_ADDRESSES: u32 = 16_384;
-/// Addresses that can be listened for: everything that can be held, and witnesses.
-pub const MAX_LISTENED: u32 = MAX_ADDRESSES + 64;
+/// Addresses of this host's own identity.
+pub const MAX_IDENTITY: u32 = 1024;
+/// Witnesses that are asked by ARP.
+pub const MAX_WITNESSES: u32 = 64;
+/// Addresses that can be listened for: everything that can be held, witnesses, and this host's identity.
+pub const MAX_LISTENED: u32 = MAX_ADDRESSES + MAX_WITNESSES + MAX_IDENTITY;
 /// Octets of the ring buffer of claims; a power of two and a multiple of the page size.
 pub const CLAIMS_BYTES: u32 = 64 * 1024;
 /// Discriminators of the reflector.
@@ -167,6 +180,44 @@ pub mod settings {
     pub const FORWARDING: u32 = 1 << 3;
     /// The reflector answers requests that are signed with one of its keys, and no others.
     pub const AUTHENTICATE: u32 = 1 << 4;
+    /// This host has an identity that may be fenced, so packets for it have to be looked for.
+    pub const IDENTITY: u32 = 1 << 5;
+}
+
+/// Flags of [`Health::flags`].
+pub mod health {
+    /// A health check has failed.
+    pub const CHECKS_FAILED: u32 = 1;
+    /// An administrator of this host wants no takeover.
+    pub const ADMIN_DOWN: u32 = 1 << 1;
+    /// A host that is not healthy does not use its identity.
+    pub const SELF_FENCE: u32 = 1 << 2;
+    /// It is not known yet whether another host uses the identity: this one does not, until it is.
+    pub const UNPROVEN: u32 = 1 << 3;
+    /// At least one address of the identity is withheld, as the map of the identity says.
+    pub const WITHHELD: u32 = 1 << 4;
+}
+
+/// Whether this host may answer heartbeats and use its identity; see `crate::health`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// When the daemon was last known to run. It may lie ahead: a daemon that hands over vouches for its successor.
+    pub tick_ns: u64,
+    /// How old that may become; 0: the daemon need not run.
+    pub dead_man_ns: u64,
+    /// [`health`] flags.
+    pub flags: u32,
+    /// Explicit padding.
+    pub reserved: u32,
+}
+
+/// Flags of an entry of the identity. None: this host uses the address.
+pub mod identity {
+    /// Another host uses it.
+    pub const HELD_ELSEWHERE: u32 = 1;
+    /// It is not known yet whether another host does.
+    pub const UNPROVEN: u32 = 1 << 1;
 }
 
 /// What the program needs to know about this host as a whole.
@@ -230,6 +281,8 @@ pub struct WatcherState {
     pub answered: u64,
     /// Requests refused because they came faster than the reflector's Required Min RX Interval.
     pub refused: u64,
+    /// When it last asked, whether or not it was answered.
+    pub asked_ns: u64,
 }
 
 /// Kinds of [`Session::kind`].
@@ -323,6 +376,16 @@ pub struct SessionTx {
     pub sent_ns: [u64; RING],
 }
 
+/// What the other end says of itself, in [`SessionRx::remote_state`].
+pub mod remote {
+    /// Nothing yet, or its probe does not say.
+    pub const UNSET: u32 = 0;
+    /// S-BFD state Up.
+    pub const UP: u32 = 1;
+    /// S-BFD state AdminDown: out of service because its administrator wants it so.
+    pub const ADMIN_DOWN: u32 = 2;
+}
+
 /// Buckets of the RTT histogram; see `measure::bucket`.
 pub const BUCKETS: usize = 192;
 
@@ -347,6 +410,10 @@ pub struct SessionRx {
     /// Required Min RX Interval of the latest valid S-BFD reply, microseconds; 0: none stated, as by ICMP. The initiator
     /// must not send faster (RFC 7880 7.2.3).
     pub required_min_rx_us: u32,
+    /// One of [`remote`], as the latest valid reply says.
+    pub remote_state: u32,
+    /// Explicit padding.
+    pub reserved: u32,
     /// TCP: requests that were refused by a reset, as by a host on which nobody listens at the port.
     pub refused: u64,
     /// [`refused_mark`] of the latest refusal; 0: never.
@@ -410,6 +477,13 @@ pub mod held {
     pub const DRAIN: u32 = 3;
 }
 
+/// Flags of [`Held::flags`].
+pub mod held_flag {
+    /// The source is about to take it back: its probes are not answered any more, so that it finds the address free. Nothing
+    /// else changes.
+    pub const YIELDING: u32 = 1;
+}
+
 /// A taken-over address.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -439,8 +513,8 @@ pub struct Held {
     /// Answers keep the tags of what they answer, and so do packets that are turned round to the source (`drain`), which is
     /// in the same VLAN. `forward` sends untagged frames, as `out` is in a network of its own.
     pub tags: Tags,
-    /// Explicit padding.
-    pub reserved: [u8; 4],
+    /// [`held_flag`]s.
+    pub flags: u32,
     /// When the address was taken over, `CLOCK_REALTIME`.
     pub taken_at_unix_ns: u64,
 }
@@ -489,8 +563,13 @@ pub struct Heard {
     pub claimed_by: [u8; 6],
     /// Who probed for it last, likewise.
     pub probed_by: [u8; 6],
+    /// Who claimed it last but [`Self::claimed_by`]: where the source and another host answer one question, the answer of
+    /// neither hides the other's.
+    pub other_by: [u8; 6],
     /// Explicit padding.
-    pub reserved: [u8; 4],
+    pub reserved: [u8; 6],
+    /// When that was. 0: never.
+    pub other_ns: u64,
 }
 
 /// Another host claims a held address (RFC 5227 2.4, RFC 4862 5.4.4), except while it goes back ([`held::DRAIN`]).
@@ -567,6 +646,8 @@ mod user {
     // SAFETY: as above.
     unsafe impl aya::Pod for Claim {}
     // SAFETY: as above.
+    unsafe impl aya::Pod for Health {}
+    // SAFETY: as above.
     unsafe impl aya::Pod for Key {}
     // SAFETY: as above.
     unsafe impl aya::Pod for SessionKey {}
@@ -576,15 +657,16 @@ const _: () = {
     assert!(size_of::<Settings>() == 24);
     assert!(size_of::<Nic>() == 16);
     assert!(size_of::<Watcher>() == 32);
-    assert!(size_of::<WatcherState>() == 32);
+    assert!(size_of::<WatcherState>() == 40);
     assert!(size_of::<Session>() == 80);
     assert!(size_of::<SessionTx>() == 16 + 8 * RING);
-    assert!(size_of::<SessionRx>() == 72 + 4 * RING + 8 * BUCKETS);
+    assert!(size_of::<SessionRx>() == 80 + 4 * RING + 8 * BUCKETS);
     assert!(size_of::<Held>() == 64);
     assert!(size_of::<Traffic>() == 16);
     assert!(size_of::<Listened>() == 8);
-    assert!(size_of::<Heard>() == 40);
+    assert!(size_of::<Heard>() == 56);
     assert!(size_of::<Claim>() == 40);
+    assert!(size_of::<Health>() == 24);
     assert!(size_of::<Key>() == 24);
     assert!(size_of::<SessionKey>() == 8);
     assert!(MAX_SESSIONS <= 1 << 16);

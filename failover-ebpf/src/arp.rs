@@ -2,7 +2,7 @@
 
 use crate::{
     abi::{Held, ipv4_key},
-    resolve::{Said, Treatment, treat},
+    resolve::{Said, Treatment, treat, yields},
     verdict::Verdict,
     wire::{
         arp::{Arp, operation},
@@ -30,6 +30,9 @@ pub fn answer(
     nic: Mac,
 ) -> Result<Verdict, Verdict> {
     let asks = arp.operation() == operation::REQUEST;
+    if asks && arp.spa() == [0; 4] && yields(arp.sha(), target) {
+        return Err(Verdict::ArpYielded);
+    }
     match treat(asks, arp.sha(), eth.dst(), target, ingress, nic) {
         Treatment::Answer => {
             eth.readdress(arp.sha(), target.nic_mac);

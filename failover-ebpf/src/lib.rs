@@ -3,8 +3,9 @@
 //!
 //! A frame's way: [`link`] says where its network header is and [`classify`] what it is; [`heartbeat`] parses heartbeats;
 //! [`signed`] checks how they are signed; then [`reflect`] (a request for our reflector), [`measure`] (a reply to one of our
-//! sessions), [`resolve`] with [`arp`] and [`nd`] (who has a held address?) or [`steer`] (a packet for one) decides. Every way
-//! ends in one
+//! sessions), [`resolve`] with [`arp`] and [`nd`] (who has a held address?) or [`steer`] (a packet for one) decides.
+//! [`health`] says whether this host may answer and use its identity at all, and [`fence`] what a frame on its way out makes
+//! use of. Every way ends in one
 //! [`verdict::Verdict`], which has an action and a counter.
 #![no_std]
 
@@ -18,6 +19,8 @@ pub mod auth;
 pub mod checksum;
 pub mod classify;
 pub mod extension;
+pub mod fence;
+pub mod health;
 pub mod heartbeat;
 pub mod link;
 pub mod measure;

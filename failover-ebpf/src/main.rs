@@ -4,7 +4,11 @@
 
 mod prog;
 
-use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
+use aya_ebpf::{
+    bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action},
+    macros::{classifier, xdp},
+    programs::{TcContext, XdpContext},
+};
 use failover_ebpf::verdict::Action;
 
 /// Answers and measures heartbeats, answers ARP for held addresses and steers their packets.
@@ -17,6 +21,18 @@ fn failover(ctx: XdpContext) -> u32 {
         Action::Drop => xdp_action::XDP_DROP,
         Action::Transmit => xdp_action::XDP_TX,
         Action::Redirect => xdp_action::XDP_REDIRECT,
+    }
+}
+
+/// Keeps frames in that speak for an identity which is fenced. Whatever else is attached behind it sees all others.
+#[classifier]
+fn failover_egress(ctx: TcContext) -> i32 {
+    match prog::egress::refuse(&ctx) {
+        Some(verdict) => {
+            prog::count(verdict);
+            TC_ACT_SHOT
+        }
+        None => TC_ACT_UNSPEC,
     }
 }
 

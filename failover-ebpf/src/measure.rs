@@ -4,8 +4,8 @@ use core::borrow::Borrow as _;
 
 use crate::{
     abi::{
-        BUCKETS, RING, Session, SessionRx, SessionTx, Tags, answered_mark, refused_mark, same,
-        session,
+        BUCKETS, RING, Session, SessionRx, SessionTx, Tags, answered_mark, refused_mark, remote,
+        same, session,
     },
     heartbeat::{Control, EchoPacket},
     verdict::Verdict,
@@ -77,6 +77,16 @@ pub fn check_session<I: IpHeader>(
         return Err(Verdict::ReplyWrongHost);
     }
     Ok(())
+}
+
+/// What the state of a valid S-BFD reply says of the other end.
+#[inline(always)]
+pub const fn remote_state(bfd_state: u8) -> u32 {
+    if bfd_state == state::ADMIN_DOWN {
+        remote::ADMIN_DOWN
+    } else {
+        remote::UP
+    }
 }
 
 /// Whether an echo reply that came in by the VLANs `tags` answers one of this session's requests. The identifier alone does
@@ -221,6 +231,8 @@ mod tests {
             max_gap_ns: 0,
             last_sequence: 0,
             required_min_rx_us: 0,
+            remote_state: 0,
+            reserved: 0,
             refused: 0,
             refused_mark: 0,
             answered: [0; RING],

@@ -5,7 +5,7 @@ use core::hint::black_box;
 use crate::{
     abi::{Held, Ip, same},
     checksum,
-    resolve::{Said, Treatment, treat},
+    resolve::{Said, Treatment, treat, yields},
     verdict::Verdict,
     wire::{
         Frame, Header,
@@ -207,6 +207,10 @@ impl Message {
         ingress: u32,
         nic: Mac,
     ) -> Result<Verdict, Verdict> {
+        // RFC 4862 5.4.2: a probe comes from nobody.
+        if self.asks && same(&self.source, &UNSPECIFIED) && yields(self.by, target) {
+            return Err(Verdict::NdYielded);
+        }
         match treat(self.asks, self.by, to, target, ingress, nic) {
             Treatment::Answer => Ok(Verdict::NdAnswered),
             Treatment::TurnRound => Ok(Verdict::NdDrained),

@@ -2,9 +2,14 @@
 
 use crate::{
     checksum,
+    health::Gate,
     heartbeat::Control,
     verdict::Verdict,
-    wire::{bfd::SBFD_PORT, eth::Eth, ip::IpHeader},
+    wire::{
+        bfd::{SBFD_PORT, diagnostic, state},
+        eth::Eth,
+        ip::IpHeader,
+    },
 };
 
 /// Requests that may come at once before the rate is held against an initiator: a scheduler that was late sends what it
@@ -44,16 +49,62 @@ pub const fn admit(theoretical: u64, now: u64, interval: u64) -> Option<u64> {
     Some(theoretical + interval)
 }
 
-/// Turns a request into its reply: everything swapped, D clear, state Up, our Required Min RX, TTL or hop limit 255 (RFC 7881).
-/// Checksums follow incrementally.
+/// What a reply says of the reflector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// State Up.
+    Up,
+    /// State AdminDown.
+    AdminDown,
+}
+
+impl Service {
+    /// How a reply with it counts.
+    #[inline(always)]
+    pub const fn verdict(self) -> Verdict {
+        match self {
+            Self::Up => Verdict::RequestAnswered,
+            Self::AdminDown => Verdict::RequestAdminDown,
+        }
+    }
+
+    /// State and diagnostic.
+    #[inline(always)]
+    const fn said(self) -> (u8, u8) {
+        match self {
+            Self::Up => (state::UP, diagnostic::NONE),
+            Self::AdminDown => (state::ADMIN_DOWN, diagnostic::ADMIN_DOWN),
+        }
+    }
+}
+
+/// What a reply says; a host that is not healthy says nothing (RFC 7880 7.2.3: in service MUST be Up, out of service on
+/// purpose SHOULD be AdminDown).
 #[inline(always)]
-pub fn reply<I: IpHeader>(eth: &mut Eth, packet: &mut Control<I>, min_rx_us: u32) {
+pub const fn in_service(gate: Gate) -> Result<Service, Verdict> {
+    match gate {
+        Gate::Up => Ok(Service::Up),
+        Gate::AdminDown => Ok(Service::AdminDown),
+        Gate::Silent => Err(Verdict::RequestSilent),
+    }
+}
+
+/// Turns a request into its reply: everything swapped, D clear, state Up or AdminDown, our Required Min RX, TTL or hop limit
+/// 255 (RFC 7881). Checksums follow incrementally.
+#[inline(always)]
+pub fn reply<I: IpHeader>(
+    eth: &mut Eth,
+    packet: &mut Control<I>,
+    service: Service,
+    min_rx_us: u32,
+) {
     let before = (
         packet.bfd.first_word(),
         packet.bfd.required_min_rx(),
         packet.bfd.required_min_echo_rx(),
     );
-    packet.bfd.reflect(min_rx_us);
+    let (state, diagnostic) = service.said();
+    packet.bfd.reflect(state, diagnostic, min_rx_us);
     // Ports, addresses and discriminators only change places, which a sum does not see.
     let sum = match packet.udp.checksum() {
         0 => 0,

@@ -4,7 +4,7 @@
 use core::ptr;
 
 use crate::{
-    abi::{CLAIM_INTERVAL_NS, Claim, Heard, Held, Ip, held},
+    abi::{CLAIM_INTERVAL_NS, Claim, Heard, Held, Ip, held, held_flag},
     wire::eth::Mac,
 };
 
@@ -30,7 +30,13 @@ impl Said {
     #[inline(always)]
     pub fn note(&self, heard: &mut Heard, by: Mac, now: u64) {
         match self {
-            Self::Has(_) => write(&mut heard.claimed_by, by, &mut heard.claimed_ns, now),
+            Self::Has(_) => {
+                if heard.claimed_by != by {
+                    let (before, at) = (heard.claimed_by, heard.claimed_ns);
+                    write(&mut heard.other_by, before, &mut heard.other_ns, at);
+                }
+                write(&mut heard.claimed_by, by, &mut heard.claimed_ns, now);
+            }
             Self::Wants(_) => write(&mut heard.probed_by, by, &mut heard.probed_ns, now),
         }
     }
@@ -72,6 +78,12 @@ pub const fn claim(ip: &Ip, mac: Mac, ingress: u32, now: u64) -> Claim {
 #[inline(always)]
 pub fn is_conflict(by: Mac, claimed: &Held, ours: impl FnOnce(Mac) -> bool) -> bool {
     claimed.mode != held::DRAIN && by != claimed.nic_mac && !ours(by)
+}
+
+/// Whether a probe of this host finds a held address free: the source is about to take it back.
+#[inline(always)]
+pub fn yields(by: Mac, target: &Held) -> bool {
+    target.flags & held_flag::YIELDING != 0 && by == target.source_mac
 }
 
 /// What becomes of a message about a held address.
@@ -194,6 +206,7 @@ mod tests {
         Said::Has(ADDRESS).note(&mut heard, OTHER, 9);
 
         assert_eq!((heard.claimed_ns, heard.claimed_by), (9, OTHER));
+        assert_eq!((heard.other_ns, heard.other_by), (5, MAC));
     }
 
     #[test]

@@ -212,6 +212,18 @@ verdicts! {
     ReplyBadDigest = "reply_bad_digest" => Drop,
     /// A reply with another authentication sequence than its request: it was recorded earlier (RFC 7880 section 11).
     ReplyReplayed = "reply_replayed" => Drop,
+    /// A heartbeat request, answered with state AdminDown: this host's administrator wants no takeover.
+    RequestAdminDown = "request_admin_down" => Transmit,
+    /// A request that is not answered because this host is not healthy: its daemon does not run, or a health check failed.
+    RequestSilent = "request_silent" => Drop,
+    /// For an address of this host's identity, which it must not use now.
+    Fenced = "fenced" => Drop,
+    /// From an address of this host's identity, which it must not use now.
+    FencedOut = "fenced_out" => Drop,
+    /// A probe for a held address by the source that is about to take it back: it finds the address free.
+    ArpYielded = "arp_yielded" => Drop,
+    /// The same by neighbour discovery.
+    NdYielded = "nd_yielded" => Drop,
 }
 
 const _: () = assert!(Verdict::ALL.len() <= crate::abi::MAX_COUNTERS as usize);

@@ -129,17 +129,11 @@ pub enum Verb {
     /// Do nothing about a source by itself: no takeover, no prompt, no automatic failback
     ///
     /// It outlives a restart of the daemon. Commands by hand are still carried out.
-    #[command(after_help = "Example:\n  failover hold web1")]
-    Hold {
-        /// Name of the source
-        source: String,
-    },
+    #[command(after_help = "Examples:\n  failover hold web1\n  failover hold --self")]
+    Hold(Whom),
     /// End a hold, or monitor a source again after `failback --stop-monitoring`
-    #[command(after_help = "Example:\n  failover resume web1")]
-    Resume {
-        /// Name of the source
-        source: String,
-    },
+    #[command(after_help = "Examples:\n  failover resume web1\n  failover resume --self")]
+    Resume(Whom),
     /// Show what would happen if a source failed now, and how long it would take
     ///
     /// Its hooks are run, with FAILOVER_DRY_RUN=1. No address is moved. Exit code 1 if a hook would prevent the takeover.
@@ -170,6 +164,17 @@ pub enum Verb {
         #[arg(long, value_name = "DIR", default_value = DEFAULT_BPFFS)]
         bpffs: PathBuf,
     },
+}
+
+/// Who is to be left alone.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+pub struct Whom {
+    /// Name of the source
+    pub source: Option<String>,
+    /// This host itself: whoever watches it with S-BFD is told that it is out of service on purpose (AdminDown)
+    #[arg(long = "self")]
+    pub own: bool,
 }
 
 #[derive(Args, Debug)]

@@ -33,6 +33,7 @@ use std::time::Duration;
 use tokio::{sync::oneshot, time::Instant};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::process::plain;
 pub use self::{
     facts::Facts,
     notifier::{Notified, Notifier, QUEUE},
@@ -58,15 +59,29 @@ pub struct Outcome {
 ///
 /// Dropping the future ends the hook as the timeout does, behind the caller's back; see the module for the daemon's end.
 pub async fn run(program: &[String], timeout: Duration, facts: &Facts) -> Outcome {
+    run_with(program, timeout, facts.variables(), facts.line()).await
+}
+
+/// Runs a health check's program in the same way, with no facts and nothing on its standard input.
+pub async fn run_check(program: &[String], timeout: Duration) -> Outcome {
+    run_with(program, timeout, Vec::new(), Vec::new()).await
+}
+
+async fn run_with(
+    program: &[String],
+    timeout: Duration,
+    variables: Vec<(&'static str, String)>,
+    input: Vec<u8>,
+) -> Outcome {
     let began = Instant::now();
     let abandoned = CancellationToken::new();
     let _abandon = abandoned.clone().drop_guard();
     let (teller, told) = oneshot::channel();
-    match process::command(program, facts) {
+    match process::command(program, variables) {
         Ok(command) => {
             let hook = supervise::Hook {
                 command,
-                input: facts.line(),
+                input,
                 timeout,
                 deadline: began + timeout,
                 abandoned,

@@ -13,6 +13,7 @@ pub mod memory;
 pub mod monitor;
 pub mod net;
 pub mod policy;
+pub mod reflector;
 pub mod state_file;
 mod top;
 pub mod unload;

@@ -28,6 +28,9 @@ const VERSION: u32 = 1;
 /// What is to be remembered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memories {
+    /// This host's administrator wants nobody to take it over (`failover hold --self`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own_hold: bool,
     /// By the name of the source.
     #[serde(default)]
     pub sources: BTreeMap<String, SourceMemory>,

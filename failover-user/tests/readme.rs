@@ -140,11 +140,13 @@ fn every_request_in_the_readme_is_one_and_none_is_missing() {
             Request::Decline { .. } => "decline",
             Request::Hold { .. } => "hold",
             Request::Resume { .. } => "resume",
+            Request::HoldSelf => "hold-self",
+            Request::ResumeSelf => "resume-self",
             Request::Drill { .. } => "drill",
             Request::Reload => "reload",
             Request::Stop { .. } => "stop",
         });
     }
 
-    assert_eq!(named.len(), 11, "{named:?}");
+    assert_eq!(named.len(), 13, "{named:?}");
 }

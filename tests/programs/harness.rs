@@ -19,6 +19,7 @@ use failover_ebpf::{
 };
 use failover_tests::lab::{Host, Lab, Nic, clock::now_ns, xdp_pass::Gate};
 use failover_user::bpf::{
+    health::HealthBoard,
     maps::Maps,
     pins::Pins,
     program::Program,
@@ -32,6 +33,10 @@ use crate::{
 
 /// Room that a program could make a frame longer by.
 const ROOM: usize = 256;
+
+/// Whatever is attached behind it decides.
+const TCX_NEXT: i32 = -1;
+const TCX_DROP: i32 = 2;
 
 /// What `struct xdp_md` holds, as `BPF_PROG_TEST_RUN` takes it.
 const CONTEXT: usize = 6 * size_of::<u32>();
@@ -53,6 +58,7 @@ pub(crate) struct Bench {
     heard_array: Array<MapData, Heard>,
     claims: RingBuf<MapData>,
     rare: Array<MapData, u64>,
+    pub(crate) health: HealthBoard,
     nics: Vec<Nic>,
     _gates: Vec<Gate>,
 }
@@ -144,6 +150,7 @@ pub(crate) fn bench<T: Send>(body: impl FnOnce(&mut Bench) -> T + Send) -> T {
             heard_array: open(&pins, map::HEARD),
             claims: open(&pins, map::CLAIMS),
             rare: open(&pins, map::RARE),
+            health: HealthBoard::open(&pins).expect("the health"),
             _gates: nics
                 .iter()
                 .map(|nic| Gate::attach(nic.index()).expect("XDP on a NIC of the bench"))
@@ -199,6 +206,10 @@ impl Bench {
             .unwrap();
         self.maps.clear_traffic(scene::SLOT).unwrap();
         self.maps.listen(&[]).unwrap();
+        self.health.reset();
+        for address in self.maps.identity().unwrap().into_keys() {
+            self.maps.remove_identity(address).unwrap();
+        }
         self.rare.set(Rare::Conflict as u32, 0, 0).unwrap();
         self.claims();
     }
@@ -375,6 +386,30 @@ impl Bench {
         Outcome {
             action: action(result.return_value),
             output,
+        }
+    }
+
+    /// Hands a frame to the fence on the way out. `true`: it is sent.
+    pub(crate) fn send_out(&mut self, frame: &[u8]) -> bool {
+        let mut output = vec![0; frame.len() + ROOM];
+        let result = self
+            .program
+            .egress()
+            .unwrap()
+            .test_run(TestRunOptions {
+                data_in: Some(frame),
+                data_out: Some(&mut output),
+                ..TestRunOptions::new()
+            })
+            .expect("BPF_PROG_TEST_RUN");
+
+        output.truncate(result.data_size_out as usize);
+        assert_eq!(output, frame, "a fence changes nothing");
+
+        match result.return_value.cast_signed() {
+            TCX_NEXT => true,
+            TCX_DROP => false,
+            other => panic!("the fence returned {other}"),
         }
     }
 

@@ -258,6 +258,28 @@ fn claims_and_probes_are_kept_apart_and_the_latest_of_each_counts() {
 }
 
 #[test]
+fn of_two_that_answer_one_question_neither_hides_the_other() {
+    for (first, then) in [(SOURCE_MAC, OTHER_MAC), (OTHER_MAC, SOURCE_MAC)] {
+        bench(|bench| {
+            bench.reset();
+            listening(bench);
+
+            for mac in [first, then, then] {
+                bench.run(Port::Chosen, &arp_reply(mac, STRANGE, CHOSEN_MAC, HOST));
+            }
+
+            let heard = bench.heard.get(SLOT);
+            assert_eq!(
+                (heard.other_by, heard.claimed_by),
+                (first.0, then.0),
+                "a host that answers twice does not push the other one out"
+            );
+            assert!(heard.claimed_ns > heard.other_ns && heard.other_ns > 0);
+        });
+    }
+}
+
+#[test]
 fn what_is_said_in_another_vlan_is_said_of_another_hosts_address() {
     let reply = || arp_reply(OTHER_MAC, STRANGE, CLIENT_MAC, CLIENT);
 

@@ -1,7 +1,7 @@
 //! What the program makes of replies in time: the whole of `SESSION_RX`, and what the daemon reads of it.
 
 use failover_ebpf::{
-    abi::{BUCKETS, RING, SessionRx, answered_mark},
+    abi::{BUCKETS, RING, SessionRx, answered_mark, remote},
     measure::{bucket, slot},
 };
 use failover_tests::{frames::Bfd, lab::clock::now_ns};
@@ -23,6 +23,8 @@ const NOTHING: SessionRx = SessionRx {
     max_gap_ns: 0,
     last_sequence: 0,
     required_min_rx_us: 0,
+    remote_state: remote::UNSET,
+    reserved: 0,
     refused: 0,
     refused_mark: 0,
     answered: [0; RING],
@@ -55,6 +57,7 @@ fn a_reply_gives_its_round_trip_and_nothing_else() {
             rtt_max_ns: rtt_ns,
             last_sequence: u32::from(SEQUENCE),
             required_min_rx_us: MIN_RX_US,
+            remote_state: remote::UP,
             ..NOTHING
         };
         wanted.answered[slot(SEQUENCE)] = answered_mark(SEQUENCE);
@@ -279,5 +282,26 @@ fn the_program_writes_nothing_that_user_space_wrote() {
         assert_eq!((bench.told(SBFD), bench.told(ICMP)), before);
         assert_eq!(bench.maps.session(SBFD).unwrap(), sbfd_session());
         assert_eq!(bench.maps.session(ICMP).unwrap(), icmp_session());
+    });
+}
+
+#[test]
+fn what_the_reflector_says_of_itself_is_kept_until_it_says_something_else() {
+    bench(|bench| {
+        let mut said = Vec::new();
+
+        for (sequence, state) in [(1, 3), (2, 0), (3, 3)] {
+            bench.sent(SBFD, sequence);
+            bench.run(
+                Port::Chosen,
+                &reply(Bfd {
+                    state,
+                    ..bfd(SBFD, sequence)
+                }),
+            );
+            said.push(bench.sessions.remote_state(SBFD));
+        }
+
+        assert_eq!(said, [remote::UP, remote::ADMIN_DOWN, remote::UP]);
     });
 }

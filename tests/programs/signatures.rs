@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use failover_ebpf::{
-    abi::{self, discriminator, settings},
+    abi::{self, discriminator, health, settings},
     verdict::Verdict,
 };
 use failover_tests::{
@@ -117,6 +117,12 @@ fn reflector(bench: &mut Bench) {
         .set_reflector(&[key(OLD), key(NEW)])
         .unwrap();
     bench.settings(|own| own.flags |= settings::AUTHENTICATE);
+}
+
+/// So it has on a host whose administrator wants no takeover.
+fn on_hold(bench: &mut Bench) {
+    reflector(bench);
+    bench.health.set(health::ADMIN_DOWN);
 }
 
 /// So have the sessions, whose requests are under way.
@@ -377,8 +383,23 @@ fn requests_answered(ip: Ip) -> Vec<Row> {
             ),
         ),
     ];
+    let exchanged_request = exchanged.0.clone();
     let [request, reply] = [exchanged.0, exchanged.1].map(|frame| without_checksum(ip, frame));
 
+    let admin_down = Bfd {
+        state: 0,
+        diagnostic: 7,
+        ..Bfd::reply_to(&self::request(), MIN_RX_US)
+    };
+    rows.push(
+        Row::transmit(
+            "by a host on hold, whose state is signed as well",
+            exchanged_request,
+            Verdict::RequestAdminDown,
+            ip.answer(&good.sign(admin_down)),
+        )
+        .given(on_hold),
+    );
     rows.push(match ip {
         Ip::V4 => answered("no UDP checksum", (request, reply)),
         Ip::V6 => {

@@ -84,9 +84,11 @@ impl Claimed {
     }
 }
 
-/// What goes with each defence, and with nothing else that a holder sends: a probe for the address.
+/// What goes with each defence, and with nothing else that a holder sends to everybody: a probe for the address. A claimant
+/// that is not known is asked by one of its own who it is.
 fn is_defence(frame: &Frame) -> bool {
     frame.direction == Direction::Out
+        && frame.octets.starts_with(&frames::BROADCAST.0)
         && frame.arp().is_some_and(|arp| {
             arp.sender_ipv4_addr().is_unspecified() && arp.target_ipv4_addr() == ADDRESS
         })

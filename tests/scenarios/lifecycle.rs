@@ -102,7 +102,7 @@ fn a_reflector_answers_while_its_daemon_restarts() {
     let pair = Pair::new();
     let (mut daemon, target) = pair.start(&automatic("1ms", 10));
 
-    daemon.kill9();
+    daemon.terminate();
     daemon.restart();
     let received =
         |status: &serde_json::Value| source(status, "web1")["paths"][0]["received"].as_u64();

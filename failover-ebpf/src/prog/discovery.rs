@@ -2,7 +2,7 @@
 
 use aya_ebpf::{EbpfContext as _, helpers::generated::bpf_xdp_adjust_tail, programs::XdpContext};
 use failover_ebpf::{
-    abi::Held,
+    abi::{Held, Settings},
     link::Link,
     nd::{self, Answer, Message, Question},
     resolve::Said,
@@ -10,34 +10,27 @@ use failover_ebpf::{
     wire::ipv6::Ipv6,
 };
 
-use super::{hearing, held, nics, packet::Packet, settle};
+use super::{custody, hearing, held, nics, packet::Packet, settle};
 
 /// Answers for held addresses; everything else passes.
 #[inline(never)]
-pub(super) fn answer(ctx: &XdpContext, link: Link) -> Verdict {
+pub(super) fn answer(ctx: &XdpContext, own: &Settings, link: Link) -> Verdict {
     let mut message = Message::default();
-    settle(try_answer(ctx, link, &mut message))
+    settle(try_answer(ctx, own, link, &mut message))
 }
 
 /// The steps are functions of their own, so that their stacks are not needed at the same time.
 #[inline(always)]
-fn try_answer(ctx: &XdpContext, link: Link, message: &mut Message) -> Result<Verdict, Verdict> {
+fn try_answer(
+    ctx: &XdpContext,
+    own: &Settings,
+    link: Link,
+    message: &mut Message,
+) -> Result<Verdict, Verdict> {
     check(ctx, link)?;
     read(ctx, link, message)?;
     hear(ctx, link, message)?;
-    let mut packet = Packet::of(ctx, link);
-    let ingress = packet.ingress();
-    let target = held::find(message.subject(), link.tags)?;
-    // A NIC that is not managed answers for nothing.
-    let nic = nics::managed(ingress).ok_or(Verdict::PassUnrelated)?;
-    let eth = packet.eth().ok_or(Verdict::PassTruncated)?;
-    let verdict = message.treat(eth.dst(), target, ingress, nic.mac)?;
-    if verdict == Verdict::NdAnswered {
-        advertise(ctx, link, message, target)?;
-    } else {
-        eth.readdress(target.next_hop, nic.mac);
-    }
-    Ok(verdict)
+    Ok(treat(ctx, own, link, message))
 }
 
 #[inline(never)]
@@ -72,6 +65,38 @@ fn hear(ctx: &XdpContext, link: Link, message: &Message) -> Result<(), Verdict> 
         return Err(Verdict::PassConflict);
     }
     Ok(())
+}
+
+/// Answers what was heard, or leaves it alone.
+#[inline(never)]
+fn treat(ctx: &XdpContext, own: &Settings, link: Link, message: &Message) -> Verdict {
+    settle(try_treat(ctx, own, link, message))
+}
+
+#[inline(always)]
+fn try_treat(
+    ctx: &XdpContext,
+    own: &Settings,
+    link: Link,
+    message: &Message,
+) -> Result<Verdict, Verdict> {
+    // Behind the listening: what others say of an address is what ends its fence.
+    if message.asks && custody::is_fenced(own, &message.target) {
+        return Err(Verdict::Fenced);
+    }
+    let mut packet = Packet::of(ctx, link);
+    let ingress = packet.ingress();
+    let target = held::find(message.subject(), link.tags)?;
+    // A NIC that is not managed answers for nothing.
+    let nic = nics::managed(ingress).ok_or(Verdict::PassUnrelated)?;
+    let eth = packet.eth().ok_or(Verdict::PassTruncated)?;
+    let verdict = message.treat(eth.dst(), target, ingress, nic.mac)?;
+    if verdict == Verdict::NdAnswered {
+        advertise(ctx, link, message, target)?;
+    } else {
+        eth.readdress(target.next_hop, nic.mac);
+    }
+    Ok(verdict)
 }
 
 /// Makes the frame the answer, which may be longer or shorter than the question.

@@ -2,11 +2,11 @@
 
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::XdpContext};
 use failover_ebpf::{
-    abi::{Session, SessionRx, SessionTx, Tags, ipv4_key, split_discriminator},
+    abi::{Session, SessionRx, SessionTx, Tags, ipv4_key, remote, split_discriminator},
     arp_reply::{self, Reply},
     heartbeat::{self, Control, EchoPacket},
     link::Link,
-    measure::{self, NoSample},
+    measure::{self, NoSample, remote_state},
     verdict::Verdict,
     wire::{
         arp::{Arp, operation},
@@ -38,8 +38,9 @@ fn try_measure<I: IpHeader>(packet: &mut Packet<'_>, link: Link) -> Result<Verdi
         .ok_or(Verdict::ReplyUnknownSession)?;
     measure::check_session(reply, link.tags, own)?;
     let required_min_rx = reply.bfd.required_min_rx();
+    let said = remote_state(reply.bfd.state());
     signatures::of_reply(packet.ctx(), link, own, reply)?;
-    match record(own, number, sequence, required_min_rx) {
+    match record(own, number, sequence, required_min_rx, said) {
         Ok(()) => Ok(Verdict::ReplyMeasured),
         Err(NoSample::Stale) => Err(Verdict::ReplyStale),
         Err(NoSample::Duplicate) => Err(Verdict::ReplyDuplicate),
@@ -71,7 +72,7 @@ fn try_measure_echo<I: IpHeader>(packet: &mut Packet<'_>, link: Link) -> Result<
     if !reply.intact() {
         return Err(Verdict::EchoBadChecksum);
     }
-    match record(own, number, reply.echo.sequence(), 0) {
+    match record(own, number, reply.echo.sequence(), 0, remote::UNSET) {
         Ok(()) => Ok(Verdict::EchoMeasured),
         Err(NoSample::Stale) => Err(Verdict::EchoStale),
         Err(NoSample::Duplicate) => Err(Verdict::EchoDuplicate),
@@ -105,9 +106,11 @@ pub(super) fn record(
     number: u16,
     sequence: u16,
     required_min_rx_us: u32,
+    remote_state: u32,
 ) -> Result<(), NoSample> {
     let (tx, rx, now) = history(number)?;
     let sample = measure::sample(own, tx, rx, sequence, required_min_rx_us, now)?;
+    rx.remote_state = remote_state;
     measure::record(rx, &sample, now);
     Ok(())
 }

@@ -7,8 +7,8 @@ use aya_ebpf::{
 };
 use failover_ebpf::{
     abi::{
-        self, Heard, Held, Ip, Key, Listened, Nic, Session, SessionKey, SessionRx, SessionTx,
-        Settings, Traffic, Watcher, WatcherState,
+        self, Health, Heard, Held, Ip, Key, Listened, Nic, Session, SessionKey, SessionRx,
+        SessionTx, Settings, Traffic, Watcher, WatcherState,
     },
     wire::eth::Mac,
 };
@@ -77,3 +77,9 @@ pub(super) static SESSION_KEYS: HashMap<SessionKey, Key> =
 
 #[map]
 pub(super) static CLAIMS: RingBuf = RingBuf::pinned(abi::CLAIMS_BYTES, 0);
+
+#[map]
+pub(super) static HEALTH: Array<Health> = Array::pinned(1, BPF_F_MMAPABLE);
+
+#[map]
+pub(super) static IDENTITY: HashMap<Ip, u32> = HashMap::pinned(abi::MAX_IDENTITY, 0);

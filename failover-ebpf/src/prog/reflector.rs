@@ -2,17 +2,17 @@
 
 use core::borrow::Borrow as _;
 
-use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::XdpContext};
+use aya_ebpf::programs::XdpContext;
 use failover_ebpf::{
     abi::{Ip, Rare, Settings, Watcher, WatcherState, nic, settings},
     heartbeat::{self, Control},
     link::Link,
     reflect,
-    verdict::Verdict,
+    verdict::{Action, Verdict},
     wire::ip::IpHeader,
 };
 
-use super::{maps, nics, packet::Packet, rare, say, settle, signatures};
+use super::{custody, maps, nics, packet::Packet, rare, say, settle, signatures};
 
 /// Whether requests are answered on the NIC that this packet came in by.
 #[inline(always)]
@@ -42,11 +42,12 @@ fn try_answer<I: IpHeader>(
     check::<I>(ctx, link)?;
     let signed = signatures::of_request::<I>(ctx, link, own)?;
     admit::<I>(ctx, own, link)?;
-    reply::<I>(ctx, own, link)?;
-    if signed {
+    pace::<I>(ctx, own, link)?;
+    let answered = reply::<I>(ctx, own, link);
+    if signed && answered.action() == Action::Transmit {
         signatures::sign::<I>(ctx, link)?;
     }
-    Ok(Verdict::RequestAnswered)
+    Ok(answered)
 }
 
 /// What the packet itself can say.
@@ -62,29 +63,51 @@ fn check<I: IpHeader>(ctx: &XdpContext, link: Link) -> Result<(), Verdict> {
     reflect::check(request)
 }
 
-/// Whether the initiator may ask for this, and now.
+/// Whether the initiator may ask for this.
 #[inline(never)]
 fn admit<I: IpHeader>(ctx: &XdpContext, own: &Settings, link: Link) -> Result<(), Verdict> {
+    let packet = Packet::of(ctx, link);
+    let request = request::<I>(&packet)?;
+    let initiator: Ip = *request.ip.source().borrow();
+    known(ctx, &initiator, request.bfd.your_discriminator())?;
+    allowed(ctx, own, &initiator)
+}
+
+/// Whether it may ask now, and is answered.
+#[inline(never)]
+fn pace<I: IpHeader>(ctx: &XdpContext, own: &Settings, link: Link) -> Result<(), Verdict> {
     let packet = Packet::of(ctx, link);
     let request = request::<I>(&packet)?;
     let watcher = Watcher {
         initiator: *request.ip.source().borrow(),
         asked: *request.ip.destination().borrow(),
     };
-    known(ctx, &watcher.initiator, request.bfd.your_discriminator())?;
-    allowed(ctx, own, &watcher.initiator)?;
-    in_time(own, &watcher)
+    let now = custody::now();
+    let service = reflect::in_service(custody::gate(now)).map(drop);
+    in_time(own, &watcher, now, service.is_ok())?;
+    service
 }
 
 /// Makes the request its own reply. The tags stay where they are: it goes back by the VLANs that it came by.
 #[inline(never)]
-fn reply<I: IpHeader>(ctx: &XdpContext, own: &Settings, link: Link) -> Result<(), Verdict> {
+fn reply<I: IpHeader>(ctx: &XdpContext, own: &Settings, link: Link) -> Verdict {
+    settle(try_reply::<I>(ctx, own, link))
+}
+
+#[inline(always)]
+fn try_reply<I: IpHeader>(
+    ctx: &XdpContext,
+    own: &Settings,
+    link: Link,
+) -> Result<Verdict, Verdict> {
+    // Asked for once more: more than one number does not come back from a function of its own.
+    let service = reflect::in_service(custody::gate(custody::now()))?;
     let mut packet = Packet::of(ctx, link);
     let (eth, request) = packet
         .headers::<Control<I>>()
         .ok_or(Verdict::RequestTruncated)?;
-    reflect::reply(eth, request, own.min_rx_us);
-    Ok(())
+    reflect::reply(eth, request, service, own.min_rx_us);
+    Ok(service.verdict())
 }
 
 #[inline(always)]
@@ -114,18 +137,17 @@ fn allowed(ctx: &XdpContext, own: &Settings, initiator: &Ip) -> Result<(), Verdi
     Err(Verdict::RequestInitiatorRefused)
 }
 
-/// Keeps an initiator to the reflector's Required Min RX Interval, and remembers it.
+/// Keeps an initiator to the reflector's Required Min RX Interval, and remembers it, also one that is not `answered`.
 #[inline(always)]
-fn in_time(own: &Settings, watcher: &Watcher) -> Result<(), Verdict> {
-    // SAFETY: the helper has no preconditions.
-    let now = unsafe { bpf_ktime_get_ns() };
+fn in_time(own: &Settings, watcher: &Watcher, now: u64, answered: bool) -> Result<(), Verdict> {
     let interval = own.min_rx_us as u64 * 1000;
     let Some(state) = maps::WATCHERS.get_ptr_mut(watcher) else {
         let state = WatcherState {
             tat_ns: now + interval,
-            answered_ns: now,
-            answered: 1,
+            answered_ns: if answered { now } else { 0 },
+            answered: answered as u64,
             refused: 0,
+            asked_ns: now,
         };
         // A full map gives up its oldest entry; without memory the watcher is answered and not remembered.
         let _ = maps::WATCHERS.insert(watcher, state, 0);
@@ -133,11 +155,14 @@ fn in_time(own: &Settings, watcher: &Watcher) -> Result<(), Verdict> {
     };
     // SAFETY: the pointer is to an entry of the map. Two CPUs may both admit a request of one initiator: one more than its rate.
     let state = unsafe { &mut *state };
+    state.asked_ns = now;
     match reflect::admit(state.tat_ns, now, interval) {
         Some(theoretical) => {
             state.tat_ns = theoretical;
-            state.answered_ns = now;
-            state.answered += 1;
+            if answered {
+                state.answered_ns = now;
+                state.answered += 1;
+            }
             Ok(())
         }
         None => {

@@ -2,27 +2,39 @@
 
 use aya_ebpf::programs::XdpContext;
 use failover_ebpf::{
-    abi::ipv4_key, arp, link::Link, resolve::Said, verdict::Verdict, wire::arp::Arp,
+    abi::{Settings, ipv4_key},
+    arp,
+    link::Link,
+    resolve::Said,
+    verdict::Verdict,
+    wire::arp::Arp,
 };
 
-use super::{hearing, held, initiator, nics, packet::Packet, settle};
+use super::{custody, hearing, held, initiator, nics, packet::Packet, settle};
 
 /// Answers for held addresses; everything else passes.
-#[inline(never)]
-pub(super) fn arp(ctx: &XdpContext, link: Link) -> Verdict {
-    settle(try_arp(&mut Packet::of(ctx, link), link))
+///
+/// The steps are functions of their own, so that their stacks are not needed at the same time.
+#[inline(always)]
+pub(super) fn arp(ctx: &XdpContext, own: &Settings, link: Link) -> Verdict {
+    match hear(ctx, link) {
+        Ok(unrelated) => answer(ctx, own, link, unrelated),
+        Err(verdict) => verdict,
+    }
 }
 
-#[inline(always)]
-fn try_arp(packet: &mut Packet<'_>, link: Link) -> Result<Verdict, Verdict> {
-    let (ctx, ingress) = (packet.ctx(), packet.ingress());
-    let (eth, arp) = packet.headers::<Arp>().ok_or(Verdict::PassTruncated)?;
+/// Notes what the packet says, unless it answers or contradicts us. What it counts as if it is nothing else.
+#[inline(never)]
+fn hear(ctx: &XdpContext, link: Link) -> Result<Verdict, Verdict> {
+    let mut packet = Packet::of(ctx, link);
+    let ingress = packet.ingress();
+    let (_, arp) = packet.headers::<Arp>().ok_or(Verdict::PassTruncated)?;
     if !arp.is_ipv4_over_ethernet() {
         return Err(Verdict::PassNotIp);
     }
     // Before anything is made of it: see `arp_reply`.
     let unrelated = match initiator::measure_arp(arp, link.tags) {
-        Ok(measured) => return Ok(measured),
+        Ok(measured) => return Err(measured),
         Err(unrelated) => unrelated,
     };
     if let Some(said) = arp::said(arp) {
@@ -33,7 +45,31 @@ fn try_arp(packet: &mut Packet<'_>, link: Link) -> Result<Verdict, Verdict> {
             return Err(Verdict::PassConflict);
         }
     }
-    let target = held::find(&ipv4_key(arp.tpa()), link.tags).map_err(|verdict| {
+    Ok(unrelated)
+}
+
+/// Behind the listening: what others say of an address is what ends its fence. `unrelated`: what the packet counts as if it is
+/// nothing else.
+#[inline(never)]
+fn answer(ctx: &XdpContext, own: &Settings, link: Link, unrelated: Verdict) -> Verdict {
+    settle(try_answer(ctx, own, link, unrelated))
+}
+
+#[inline(always)]
+fn try_answer(
+    ctx: &XdpContext,
+    own: &Settings,
+    link: Link,
+    unrelated: Verdict,
+) -> Result<Verdict, Verdict> {
+    let mut packet = Packet::of(ctx, link);
+    let ingress = packet.ingress();
+    let (eth, arp) = packet.headers::<Arp>().ok_or(Verdict::PassTruncated)?;
+    let asked = ipv4_key(arp.tpa());
+    if custody::is_fenced(own, &asked) {
+        return Err(Verdict::Fenced);
+    }
+    let target = held::find(&asked, link.tags).map_err(|verdict| {
         if verdict == Verdict::PassUnrelated {
             unrelated
         } else {

@@ -14,11 +14,14 @@ use failover_ebpf::{
     },
 };
 
-use super::{fib, fib::Destined, held, maps, nics, packet::Packet, rare, say, settle};
+use super::{custody, fib, fib::Destined, held, maps, nics, packet::Packet, rare, say, settle};
 
-/// One lookup for everything that is not ours; a second one only while addresses are forwarded.
+/// Nothing for an identity that is fenced. One lookup for everything that is not ours; a second one only while addresses are forwarded.
 #[inline(always)]
 pub(super) fn steer<I: Destined>(ctx: &XdpContext, own: &Settings, link: Link, ip: &I) -> Verdict {
+    if custody::is_fenced(own, ip.destination().borrow()) {
+        return Verdict::Fenced;
+    }
     match held::find(ip.destination().borrow(), link.tags) {
         Ok(target) => inbound::<I>(ctx, link, target),
         Err(Verdict::PassUnrelated) if own.flags & settings::FORWARDING != 0 => {

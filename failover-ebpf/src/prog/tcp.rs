@@ -2,7 +2,7 @@
 
 use aya_ebpf::programs::XdpContext;
 use failover_ebpf::{
-    abi::Settings,
+    abi::{Settings, remote},
     link::Link,
     measure::NoSample,
     tcp::{self, Answer, PADDING, Padded, SHORTEST, Segment},
@@ -47,7 +47,7 @@ fn try_answer<I: IpHeader>(
                 Err(NoSample::Stale | NoSample::Duplicate) => Err(Verdict::TcpRefusalStale),
             };
         }
-        Answer::Accepted => match initiator::record(own, number, sequence, 0) {
+        Answer::Accepted => match initiator::record(own, number, sequence, 0, remote::UNSET) {
             Ok(()) => Verdict::TcpMeasured,
             Err(NoSample::Stale) => Verdict::TcpStale,
             Err(NoSample::Duplicate) => Verdict::TcpDuplicate,

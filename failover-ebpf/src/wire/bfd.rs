@@ -18,6 +18,14 @@ pub mod state {
     pub const UP: u8 = 3;
 }
 
+/// Diagnostic codes (RFC 5880 4.1).
+pub mod diagnostic {
+    /// Nothing to say.
+    pub const NONE: u8 = 0;
+    /// Administratively down.
+    pub const ADMIN_DOWN: u8 = 7;
+}
+
 /// Bits of the second octet.
 mod bit {
     pub(super) const POLL: u8 = 0x20;
@@ -111,16 +119,16 @@ impl Bfd {
         u16::from_be_bytes([self.0[0], self.0[1]])
     }
 
-    /// Turns this request into what a reflector in service sends back (RFC 7880 7.2.2): D clear, state Up, discriminators swapped, our own
-    /// Required Min RX, no echo; P asks for F (7.5).
+    /// Turns this request into what a reflector sends back (RFC 7880 7.2.2): D clear, the reflector's state and diagnostic,
+    /// discriminators swapped, our own Required Min RX, no echo; P asks for F (7.5).
     #[inline(always)]
-    pub const fn reflect(&mut self, min_rx_us: u32) {
+    pub const fn reflect(&mut self, state: u8, diagnostic: u8, min_rx_us: u32) {
         let (mine, yours) = (octets!(self.0, 4, 4), octets!(self.0, 8, 4));
         let last = if self.poll() { bit::FINAL } else { 0 };
         // Whoever signs it again needs the section that it has.
         let flags = last | self.0[1] & bit::AUTHENTICATION;
-        self.0[0] = 1 << 5;
-        self.0[1] = state::UP << 6 | flags;
+        self.0[0] = 1 << 5 | diagnostic;
+        self.0[1] = state << 6 | flags;
         put!(self.0, 4, yours);
         put!(self.0, 8, mine);
         put!(self.0, 16, min_rx_us.to_be_bytes());

@@ -42,6 +42,7 @@ pub struct Maps {
     counters: PerCpuArray<MapData, u64>,
     listened: HashMap<MapData, Ip, Listened>,
     heard: Array<MapData, Heard>,
+    identity: HashMap<MapData, Ip, u32>,
     arp_sessions: HashMap<MapData, Ip, u32>,
     /// Keys that heartbeats are signed with.
     pub signing_keys: SigningKeys,
@@ -65,6 +66,7 @@ impl Maps {
             counters: open(pins, map::COUNTERS)?,
             listened: open(pins, map::LISTENED)?,
             heard: open(pins, map::HEARD)?,
+            identity: open(pins, map::IDENTITY)?,
             arp_sessions: open(pins, map::ARP_SESSIONS)?,
             signing_keys: SigningKeys::open(pins)?,
         })
@@ -137,6 +139,28 @@ impl Maps {
         replace(&mut self.discriminators, discriminators).context("writing discriminators")?;
         replace(&mut self.own, &keys(own)).context("writing the reflector's addresses")?;
         replace(&mut self.initiators, &keys(initiators)).context("writing initiators")
+    }
+
+    /// The addresses of this host's identity, with their [`abi::identity`] flags.
+    pub fn identity(&self) -> anyhow::Result<BTreeMap<IpAddr, u32>> {
+        self.identity
+            .iter()
+            .map(|entry| entry.map(|(key, flags)| (ip(&key), flags)))
+            .collect::<Result<_, _>>()
+            .context("reading the identity")
+    }
+
+    /// Writes an address of the identity, with its flags.
+    pub fn set_identity(&mut self, ip: IpAddr, flags: u32) -> anyhow::Result<()> {
+        self.identity
+            .insert(key(ip), flags, 0)
+            .with_context(|| format!("writing {ip} of the identity"))
+    }
+
+    /// Removes an address from the identity.
+    pub fn remove_identity(&mut self, ip: IpAddr) -> anyhow::Result<()> {
+        ignore_absent(self.identity.remove(&key(ip)))
+            .with_context(|| format!("removing {ip} from the identity"))
     }
 
     /// Writes a session.

@@ -1,4 +1,4 @@
-//! Where maps and links are pinned: `<bpffs>/v<ABI_VERSION>/maps/NAME` and `…/links/NIC`.
+//! Where maps and links are pinned: `<bpffs>/v<ABI_VERSION>/maps/NAME`, `…/links/NIC`, and `…/egress/NIC` for the fence.
 
 use std::{
     fs, io,
@@ -26,7 +26,7 @@ impl Pins {
     /// Makes the directories, and mounts the BPF file system if nobody has.
     pub fn prepare(&self) -> anyhow::Result<()> {
         mount_bpffs()?;
-        for dir in [self.maps(), self.links()] {
+        for dir in [self.maps(), self.links(), self.egress()] {
             fs::create_dir_all(&dir).with_context(|| {
                 format!(
                     "{} cannot be made: --bpffs has to name a directory below /sys/fs/bpf",
@@ -68,6 +68,11 @@ impl Pins {
         self.version().join("links")
     }
 
+    /// Directory of the pinned links of the fence.
+    pub fn egress(&self) -> PathBuf {
+        self.version().join("egress")
+    }
+
     /// Path of a map.
     pub fn map(&self, name: &str) -> PathBuf {
         self.maps().join(name)
@@ -78,14 +83,19 @@ impl Pins {
         self.links().join(nic.replace('.', ":"))
     }
 
+    /// Path of the link that keeps the fence on a NIC.
+    pub fn fence(&self, nic: &str) -> PathBuf {
+        self.egress().join(nic.replace('.', ":"))
+    }
+
     /// NICs that have a pinned link.
     pub fn linked_nics(&self) -> anyhow::Result<Vec<String>> {
-        let mut nics = Vec::new();
-        for entry in read_dir(&self.links())? {
-            nics.push(entry.replace(':', "."));
-        }
-        nics.sort();
-        Ok(nics)
+        nics(&self.links())
+    }
+
+    /// NICs that have the fence.
+    pub fn fenced_nics(&self) -> anyhow::Result<Vec<String>> {
+        nics(&self.egress())
     }
 
     /// Whether a data plane is pinned here.
@@ -96,7 +106,7 @@ impl Pins {
     /// Removes every pin, links first, so that no program runs on half a set of maps. Returns how many there were.
     pub fn remove(&self) -> anyhow::Result<usize> {
         let mut removed = 0;
-        for dir in [self.links(), self.maps()] {
+        for dir in [self.links(), self.egress(), self.maps()] {
             for name in read_dir(&dir)? {
                 let path = dir.join(name);
                 fs::remove_file(&path)
@@ -104,7 +114,13 @@ impl Pins {
                 removed += 1;
             }
         }
-        for dir in [self.links(), self.maps(), self.version(), self.base.clone()] {
+        for dir in [
+            self.links(),
+            self.egress(),
+            self.maps(),
+            self.version(),
+            self.base.clone(),
+        ] {
             match fs::remove_dir(&dir) {
                 Ok(()) => {}
                 // Another version's pins, or a mount point: not ours to remove.
@@ -141,6 +157,16 @@ impl Pins {
         }
         Ok(())
     }
+}
+
+/// The NICs that the links in a directory are named for.
+fn nics(dir: &Path) -> anyhow::Result<Vec<String>> {
+    let mut nics: Vec<String> = read_dir(dir)?
+        .into_iter()
+        .map(|name| name.replace(':', "."))
+        .collect();
+    nics.sort();
+    Ok(nics)
 }
 
 /// Names in a directory; an absent directory is empty.

@@ -1,12 +1,12 @@
 //! The program: loaded once, attached to NICs by pinned links, swapped in place on the next start.
 
-use std::io;
+use std::{io, path::Path};
 
 use anyhow::{Context as _, anyhow, bail};
 use aya::{
     Ebpf, EbpfLoader,
     programs::{
-        ProgramError, Xdp, XdpMode as Attach,
+        ProgramError, SchedClassifier, Xdp, XdpMode as Attach,
         links::{FdLink, PinnedLink},
         loaded_programs,
         xdp::{XdpLink, XdpLinkId},
@@ -14,7 +14,7 @@ use aya::{
 };
 use failover_ebpf::abi::program;
 
-use super::{object, pins::Pins, shape};
+use super::{egress, object, pins::Pins, shape};
 use crate::{config::XdpMode, net::xdp::OnNic};
 
 /// The loaded object.
@@ -32,6 +32,9 @@ impl Program {
             .default_map_pin_directory(pins.maps())
             .load(object()?)
             .context("the eBPF object cannot be loaded: root (or CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON) is needed")?;
+        egress::classifier(&mut ebpf)?
+            .load()
+            .map_err(|error| refused(program::EGRESS, error))?;
         for name in [program::FAILOVER, program::PASS] {
             xdp(&mut ebpf, name)?
                 .load()
@@ -80,19 +83,27 @@ impl Program {
 
     /// Takes the program off a NIC.
     pub fn detach(&mut self, nic: &str) -> anyhow::Result<()> {
-        let path = self.pins.link(nic);
-        match std::fs::remove_file(&path) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => {
-                Err(error).with_context(|| format!("{} cannot be removed", path.display()))
-            }
-        }
+        remove_link(&self.pins.link(nic))
+    }
+
+    /// Puts the fence on a NIC's way out, in place of an earlier instance of ours if there is one.
+    pub fn fence(&mut self, nic: &str) -> anyhow::Result<()> {
+        egress::attach(&mut self.ebpf, &self.pins, nic)
+    }
+
+    /// Takes the fence off a NIC's way out.
+    pub fn unfence(&mut self, nic: &str) -> anyhow::Result<()> {
+        remove_link(&self.pins.fence(nic))
     }
 
     /// The loaded object, for the log reader and for tests.
     pub fn ebpf(&mut self) -> &mut Ebpf {
         &mut self.ebpf
+    }
+
+    /// The fence, for tests.
+    pub fn egress(&mut self) -> anyhow::Result<&mut SchedClassifier> {
+        egress::classifier(&mut self.ebpf)
     }
 
     /// A program of the object, for tests.
@@ -151,6 +162,15 @@ impl Program {
     }
 }
 
+/// Removes a pinned link, and with it, as nobody else has it, what it keeps on a NIC.
+fn remove_link(path: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_file(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error).with_context(|| format!("{} cannot be removed", path.display())),
+    }
+}
+
 fn xdp<'a>(ebpf: &'a mut Ebpf, name: &str) -> anyhow::Result<&'a mut Xdp> {
     let Some(program) = ebpf.program_mut(name) else {
         bail!("the eBPF object has no program `{name}`")
@@ -179,7 +199,7 @@ fn refused(name: &str, error: ProgramError) -> anyhow::Error {
     )
 }
 
-fn os_error(error: &ProgramError) -> Option<i32> {
+pub(super) fn os_error(error: &ProgramError) -> Option<i32> {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(current) = source {
         if let Some(io) = current.downcast_ref::<io::Error>() {

@@ -51,6 +51,8 @@ fn expected(name: &str) -> Option<Shape> {
         map::RARE => shape::<u32, u64>(MapType::Array, abi::RARE_KINDS),
         map::LISTENED => shape::<abi::Ip, abi::Listened>(MapType::Hash, abi::MAX_LISTENED),
         map::HEARD => shape::<u32, abi::Heard>(MapType::Array, abi::MAX_LISTENED),
+        map::HEALTH => shape::<u32, abi::Health>(MapType::Array, 1),
+        map::IDENTITY => shape::<abi::Ip, u32>(MapType::Hash, abi::MAX_IDENTITY),
         map::ARP_SESSIONS => shape::<abi::Ip, u32>(MapType::Hash, abi::MAX_SESSIONS),
         map::KEYS => shape::<u32, abi::Key>(MapType::Hash, abi::MAX_KEYS),
         map::SESSION_KEYS => {

@@ -27,7 +27,7 @@ use super::pins::Pins;
 const SLOWEST_US: u32 = 60_000_000;
 
 /// One array, mapped.
-struct Mapping<T> {
+pub(super) struct Mapping<T> {
     at: *mut T,
     elements: u32,
     // The kernel's map lives as long as its descriptor, its pin or this mapping.
@@ -41,7 +41,7 @@ unsafe impl<T> Sync for Mapping<T> {}
 
 impl<T> Mapping<T> {
     /// Maps the pinned array `name` of so many elements.
-    fn open(pins: &Pins, name: &str, elements: u32) -> anyhow::Result<Self> {
+    pub(super) fn open(pins: &Pins, name: &str, elements: u32) -> anyhow::Result<Self> {
         let path = pins.map(name);
         let data = MapData::from_pin(&path)
             .with_context(|| format!("the map {} cannot be opened", path.display()))?;
@@ -70,7 +70,7 @@ impl<T> Mapping<T> {
         size_of::<T>() * elements as usize
     }
 
-    fn element(&self, index: u32) -> *mut T {
+    pub(super) fn element(&self, index: u32) -> *mut T {
         assert!(
             index < self.elements,
             "element {index} of an array of {}",
@@ -190,6 +190,13 @@ impl Sessions {
         unsafe { atomic!(AtomicU64, (*rx).received).load(Relaxed) }
     }
 
+    /// What the other end says of itself, in its latest valid reply: one of [`failover_ebpf::abi::remote`].
+    pub fn remote_state(&self, session: u16) -> u32 {
+        let rx = self.rx.element(session.into());
+        // SAFETY: as in `sending`.
+        unsafe { atomic!(AtomicU32, (*rx).remote_state).load(Relaxed) }
+    }
+
     /// What was measured of a session so far.
     pub fn measured(&self, session: u16) -> Measured {
         let rx = self.rx.element(session.into());
@@ -242,13 +249,17 @@ impl HeardBoard {
             let claimed_by = (&raw const (*heard).claimed_by).read_volatile();
             let probed_ns = atomic!(AtomicU64, (*heard).probed_ns).load(Acquire);
             let probed_by = (&raw const (*heard).probed_by).read_volatile();
+            let other_ns = atomic!(AtomicU64, (*heard).other_ns).load(Acquire);
+            let other_by = (&raw const (*heard).other_by).read_volatile();
             Heard {
                 claimed_ns,
                 probed_ns,
                 told_ns: atomic!(AtomicU64, (*heard).told_ns).load(Relaxed),
                 claimed_by,
                 probed_by,
-                reserved: [0; 4],
+                other_by,
+                reserved: [0; 6],
+                other_ns,
             }
         }
     }

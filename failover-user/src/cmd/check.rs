@@ -307,10 +307,44 @@ fn describe_reflector(
         .iter()
         .map(|key| format!("key {} ({})", key.id, key.file.display()))
         .collect();
-    if keys.is_empty() {
+    if !keys.is_empty() {
+        writeln!(f, "  if it is signed with {}", keys.join(" or "))?;
+    }
+    describe_custody(f, reflector)
+}
+
+fn describe_custody(f: &mut fmt::Formatter<'_>, reflector: &Reflector) -> fmt::Result {
+    let dead_man = duration::show(reflector.dead_man);
+    writeln!(f, "  silent when the daemon has not run for {dead_man}")?;
+    for check in &reflector.checks {
+        writeln!(
+            f,
+            "  silent after {} in a row of {}, every {}; answers again after {}",
+            counted(check.fall, "failure", "failures"),
+            check.what,
+            duration::show(check.interval),
+            counted(check.rise, "success", "successes")
+        )?;
+    }
+    if reflector.identity.is_empty() {
         return Ok(());
     }
-    writeln!(f, "  if it is signed with {}", keys.join(" or "))
+    let identity: Vec<_> = reflector
+        .identity
+        .iter()
+        .map(|address| format!("{}/{}", address.ip, address.prefix))
+        .collect();
+    let identity = identity.join(", ");
+    let when = if reflector.self_fence {
+        "when it is silent, or another host has them"
+    } else {
+        "when another host has them"
+    };
+    writeln!(f, "  keeps off {identity} {when}")
+}
+
+fn counted(number: u32, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 #[cfg(test)]

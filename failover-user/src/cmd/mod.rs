@@ -41,8 +41,18 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             yes,
             stop_monitoring,
         } => failback::run(&socket, source, yes, stop_monitoring)?,
-        Verb::Hold { source } => answer::run(&socket, &Request::Hold { source })?,
-        Verb::Resume { source } => answer::run(&socket, &Request::Resume { source })?,
+        Verb::Hold(whom) => {
+            let request = whom
+                .source
+                .map_or(Request::HoldSelf, |source| Request::Hold { source });
+            answer::run(&socket, &request)?;
+        }
+        Verb::Resume(whom) => {
+            let request = whom
+                .source
+                .map_or(Request::ResumeSelf, |source| Request::Resume { source });
+            answer::run(&socket, &request)?;
+        }
         Verb::Reload => return reload::run(&socket),
         Verb::Drill { source, json } => return drill::run(&socket, source, json),
         Verb::Stop {

@@ -87,7 +87,7 @@ impl HookSettings {
 }
 
 /// `["/usr/local/bin/fence", "web1"]`
-fn command(item: &Item<'_>, key: &str, out: &mut Collector) -> Option<Command> {
+pub(super) fn command(item: &Item<'_>, key: &str, out: &mut Collector) -> Option<Command> {
     let expected = "a list of a program and its arguments";
     let example = format!("{key} = [\"/usr/local/bin/{key}\"]");
     if let DeValue::String(line) = item.value {

@@ -33,6 +33,8 @@ pub(super) struct Inventory {
     pub(super) addresses: Vec<Listed>,
     pub(super) forwards: Vec<Forward>,
     pub(super) reflector_nics: Vec<Named>,
+    /// Addresses of this host's identity.
+    pub(super) identity: Vec<(IpAddr, Place)>,
     /// The reflector answers to each address of its NICs.
     pub(super) default_discriminators: bool,
 }

@@ -114,6 +114,16 @@ impl<'t> Item<'t> {
         inside
     }
 
+    /// `true` or `false`.
+    pub(super) fn truth(&self, out: &mut Collector) -> Option<bool> {
+        if let DeValue::Boolean(value) = self.value {
+            return Some(*value);
+        }
+        let complaint = self.wrong_type("true or false");
+        out.complain(&self.place, complaint.help("write it without quotes"));
+        None
+    }
+
     /// A duration of whole microseconds.
     pub(super) fn duration(
         &self,

@@ -13,6 +13,7 @@ pub(super) enum Kind {
     Address,
     Deliver,
     Reflector,
+    Check,
     Hooks,
     DefaultHooks,
     Witness,
@@ -21,13 +22,7 @@ pub(super) enum Kind {
 
 /// Keys that the file format has and this version does not act on. They are refused: a file that asks for a guard must
 /// not be run without it.
-const UNSUPPORTED: &[(Kind, &str)] = &[
-    (Kind::Daemon, "metrics"),
-    (Kind::Reflector, "dead_man"),
-    (Kind::Reflector, "self_fence"),
-    (Kind::Reflector, "identity"),
-    (Kind::Reflector, "check"),
-];
+const UNSUPPORTED: &[(Kind, &str)] = &[(Kind::Daemon, "metrics")];
 
 /// Keys of `[defaults]`, which are those of `[[source]]` that several sources can share.
 const SETTINGS: &[&str] = &[
@@ -57,7 +52,7 @@ const HOOKS: &[&str] = &[
 ];
 
 impl Kind {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::File,
         Self::Daemon,
         Self::Defaults,
@@ -66,6 +61,7 @@ impl Kind {
         Self::Address,
         Self::Deliver,
         Self::Reflector,
+        Self::Check,
         Self::Hooks,
         Self::DefaultHooks,
         Self::Witness,
@@ -83,6 +79,7 @@ impl Kind {
             Self::Address => "an entry of addresses",
             Self::Deliver => "deliver",
             Self::Reflector => "[reflector]",
+            Self::Check => "[[reflector.check]]",
             Self::Hooks => "[source.hooks]",
             Self::DefaultHooks => "[defaults.hooks]",
             Self::Witness => "[[witness]]",
@@ -100,7 +97,20 @@ impl Kind {
             Self::Path => vec!["monitor", "discriminator", "nic", "target_nic", "addresses"],
             Self::Address => vec!["ip", "target_nic", "deliver"],
             Self::Deliver => vec!["forward"],
-            Self::Reflector => vec!["nics", "initiators", "discriminator", "key", "min_rx"],
+            Self::Reflector => vec![
+                "nics",
+                "initiators",
+                "discriminator",
+                "key",
+                "min_rx",
+                "dead_man",
+                "self_fence",
+                "identity",
+                "check",
+            ],
+            Self::Check => vec![
+                "tcp", "http", "command", "interval", "timeout", "fall", "rise",
+            ],
             Self::Hooks | Self::DefaultHooks => HOOKS.to_vec(),
             Self::Witness => vec!["nic", "address", "probe"],
             Self::Key => vec!["file", "id"],

@@ -6,6 +6,7 @@
 //! [`load`] reads the file first.
 
 mod address;
+mod check;
 mod daemon;
 mod discriminator;
 pub mod duration;

@@ -89,6 +89,7 @@ pub(super) fn read(source: SourceText) -> Reading {
     reading.add(out.found);
     reading.add(reading.inventory.compare());
     reading.add(witness::compare(&reading.inventory, out.broken));
+    reading.add(reflector::compare(&reading.inventory));
     reading.found.append(&mut reading.syntax.found);
     reading
 }

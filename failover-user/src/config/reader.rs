@@ -58,7 +58,7 @@ impl<'t> Section<'t> {
     ) -> Self {
         let separator = match kind {
             Kind::File => "",
-            Kind::Source | Kind::Path | Kind::Witness => ", ",
+            Kind::Source | Kind::Path | Kind::Check | Kind::Witness => ", ",
             Kind::Daemon
             | Kind::Defaults
             | Kind::Address

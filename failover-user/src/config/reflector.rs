@@ -1,23 +1,32 @@
 //! `[reflector]`
 
-use std::{collections::HashMap, fmt::Display, hash::Hash, ops::RangeInclusive, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Display,
+    hash::Hash,
+    ops::RangeInclusive,
+    time::Duration,
+};
 
 use failover_ebpf::abi;
 
 use super::{
-    address, discriminator,
-    inventory::Named,
+    address, check, discriminator,
+    inventory::{Inventory, Named, duplicates, owner},
     item::Item,
     key,
     keys::Kind,
     path::nic_name,
-    problem::{Complaint, Place},
+    problem::{Complaint, Found, Place},
     reader::{Collector, Section},
-    types::Reflector,
+    types::{Check, Identity, Reflector},
 };
 
 /// `min_rx` can be this. 0 would mean that no requests are wanted at all (RFC 5880 section 4.1).
 const MIN_RX: RangeInclusive<Duration> = Duration::from_micros(1)..=Duration::from_secs(60);
+
+/// `dead_man` can be this. What is shorter than a scheduler's hiccup would make healthy hosts silent.
+const DEAD_MAN: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60);
 
 /// Reads the reflector; `None` if something in it is wrong.
 pub(super) fn read(item: &Item<'_>, out: &mut Collector) -> Option<Reflector> {
@@ -42,6 +51,20 @@ pub(super) fn read(item: &Item<'_>, out: &mut Collector) -> Option<Reflector> {
         .get("min_rx")
         .and_then(|item| item.duration(MIN_RX, out));
 
+    let dead_man = match section.get("dead_man") {
+        Some(item) => item.duration(DEAD_MAN, out),
+        None => Some(Duration::from_millis(500)),
+    };
+    let identity = match section.get("identity") {
+        Some(item) => identity(&item, out),
+        None => Some(Vec::new()),
+    };
+    let self_fence = match section.get("self_fence") {
+        Some(item) => self_fence(&item, identity.as_deref(), out),
+        None => Some(false),
+    };
+    let checks = checks(&section, out);
+
     let nics = nics?;
     out.inventory.default_discriminators = discriminator.is_none();
     Some(Reflector {
@@ -50,7 +73,86 @@ pub(super) fn read(item: &Item<'_>, out: &mut Collector) -> Option<Reflector> {
         discriminator,
         keys: keys?,
         min_rx: min_rx.unwrap_or(Duration::from_micros(50)),
+        dead_man: dead_man?,
+        self_fence: self_fence?,
+        identity: identity?,
+        checks: checks?,
     })
+}
+
+/// A fence needs something to be fenced.
+fn self_fence(item: &Item<'_>, identity: Option<&[Identity]>, out: &mut Collector) -> Option<bool> {
+    let wanted = item.truth(out)?;
+    if wanted && identity.is_some_and(<[Identity]>::is_empty) {
+        let complaint = Complaint::new("there is no identity to fence");
+        let help = "add the addresses that the target takes over: `identity = [\"10.0.0.10/24\"]`";
+        out.miss(&item.place, complaint.help(help));
+        return None;
+    }
+    Some(wanted)
+}
+
+fn identity(item: &Item<'_>, out: &mut Collector) -> Option<Vec<Identity>> {
+    let example = "identity = [\"10.0.0.10/24\"]";
+    let members = item.list("a list of addresses", example, out)?;
+    if members.is_empty() {
+        let complaint = Complaint::new("the list is empty");
+        let help = format!("write `{example}`, or remove the key");
+        out.miss(&item.place, complaint.help(help));
+        return None;
+    }
+    if members.len() > abi::MAX_IDENTITY as usize {
+        let complaint = Complaint::new(format!("{} addresses are too many", members.len()));
+        let help = format!("at most {} can be listed", abi::MAX_IDENTITY);
+        out.complain(&item.place, complaint.help(help));
+    }
+    let expected = "an address with its prefix length";
+    let read: Vec<_> = members
+        .iter()
+        .filter_map(|member| {
+            let parse = address::parse_in_subnet;
+            let (ip, prefix) = member.parsed(expected, "10.0.0.10/24", parse, out)?;
+            out.inventory.identity.push((ip, member.place.clone()));
+            Some(Identity { ip, prefix })
+        })
+        .collect();
+    (read.len() == members.len()).then_some(read)
+}
+
+fn checks(section: &Section<'_>, out: &mut Collector) -> Option<Vec<Check>> {
+    let Some(item) = section.get("check") else {
+        return Some(Vec::new());
+    };
+    let tables = item.tables("reflector.check", out);
+    let checks: Vec<_> = tables
+        .iter()
+        .enumerate()
+        .filter_map(|(index, item)| check::read(item, index + 1, out))
+        .collect();
+    (checks.len() == tables.len()).then_some(checks)
+}
+
+/// What can be said of the identity without knowing the host.
+pub(super) fn compare(named: &Inventory) -> Vec<Found> {
+    let listed = named.identity.iter().map(|(ip, at)| (*ip, at));
+    let mut found = duplicates(listed, |ip, _| {
+        Complaint::new(format!("{ip} is listed twice")).help("remove one of the two")
+    });
+    let mut sources = BTreeMap::new();
+    let monitors = named.monitors.iter().map(|m| (m.ip, &m.at));
+    let addresses = named.addresses.iter().map(|a| (a.ip, &a.at));
+    for (ip, at) in monitors.chain(addresses) {
+        sources.entry(ip).or_insert(at);
+    }
+    for (ip, at) in &named.identity {
+        if let Some(first) = sources.get(ip) {
+            let whose = owner(first);
+            let complaint = Complaint::new(format!("{ip} is an address of {whose}"));
+            let help = "an address is this host's own or another's; remove it from one of the two";
+            found.push(complaint.help(help).at(at).after(first));
+        }
+    }
+    found
 }
 
 fn nics(item: &Item<'_>, out: &mut Collector) -> Option<Vec<String>> {

@@ -1,6 +1,11 @@
 //! Checked configuration. Keys, defaults and ranges are documented here, where they are defined.
 
-use std::{fmt, net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 pub use super::discriminator::default_discriminator;
 use super::secret::Secret;
@@ -294,4 +299,64 @@ pub struct Reflector {
     pub keys: Vec<Key>,
     /// `min_rx`: faster requests than this are refused (RFC 7880 7.2.3). Default 50 us.
     pub min_rx: Duration,
+    /// `dead_man`: a daemon that has not run for so long is dead, and heartbeats are not answered any more, 10 ms to 60 s.
+    /// Default 500 ms.
+    pub dead_man: Duration,
+    /// `self_fence`: a source that is not healthy does not use its `identity`. Default `false`.
+    pub self_fence: bool,
+    /// `identity`: addresses that this host uses only while no other host does. Default: none.
+    pub identity: Vec<Identity>,
+    /// `[[reflector.check]]`: heartbeats are answered while all of them succeed.
+    pub checks: Vec<Check>,
+}
+
+/// One entry of `identity`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The address.
+    pub ip: IpAddr,
+    /// Prefix length of its subnet.
+    pub prefix: u8,
+}
+
+/// `[[reflector.check]]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What is done.
+    pub what: CheckKind,
+    /// `interval` between the beginnings of two checks, 10 ms to 1 h. Default 1 s.
+    pub interval: Duration,
+    /// `timeout` of each, 10 ms to 1 h. Default 1 s.
+    pub timeout: Duration,
+    /// `fall`: failures in a row that make the host unhealthy, 1 to 1000. Default 3.
+    pub fall: u32,
+    /// `rise`: successes in a row that make it healthy again, 1 to 1000. Default 2.
+    pub rise: u32,
+}
+
+/// What a check does; exactly one of these keys is set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CheckKind {
+    /// `tcp = "127.0.0.1:80"`: a connection is accepted.
+    Tcp(SocketAddr),
+    /// `http = "http://127.0.0.1:80/health"`: a GET is answered with a status of 200 to 399.
+    Http {
+        /// Address and port.
+        to: SocketAddr,
+        /// Path and query.
+        path: String,
+    },
+    /// `command = ["/usr/local/bin/healthy"]`: it ends with exit code 0. Run like a hook, in a process group of its own.
+    Command(Vec<String>),
+}
+
+impl std::fmt::Display for CheckKind {
+    /// As it is called in the status and in events: `tcp 127.0.0.1:80`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(to) => write!(f, "tcp {to}"),
+            Self::Http { to, path } => write!(f, "http://{to}{path}"),
+            Self::Command(words) => write!(f, "command {}", words.join(" ")),
+        }
+    }
 }

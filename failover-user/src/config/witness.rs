@@ -18,7 +18,7 @@ use super::{
 use crate::policy::asked_by;
 
 /// As many as the kernel side listens for besides all addresses that can be held.
-pub(super) const MAX_WITNESSES: usize = (abi::MAX_LISTENED - abi::MAX_ADDRESSES) as usize;
+pub(super) const MAX_WITNESSES: usize = abi::MAX_WITNESSES as usize;
 
 const PROBE: &[(&str, WitnessProbe)] = &[
     ("icmp", WitnessProbe::Icmp),

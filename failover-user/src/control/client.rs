@@ -114,6 +114,8 @@ impl Client {
             | Request::Decline { .. }
             | Request::Hold { .. }
             | Request::Resume { .. }
+            | Request::HoldSelf
+            | Request::ResumeSelf
             | Request::Reload
             | Request::Stop { .. } => COMMAND,
             Request::Drill { .. } => DRILL,

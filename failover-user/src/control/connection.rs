@@ -76,6 +76,8 @@ pub(super) async fn serve(stream: UnixStream, shared: Shared) -> Result<(), Ende
                 | Request::Decline { .. }
                 | Request::Hold { .. }
                 | Request::Resume { .. }
+                | Request::HoldSelf
+                | Request::ResumeSelf
                 | Request::Reload
                 | Request::Drill { .. }
                 | Request::Stop { .. }),
@@ -211,6 +213,8 @@ async fn answer_follower(line: &Line, shared: &Shared) -> Reply {
             | Request::Decline { .. }
             | Request::Hold { .. }
             | Request::Resume { .. }
+            | Request::HoldSelf
+            | Request::ResumeSelf
             | Request::Reload
             | Request::Drill { .. }
             | Request::Stop { .. },

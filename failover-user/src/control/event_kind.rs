@@ -51,11 +51,11 @@ kinds! {
         "a managed NIC came, went, or its link changed";
     Witness, "witness", ["nic", "address", "answers"],
         "a witness answers, or does not any more";
-    Path, "path", ["monitor", "state", "missed", "at_ns"],
+    Path, "path", ["monitor", "state", "missed", "refused", "at_ns"],
         "the heartbeats of a path fare differently";
     Pace, "pace", ["monitor", "pace_ns", "interval_ns"],
         "a reflector takes heartbeats at another pace";
-    Verdict, "verdict", ["monitor", "missed", "detect_ns", "at_ns"],
+    Verdict, "verdict", ["monitor", "missed", "refused", "detect_ns", "at_ns"],
         "a path has failed";
     Heard, "heard", ["finding", "ip", "mac", "first"],
         "what an ARP probe for the addresses found";
@@ -64,7 +64,7 @@ kinds! {
     Takeover, "takeover", ["cause", "addresses", "held", "detect_ns", "decided_ns", "addresses_ns", "entries_ns",
         "announced_ns", "takeover_ns", "error"],
         "a takeover was carried out";
-    Failback, "failback", ["step", "at_ns", "error"],
+    Failback, "failback", ["step", "addresses", "at_ns", "error"],
         "a step of a failback was carried out";
     Announced, "announced", ["addresses"],
         "held addresses were announced again";
@@ -76,6 +76,20 @@ kinds! {
         "another host claims a held address";
     Defended, "defended", ["address", "at_ns"],
         "a claimed address was announced in its defence";
+    RemoteHold, "remote-hold", ["monitor", "on"],
+        "a source's own administrator has put it on hold, or has ended that";
+    Reflector, "reflector", ["answers", "fenced", "cause", "at_ns"],
+        "this host answers heartbeats differently, or keeps off its identity as a whole, or does so no more";
+    Check, "check", ["check", "good", "error"],
+        "a health check of this host fails, or succeeds again";
+    Custody, "custody", ["address", "standing", "by", "at_ns"],
+        "who has an address of this host: ours, asking, elsewhere";
+    OwnAnnounced, "own-announced", ["address", "at_ns"],
+        "this host has announced an address of its own that it uses again";
+    OwnHold, "own-hold", ["on"],
+        "the administrator of this host has put it on hold, or has ended that";
+    StoodStill, "stood-still", ["at_ns"],
+        "this daemon stood still for longer than dead_man";
     Hook, "hook", ["hook", "program", "begins", "state", "took_ns", "error", "output"],
         "a hook begins, or has ended";
     Drill, "drill", ["result", "total_ns"],

@@ -90,6 +90,11 @@ pub enum Request {
         /// Name of the source.
         source: String,
     },
+    /// Have nobody take this host over by itself until `resume-self`: its reflector answers AdminDown. Answered when that is on
+    /// the disk.
+    HoldSelf,
+    /// The end of `hold-self`.
+    ResumeSelf,
     /// Read the configuration file anew, and apply what differs. Answered when that is done.
     Reload,
     /// What would happen if a source failed now, its hooks run in dry run. Nothing is moved.
@@ -343,8 +348,52 @@ pub struct ReflectorStatus {
     /// Ids of the keys that requests have to be signed with one of; empty: requests must not be signed.
     #[serde(default)]
     pub key_ids: Vec<u8>,
+    /// What it answers: `up`, `admin-down`, or `silent` for nothing.
+    #[serde(default)]
+    pub answers: String,
+    /// Why not `up`.
+    #[serde(default)]
+    pub cause: Option<String>,
+    /// How long the daemon may stand still.
+    #[serde(default)]
+    pub dead_man_ns: u64,
+    /// Whether a host that is silent keeps off its identity.
+    #[serde(default)]
+    pub self_fence: bool,
+    /// The addresses of this host's identity.
+    #[serde(default)]
+    pub identity: Vec<IdentityStatus>,
+    /// Its health checks.
+    #[serde(default)]
+    pub checks: Vec<CheckStatus>,
     /// Who asks.
     pub watchers: Vec<WatcherStatus>,
+}
+
+/// An address of this host's identity.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IdentityStatus {
+    /// The address.
+    pub ip: String,
+    /// This host does not use it.
+    pub fenced: bool,
+    /// Who has it: `ours`, `elsewhere`, or `asking` while that is being found out.
+    pub standing: String,
+    /// Why it is fenced, or not known to be ours.
+    pub cause: Option<String>,
+}
+
+/// A health check.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckStatus {
+    /// What is checked: `tcp 127.0.0.1:80`.
+    pub name: String,
+    /// `good`, `bad`, or `unknown` before the first result.
+    pub state: String,
+    /// Results in a row that contradict that.
+    pub against: u32,
+    /// Why the latest one failed.
+    pub error: Option<String>,
 }
 
 /// Somebody who watches this host.
@@ -354,8 +403,11 @@ pub struct WatcherStatus {
     pub initiator: String,
     /// The address that it asks.
     pub asked: String,
-    /// Nanoseconds since it was last answered.
+    /// Nanoseconds since it was last answered; never: since this host was started.
     pub answered_ago_ns: u64,
+    /// Nanoseconds since it last asked, answered or not.
+    #[serde(default)]
+    pub asked_ago_ns: u64,
     /// Requests answered.
     pub answered: u64,
     /// Requests refused for their rate.

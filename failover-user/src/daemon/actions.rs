@@ -1,22 +1,26 @@
 //! What the policy says, done.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use anyhow::anyhow;
 use bytes::Bytes;
-use failover_ebpf::abi::{Held, held};
+use failover_ebpf::abi::{Held, held, held_flag};
 use serde_json::json;
 
 use super::{Daemon, layout, plans};
 use crate::{
     events::EventKind,
-    monitor::clock,
+    monitor::{claimant::read_mac, clock},
     net::{
         announce::{announcement, probe},
         batch::Batch,
     },
     policy::{Action, Input, UnitId},
 };
+
+/// A source that keeps off its addresses asks for them every second: whoever has done so for the last time before this does
+/// not wait for them.
+const ASKS_LATELY: Duration = Duration::from_secs(3);
 
 impl Daemon {
     /// Performs an action. What is done at once gives its result as the next input; takeovers report later.
@@ -29,6 +33,13 @@ impl Daemon {
             Action::TakeOver { unit, cause } => {
                 self.monitor.take_over(unit, cause);
                 None
+            }
+            Action::Yield { unit } => {
+                let addresses = self.let_find_free(unit).unwrap_or_else(|error| {
+                    tracing::error!(error = %format!("{error:#}"), "the source is not let find its addresses free");
+                    Vec::new()
+                });
+                Some(Input::Yielded { unit, addresses })
             }
             Action::Drain { unit } => {
                 crate::fault::point("failback:drain");
@@ -48,6 +59,13 @@ impl Daemon {
             }
             Action::Defend { unit, ip } => {
                 self.defend(unit, ip);
+                None
+            }
+            Action::Introduce { ip, mac, .. } => {
+                match read_mac(&mac) {
+                    Some(mac) => self.introduce(ip, mac),
+                    None => tracing::error!(%ip, mac, "no MAC, so that nobody is told who has it"),
+                }
                 None
             }
             Action::AnnounceSource { unit } => {
@@ -127,6 +145,34 @@ impl Daemon {
             .collect()
     }
 
+    /// Lets the source find those addresses free that it asks for, and says which. Whatever else comes is still answered.
+    fn let_find_free(&mut self, unit: UnitId) -> anyhow::Result<Vec<IpAddr>> {
+        self.monitor.abandon(unit);
+        let now = clock::now();
+        let mut addresses = Vec::new();
+        for (ip, held) in self.held(unit)? {
+            let source_mac = self.source_mac(unit, ip).unwrap_or(held.source_mac);
+            let heard = self.board.get(self.layout.slot(ip));
+            let lately = now.saturating_sub(heard.probed_ns) < ASKS_LATELY.as_nanos() as u64;
+            if source_mac == [0; 6] || heard.probed_by != source_mac || !lately {
+                continue;
+            }
+            let entry = Held {
+                source_mac,
+                flags: held.flags | held_flag::YIELDING,
+                ..held
+            };
+            self.maps.addresses.set(ip, entry)?;
+            addresses.push(ip);
+        }
+        if !addresses.is_empty() {
+            let shown: Vec<_> = addresses.iter().map(IpAddr::to_string).collect();
+            let fields = json!({ "step": "yield", "addresses": shown, "at_ns": now });
+            self.record(Some(unit), EventKind::Failback, fields);
+        }
+        Ok(addresses)
+    }
+
     /// Tells the network that the source has its addresses back, and turns round what still comes here.
     fn drain(&mut self, unit: UnitId) -> anyhow::Result<()> {
         self.monitor.abandon(unit);
@@ -185,8 +231,8 @@ impl Daemon {
         Ok(())
     }
 
-    /// Announces a held address that another host claims, once (RFC 5227 2.4), and probes for it, by which another failover
-    /// host knows us.
+    /// Probes for a held address that another host claims, by which another failover host knows us, and announces it, once
+    /// (RFC 5227 2.4).
     fn defend(&mut self, unit: UnitId, ip: IpAddr) {
         let held = match self.maps.addresses.get(ip) {
             Ok(Some(held)) if held.mode != held::DRAIN => held,
@@ -197,7 +243,7 @@ impl Daemon {
             }
         };
         let announcement = self.announcement(ip, &held);
-        for frame in [announcement[0].clone(), probe(ip, held.nic_mac)] {
+        for frame in [probe(ip, held.nic_mac), announcement[0].clone()] {
             if let Err(error) = self.senders.send(held.nic, &frame) {
                 tracing::warn!(%ip, %error, "a held address is not defended");
             }
@@ -207,6 +253,26 @@ impl Daemon {
             EventKind::Defended,
             json!({ "address": ip.to_string(), "at_ns": clock::now() }),
         );
+    }
+
+    /// Makes this host known to one that claims a held address, and to nobody else: by a probe, as a failover host, and by a
+    /// claim, to which it answers likewise, or gives the address up, if it is one.
+    pub(super) fn introduce(&mut self, ip: IpAddr, other: [u8; 6]) {
+        let held = match self.maps.addresses.get(ip) {
+            Ok(Some(held)) if held.mode != held::DRAIN => held,
+            Ok(_) => return,
+            Err(error) => {
+                tracing::error!(%ip, error = %format!("{error:#}"), "it is not known how an address is held");
+                return;
+            }
+        };
+        let announcement = self.announcement(ip, &held);
+        for frame in [probe(ip, held.nic_mac), announcement[0].clone()] {
+            let frame = straight(&frame, other);
+            if let Err(error) = self.senders.send(held.nic, &frame) {
+                tracing::warn!(%ip, %error, "whoever claims a held address is not asked who it is");
+            }
+        }
     }
 
     /// Tells the network where the source is, on the NICs that would have carried its addresses.
@@ -320,4 +386,9 @@ impl Daemon {
             json!({ "addresses": announced }),
         );
     }
+}
+
+/// A frame for everybody, sent to one host alone.
+fn straight(frame: &Bytes, to: [u8; 6]) -> Bytes {
+    [&to[..], &frame[6..]].concat().into()
 }

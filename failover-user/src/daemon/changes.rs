@@ -16,6 +16,12 @@ use crate::{
 impl Daemon {
     /// A NIC or an address of one has changed.
     pub(super) async fn on_link(&mut self, event: LinkEvent) -> anyhow::Result<()> {
+        let result = self.on_link_event(event).await;
+        self.follow_links();
+        result
+    }
+
+    async fn on_link_event(&mut self, event: LinkEvent) -> anyhow::Result<()> {
         match event {
             LinkEvent::Appeared(link) => self.appeared(link).await,
             LinkEvent::Disappeared(link) => self.disappeared(&link),

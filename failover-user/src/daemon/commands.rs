@@ -11,6 +11,7 @@ use crate::{
         server::Call,
     },
     policy::{Command, Input, PathState, State, UnitId},
+    reflector::dead_man::HAND_OVER,
 };
 
 /// A command that is under way.
@@ -76,6 +77,8 @@ impl Daemon {
             }
             Request::Hold { source } => return self.begin_hold(&source, Command::Hold, reply),
             Request::Resume { source } => return self.begin_resume(&source, reply),
+            Request::HoldSelf => return self.begin_own_hold(true, reply),
+            Request::ResumeSelf => return self.begin_own_hold(false, reply),
             Request::Reload => return self.begin_reload(Asker::Command(reply)),
             Request::Drill { source } => return self.begin_drill(&source, reply),
             Request::Stop { release } => return self.begin_end(release, reply),
@@ -198,7 +201,7 @@ impl Daemon {
     }
 
     /// Answers once the memory is on the disk; a daemon that cannot write says so.
-    fn answer_when_kept(&self, text: String, reply: oneshot::Sender<Reply>) {
+    pub(super) fn answer_when_kept(&self, text: String, reply: oneshot::Sender<Reply>) {
         let settled = self.store.settled();
         tokio::spawn(async move {
             let text = match settled.await {
@@ -422,10 +425,14 @@ impl Daemon {
         if !release {
             answer(
                 reply,
-                Reply::Done(
-                    "the data plane goes on without the daemon until the next one starts"
+                Reply::Done(match &self.config.reflector {
+                    None => "the data plane goes on without the daemon until the next one starts"
                         .to_owned(),
-                ),
+                    Some(_) => format!(
+                        "the data plane goes on without the daemon until the next one starts; heartbeats to this host are answered for {} more",
+                        humantime::format_duration(HAND_OVER)
+                    ),
+                }),
             );
             return self.hand_over();
         }

@@ -1,6 +1,6 @@
 //! Another host claims what this one holds.
 
-use std::{net::IpAddr, time::Duration};
+use std::net::IpAddr;
 
 use failover_ebpf::abi::Claim;
 use serde_json::json;
@@ -9,15 +9,12 @@ use super::{Daemon, layout};
 use crate::{
     bpf::keys::ip,
     events::EventKind,
-    monitor::clock,
-    policy::{Claimant, DEFEND_INTERVAL, Input, UnitId},
+    monitor::{
+        claimant::{PEER_WAIT, RECENT, claimant, show_mac},
+        clock,
+    },
+    policy::{Claimant, Input, UnitId},
 };
-
-/// A failover host that has probed for an address in this time is one that takes or defends it.
-pub(super) const PROBED_LATELY: Duration = DEFEND_INTERVAL.saturating_add(RECENT);
-
-/// A claim that is older was made while no daemon ran, or is too old to answer.
-const RECENT: Duration = Duration::from_secs(5);
 
 impl Daemon {
     pub(super) fn on_claim(&mut self, claim: &Claim) {
@@ -34,7 +31,13 @@ impl Daemon {
         };
         let unit = layout::unit_of(&self.config, path);
         let by = self.claimant(unit, ip, claim.mac, now);
-        let mac = claim.mac.map(|octet| format!("{octet:02x}")).join(":");
+        let known = now.saturating_sub(claim.at_ns) >= PEER_WAIT.as_nanos() as u64;
+        if by == Claimant::Stranger && !known {
+            self.introduce(ip, claim.mac);
+            self.strangers.push_back(*claim);
+            return;
+        }
+        let mac = show_mac(claim.mac);
         self.record(
             Some(unit),
             EventKind::Claim,
@@ -49,7 +52,25 @@ impl Daemon {
         self.feed(Input::Claim { unit, ip, mac, by });
     }
 
-    /// Who a MAC belongs to. A failover host probes for what it defends, which nobody else does for an address that he has.
+    /// Claims by hosts that nobody knew when they were heard are due: by now it is known whether they are other failover hosts.
+    pub(super) fn look_at_strangers(&mut self) {
+        let now = clock::now();
+        while self
+            .strangers
+            .front()
+            .is_some_and(|claim| due(claim) <= now)
+            && let Some(claim) = self.strangers.pop_front()
+        {
+            self.on_claim(&claim);
+        }
+    }
+
+    /// When [`Self::look_at_strangers`] has something to do.
+    pub(super) fn strangers_due(&self) -> Option<u64> {
+        self.strangers.front().map(due)
+    }
+
+    /// Who a MAC belongs to.
     fn claimant(&self, unit: UnitId, ip: IpAddr, mac: [u8; 6], now: u64) -> Claimant {
         let held = self.maps.addresses.get(ip).unwrap_or_else(|error| {
             tracing::error!(%ip, error = %format!("{error:#}"), "it is not known how an address is held");
@@ -58,17 +79,11 @@ impl Daemon {
         let of_source = layout::paths(&self.config)
             .filter(|(id, ..)| id.source == unit.source)
             .any(|(_, _, path)| self.network.source_mac(&path.nic, path.monitor) == Some(mac));
-        if of_source || held.is_some_and(|held| held.source_mac == mac) {
-            return Claimant::Source;
-        }
         let heard = self.board.get(self.layout.slot(ip));
-        let lately = PROBED_LATELY.as_nanos() as u64;
-        let probed = heard.probed_by == mac && now.saturating_sub(heard.probed_ns) < lately;
-        match held {
-            Some(held) if probed => Claimant::Peer {
-                keeps: mac < held.nic_mac,
-            },
-            Some(_) | None => Claimant::Stranger,
-        }
+        claimant(mac, held.as_ref(), of_source, &heard, now)
     }
+}
+
+fn due(claim: &Claim) -> u64 {
+    claim.at_ns + PEER_WAIT.as_nanos() as u64
 }

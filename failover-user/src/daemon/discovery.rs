@@ -48,10 +48,16 @@ impl Daemon {
 
     /// Takes note of the NICs on which this host is an IPv6 router: there its advertisements say so.
     pub(super) fn refresh_routers(&mut self) {
-        let nics: BTreeSet<String> = layout::addresses(&self.config)
+        let taken = layout::addresses(&self.config)
             .filter(|(_, address)| address.ip.is_ipv6())
-            .map(|(_, address)| address.target_nic.clone())
-            .collect();
+            .map(|(_, address)| &address.target_nic);
+        let own = self
+            .config
+            .reflector
+            .iter()
+            .filter(|reflector| reflector.identity.iter().any(|own| own.ip.is_ipv6()))
+            .flat_map(|reflector| &reflector.nics);
+        let nics: BTreeSet<String> = taken.chain(own).cloned().collect();
         self.network.routers = nics
             .into_iter()
             // A NIC that is not there, or has no IPv6, is no router's.

@@ -68,6 +68,10 @@ impl Daemon {
             serde_json::json!({ "release": releases }),
         );
         if !releases {
+            // One that fails vouches for nobody.
+            if ending.is_some() {
+                self.hand_over_source_side();
+            }
             return Ok(());
         }
         let result = self.give_everything_back().await;

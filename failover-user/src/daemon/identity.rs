@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::{Daemon, conflicts::PROBED_LATELY, layout, plans::Mac};
+use super::{Daemon, layout, plans::Mac};
 use crate::{
     config::Probe,
-    monitor::clock,
+    monitor::{claimant::PROBED_LATELY, clock},
     policy::{PathId, PathState, State},
 };
 

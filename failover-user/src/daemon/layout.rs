@@ -12,6 +12,7 @@ use std::{
 
 use failover_ebpf::abi::{MAX_ADDRESSES, MAX_SESSIONS};
 
+use super::source_side;
 use crate::{
     config::{Address, Config, Deliver, Path, Probe, Source, Trigger, WitnessProbe},
     policy::{PathId, UnitId},
@@ -118,7 +119,8 @@ impl Layout {
             })
             .map(|(index, witness)| (witness.address, witness_slot(config, index)));
         let held = self.slots.iter().map(|(ip, slot)| (*ip, *slot));
-        let once: BTreeMap<_, _> = held.chain(asked).collect();
+        let own = source_side::slots(config);
+        let once: BTreeMap<_, _> = held.chain(asked).chain(own).collect();
         once.into_iter().collect()
     }
 

@@ -2,7 +2,8 @@
 //! clock), asks the policy, and does what it says. It is the only place that performs actions.
 //!
 //! [`start`] makes the pieces, [`reports`] and [`commands`] turn news into inputs, [`actions`] carries out what the policy
-//! answers, [`reload`] takes another configuration, [`nics`], [`changes`] and [`watching`] keep up with the network, [`status`] and [`story`] tell people.
+//! answers, [`reload`] takes another configuration, [`nics`], [`changes`] and [`watching`] keep up with the network, [`source_side`] looks after this host's own health and
+//! addresses, [`status`] and [`story`] tell people.
 
 mod actions;
 mod changes;
@@ -22,6 +23,7 @@ mod port;
 mod reload;
 mod remembering;
 mod reports;
+mod source_side;
 mod start;
 mod status;
 mod story;
@@ -30,7 +32,7 @@ mod watching;
 mod witnesses;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -72,7 +74,8 @@ use crate::{
         self, batch::BatchSocket, groups::Groups, link_watch::LinkEvent,
         neighbours::NeighbourEvent, only_one::OnlyOne, xdp::Mode,
     },
-    policy::{Action, Finding, Input, PathId, PathState, Policy, UnitId},
+    policy::{Action, Finding, Input, PathId, PathState, Policy, UnitId, changes_memory},
+    reflector::checks::Checked,
 };
 
 /// Where a daemon keeps things.
@@ -132,8 +135,12 @@ struct Daemon {
     /// What the next daemon has to know.
     store: Store,
     hooks: hooking::Hooks,
+    /// Whether this host answers heartbeats, and uses its own addresses.
+    side: source_side::SourceSide,
     /// What the program has heard of addresses.
     board: HeardBoard,
+    /// Claims of held addresses by hosts that may yet make themselves known, in the order in which they were heard.
+    strangers: VecDeque<Claim>,
     /// Sources that are not watched, because an administrator said so.
     unmonitored: BTreeSet<usize>,
     /// What people are told about each unit.
@@ -161,6 +168,7 @@ struct Sources {
     neighbours: mpsc::Receiver<NeighbourEvent>,
     claims: mpsc::Receiver<Claim>,
     hooks: mpsc::UnboundedReceiver<hooking::Done>,
+    checks: mpsc::UnboundedReceiver<Checked>,
     routes: watch::Receiver<u64>,
     terminate: Signal,
     interrupt: Signal,
@@ -203,7 +211,7 @@ pub async fn run(config: Config, options: &Options) -> anyhow::Result<()> {
         store,
         hooks,
     };
-    let mut daemon = Daemon::start(config, pins, parts, &memories).await?;
+    let (mut daemon, checks) = Daemon::start(config, pins, parts, &memories).await?;
     let mut sources = Sources {
         reports,
         calls,
@@ -212,6 +220,7 @@ pub async fn run(config: Config, options: &Options) -> anyhow::Result<()> {
         neighbours: net::neighbours::watch()?,
         claims: claims::forward(&daemon.pins)?,
         hooks: hooks_done,
+        checks,
         routes: net::route_watch::watch()?,
         terminate: signal(SignalKind::terminate())?,
         interrupt: signal(SignalKind::interrupt())?,
@@ -239,7 +248,7 @@ impl Daemon {
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut round = 0u64;
         while !self.may_end() {
-            let deadline = self.deadline();
+            let (deadline, side_deadline) = (self.deadline(), self.side_deadline());
             tokio::select! {
                 biased;
                 report = sources.reports.recv() => match report {
@@ -272,12 +281,20 @@ impl Daemon {
                     Some(done) => self.on_hook_done(done),
                     None => bail!("the hooks can no longer report"),
                 },
+                checked = sources.checks.recv() => match checked {
+                    Some(checked) => self.on_checked(checked),
+                    None => bail!("the checks can no longer report"),
+                },
                 _ = sources.terminate.recv() => self.hand_over(),
                 _ = sources.interrupt.recv() => self.hand_over(),
                 _ = sources.hangup.recv() => self.begin_reload(Asker::Signal),
                 // The daemon has a sender itself, so there is always a next one.
                 Some(loaded) = sources.loaded.recv() => self.on_loaded(loaded, &mut sources.reports).await,
-                () = sleep_until(deadline) => self.feed(Input::Clock),
+                () = sleep_until(deadline) => {
+                    self.look_at_strangers();
+                    self.feed(Input::Clock);
+                }
+                () = sleep_until(side_deadline) => self.on_side_clock(),
                 _ = housekeeping.tick() => {
                     if self.monitor.has_died() {
                         bail!("the heartbeat thread has died");
@@ -316,9 +333,14 @@ impl Daemon {
     /// When the policy has to be told the time.
     fn deadline(&self) -> Instant {
         const FAR: Duration = Duration::from_secs(3600);
-        let wait = self.policy.next_deadline().map_or(FAR, |deadline| {
-            Duration::from_nanos(deadline.saturating_sub(clock::now()))
-        });
+        let deadlines = [self.policy.next_deadline(), self.strangers_due()];
+        let wait = deadlines
+            .into_iter()
+            .flatten()
+            .min()
+            .map_or(FAR, |deadline| {
+                Duration::from_nanos(deadline.saturating_sub(clock::now()))
+            });
         Instant::now() + wait
     }
 
@@ -337,7 +359,7 @@ impl Daemon {
         let by_hand = matches!(input, Input::Command { .. });
         let actions = self.policy.handle(input, clock::now())?;
         crate::fault::point("policy:decided");
-        if by_hand || Self::changes_memory(&actions) {
+        if by_hand || changes_memory(&actions) {
             self.remember();
         }
         self.carry_out(actions);

@@ -69,11 +69,19 @@ impl Daemon {
                 self.program.detach(&name)?;
             }
         }
+        for name in self.pins.fenced_nics()? {
+            if !self.is_fence_on(&name) {
+                self.program.unfence(&name)?;
+            }
+        }
         Ok(())
     }
 
     async fn manage(&mut self, link: &Link) -> anyhow::Result<()> {
         self.maps.set_nic(link.index, self.nic(link))?;
+        if self.is_fence_on(&link.name) {
+            self.program.fence(&link.name)?;
+        }
         let mode = self.attach(link).await?;
         self.senders.open(link.index, &link.name)?;
         self.monitor.open_nic(link.index, &link.name);

@@ -234,6 +234,7 @@ pub(super) fn draining(held: Held, source_mac: Mac, link: Option<&Link>) -> Held
         out_mac: held.nic_mac,
         next_hop: source_mac,
         source_mac,
+        flags: 0,
         ..held
     }
 }

@@ -1,42 +1,22 @@
 //! What outlives this process.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use super::{Daemon, layout};
 use crate::{
     bpf::keys::key,
     memory::{Memories, SourceMemory},
     monitor::clock,
-    policy::{Action, Input, Memory, PathId, State, UnitId},
+    policy::{Input, Memory, PathId, RECENTLY, UnitId},
 };
 
-/// A source that had answered an earlier daemon so short a time before can fail at once; one that was silent for longer has
-/// to answer first. It is more than a restart takes.
-const RECENTLY: Duration = Duration::from_secs(60);
-
 impl Daemon {
-    /// Whether actions of the policy change what has to be remembered. Single misses do not, and they are frequent.
-    pub(super) fn changes_memory(actions: &[Action]) -> bool {
-        let quiet = |state: &State| matches!(state, State::Healthy | State::Suspect);
-        actions.iter().any(|action| match action {
-            Action::Transition { from, to, .. } => !(quiet(from) && quiet(to)),
-            Action::Arm { .. }
-            | Action::TakeOver { .. }
-            | Action::Drain { .. }
-            | Action::LetGo { .. }
-            | Action::RemoveAddresses { .. }
-            | Action::Forget { .. }
-            | Action::Announce { .. }
-            | Action::Probe { .. }
-            | Action::Defend { .. }
-            | Action::AnnounceSource { .. }
-            | Action::RunHook { .. } => false,
-        })
-    }
-
     /// Has everything written that the next daemon has to know.
     pub(super) fn remember(&self) {
-        let mut memories = Memories::default();
+        let mut memories = Memories {
+            own_hold: self.side.on_hold(),
+            ..Memories::default()
+        };
         for index in layout::sources(&self.config).map(|(index, _)| index) {
             let units = layout::units_of(&self.config, index, None)
                 .into_iter()

@@ -8,7 +8,7 @@ use super::{Daemon, layout};
 use crate::{
     events::EventKind,
     monitor::{Outcome, Report},
-    policy::{Cause, Input, PathId, PathState, UnitId},
+    policy::{Cause, Input, PathId, PathState, UnitId, answers_anew},
 };
 
 impl Daemon {
@@ -54,6 +54,7 @@ impl Daemon {
                 pace_ns,
                 interval_ns,
             } => self.on_pace(path, pace_ns, interval_ns),
+            Report::RemoteHold { path, on } => self.on_remote_hold(path, on),
             Report::NicFailed { name, error } => {
                 self.record(
                     None,
@@ -83,6 +84,16 @@ impl Daemon {
         let unit = layout::unit_of(&self.config, path);
         let fields = json!({ "monitor": monitor.to_string(), "pace_ns": pace_ns, "interval_ns": interval_ns });
         self.record(Some(unit), EventKind::Pace, fields);
+    }
+
+    fn on_remote_hold(&mut self, path: PathId, on: bool) {
+        let Some(monitor) = layout::path(&self.config, path).map(|path| path.monitor) else {
+            return;
+        };
+        let unit = layout::unit_of(&self.config, path);
+        let fields = json!({ "monitor": monitor.to_string(), "on": on });
+        self.record(Some(unit), EventKind::RemoteHold, fields);
+        self.feed(Input::RemoteHold { path, on });
     }
 
     /// `missed`: how many requests in a row, and how many of them the source refused.
@@ -127,7 +138,7 @@ impl Daemon {
             missed,
             refused,
         });
-        if state == PathState::Up && matches!(before, None | Some(PathState::Unknown)) {
+        if answers_anew(before, state) {
             // That it has answered is to be remembered, whether or not it changes the unit's state.
             self.remember();
         }
@@ -166,12 +177,16 @@ impl Daemon {
             self.told(unit).taken_over(detect_ns, takeover_ns, cause);
         }
         let Outcome { held, error, .. } = outcome;
-        self.feed(Input::TakeoverDone {
-            unit,
-            cause,
-            held,
-            error: error.clone(),
-        });
+        // What was given back while the news of it was on its way is not held any more.
+        let gone = held > 0 && self.held(unit).is_ok_and(|held| held.is_empty());
+        if !gone {
+            self.feed(Input::TakeoverDone {
+                unit,
+                cause,
+                held,
+                error: error.clone(),
+            });
+        }
         crate::fault::point("takeover:told");
         self.settle_takeover(unit, held, takeover_ns, error.as_deref());
     }

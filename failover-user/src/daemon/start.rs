@@ -1,13 +1,13 @@
 //! From nothing, or from what an earlier daemon left, to a running daemon.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::IpAddr,
 };
 
 use anyhow::Context as _;
 use failover_ebpf::abi::{Held, Settings, held, settings};
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use super::{
     Daemon,
@@ -17,6 +17,7 @@ use super::{
     plans::Network,
     port::ReservedPort,
     reload::Reloading,
+    source_side::SourceSide,
     story::{Told, timestamp},
     tcp_source::TcpSource,
 };
@@ -39,6 +40,7 @@ use crate::{
         table_of,
     },
     policy::{Cause, Input, Policy, UnitId},
+    reflector::checks::Checked,
 };
 
 /// What a daemon is made of beside its configuration and the data plane.
@@ -58,7 +60,7 @@ impl Daemon {
         pins: Pins,
         parts: Parts,
         memories: &Memories,
-    ) -> anyhow::Result<Self> {
+    ) -> anyhow::Result<(Self, UnboundedReceiver<Checked>)> {
         let Parts {
             forwarding,
             reloading,
@@ -78,6 +80,7 @@ impl Daemon {
         let sbfd_port = ReservedPort::reserve(earlier.sbfd_source_port)?;
         let tcp_source = TcpSource::reserve(&earlier)?;
 
+        let (side, checks) = SourceSide::new(&pins, memories.own_hold)?;
         scheduling::lock_memory();
         let monitor = Monitor::start(&pins, layout::shortest_interval(&config), reports)?;
         let policy = Policy::new(&config.sources);
@@ -111,7 +114,9 @@ impl Daemon {
             lost: BTreeSet::new(),
             store,
             hooks,
+            side,
             board: HeardBoard::open(&pins)?,
+            strangers: VecDeque::new(),
             unmonitored: BTreeSet::new(),
             told,
             events,
@@ -131,10 +136,11 @@ impl Daemon {
             .collect();
         daemon.write_settings()?;
         daemon.listen()?;
+        daemon.begin_source_side()?;
         daemon.manage_nics().await?;
         crate::fault::point("start:attached");
         daemon.set_off(&held, memories).await?;
-        Ok(daemon)
+        Ok((daemon, checks))
     }
 
     /// What the program has to know before it sees a frame, and whenever the reflector's addresses change.
@@ -157,6 +163,9 @@ impl Daemon {
             }
             if !reflector.keys.is_empty() {
                 flags |= settings::AUTHENTICATE;
+            }
+            if !reflector.identity.is_empty() {
+                flags |= settings::IDENTITY;
             }
             min_rx_us = reflector.min_rx.as_micros() as u32;
             self.maps

@@ -2,9 +2,12 @@
 
 use std::{net::Ipv4Addr, sync::atomic::Ordering::Relaxed};
 
-use failover_ebpf::abi::{Ip, held};
+use failover_ebpf::{
+    abi::{Ip, held},
+    health::gate,
+};
 
-use super::{Daemon, layout};
+use super::{Daemon, layout, source_side::told};
 use crate::{
     config::{Deliver, OnFailure, Path},
     control::protocol::{
@@ -190,7 +193,7 @@ impl Daemon {
             Some(discriminator) => vec![Ipv4Addr::from_bits(discriminator).into()],
             None => self.own_addresses(&reflector.nics).collect(),
         };
-        let now = clock::now();
+        let (health, now) = (self.health(), clock::now());
         let watchers = self
             .maps
             .watchers()?
@@ -199,6 +202,7 @@ impl Daemon {
                 initiator: show_ip(&watcher.initiator),
                 asked: show_ip(&watcher.asked),
                 answered_ago_ns: now.saturating_sub(state.answered_ns),
+                asked_ago_ns: now.saturating_sub(state.asked_ns),
                 answered: state.answered,
                 refused: state.refused,
             });
@@ -209,6 +213,12 @@ impl Daemon {
                 .collect(),
             min_rx_us: reflector.min_rx.as_micros() as u32,
             key_ids: reflector.keys.iter().map(|key| key.id).collect(),
+            answers: told::name(gate(&health, now)).to_owned(),
+            cause: self.why(&health, now),
+            dead_man_ns: reflector.dead_man.as_nanos() as u64,
+            self_fence: reflector.self_fence,
+            identity: self.identity_statuses(&health, now),
+            checks: self.check_statuses(),
             watchers: watchers.collect(),
         }))
     }

@@ -34,9 +34,12 @@ const MANAGER: [&str; 6] = [
     "LISTEN_FDNAMES",
 ];
 
-/// What is run for `program`. No `pre_exec` here, nor anything else that makes the standard library `fork` where it can
+/// What is run for `program`, with these variables on top of the daemon's. No `pre_exec` here, nor anything else that makes the standard library `fork` where it can
 /// `posix_spawn`; see [`super::ordinary`].
-pub(super) fn command(program: &[String], facts: &Facts) -> Result<Command, String> {
+pub(super) fn command(
+    program: &[String],
+    variables: Vec<(&'static str, String)>,
+) -> Result<Command, String> {
     let [path, arguments @ ..] = program else {
         return Err("cannot be run: no program is given".to_owned());
     };
@@ -51,7 +54,7 @@ pub(super) fn command(program: &[String], facts: &Facts) -> Result<Command, Stri
     for name in Facts::names().chain(MANAGER) {
         command.env_remove(name);
     }
-    command.envs(facts.variables());
+    command.envs(variables);
     Ok(command)
 }
 
@@ -166,7 +169,7 @@ fn watch(child: &Child) -> io::Result<(AsyncFd<OwnedFd>, Pid)> {
 }
 
 /// Without the number of the error.
-pub(super) fn plain(error: &io::Error) -> String {
+pub(crate) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error ") {
         Some((words, _)) => words.to_owned(),

@@ -26,6 +26,7 @@ fn memories(hold: bool) -> Memories {
         ]),
     };
     Memories {
+        own_hold: false,
         sources: BTreeMap::from([("web1".to_owned(), web1)]),
     }
 }
@@ -36,6 +37,7 @@ fn numbered(number: usize) -> Memories {
         ..SourceMemory::default()
     };
     Memories {
+        own_hold: false,
         sources: BTreeMap::from([(format!("web{number}"), source)]),
     }
 }

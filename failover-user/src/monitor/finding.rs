@@ -28,11 +28,18 @@ pub fn finding(
     for probe in probes {
         let heard = heard(probe.slot);
         let of_source = |mac| source_macs.contains(&mac);
-        if heard.claimed_ns >= sent_ns && heard.claimed_by != probe.own_mac {
-            if !of_source(heard.claimed_by) {
+        let claims = [
+            (heard.claimed_ns, heard.claimed_by),
+            (heard.other_ns, heard.other_by),
+        ];
+        for (claimed_ns, by) in claims {
+            if claimed_ns < sent_ns || claimed_ns == 0 || by == probe.own_mac {
+                continue;
+            }
+            if !of_source(by) {
                 return Finding::Other {
                     ip: probe.ip,
-                    mac: show(heard.claimed_by),
+                    mac: show(by),
                 };
             }
             source.get_or_insert(Finding::Source { ip: probe.ip });
@@ -106,7 +113,9 @@ mod tests {
         told_ns: 0,
         claimed_by: [0; 6],
         probed_by: [0; 6],
-        reserved: [0; 4],
+        other_by: [0; 6],
+        reserved: [0; 6],
+        other_ns: 0,
     };
 
     #[test]
@@ -140,6 +149,22 @@ mod tests {
 
         let mac = "02:00:00:00:00:06".to_owned();
         assert_eq!(finding, Finding::Other { ip: ip(2), mac });
+    }
+
+    #[test]
+    fn of_two_that_answer_for_one_address_neither_hides_the_other() {
+        let both = |first: [u8; 6], then: [u8; 6]| Heard {
+            other_ns: SENT,
+            other_by: first,
+            ..claimed(SENT + MS, then)
+        };
+
+        for heard in [both(SOURCE[0], HIGHER), both(HIGHER, SOURCE[0])] {
+            let finding = found([heard, NOTHING, NOTHING]);
+
+            let mac = "02:00:00:00:00:06".to_owned();
+            assert_eq!(finding, Finding::Other { ip: ip(0), mac });
+        }
     }
 
     #[test]

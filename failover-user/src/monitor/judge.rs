@@ -19,6 +19,15 @@ pub trait OwnLink {
     fn testimony(&self) -> Option<Testimony>;
 }
 
+/// What judging has changed, as it is reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// How the path stands.
+    pub state: PathState,
+    /// Misses in a row.
+    pub missed: u32,
+}
+
 /// The judgement on one path.
 #[derive(Clone, Debug)]
 pub struct Judge {
@@ -99,6 +108,27 @@ impl Judge {
     /// Misses in a row.
     pub fn missed_in_a_row(&self) -> u32 {
         self.missed
+    }
+
+    /// What is to be reported since the path stood like this. Down stays down however much more is missed.
+    pub fn change_since(&self, before: Change) -> Option<Change> {
+        let now = self.now();
+        (now != before && (now.state != before.state || now.state == PathState::Missing))
+            .then_some(now)
+    }
+
+    /// How the path stands, with its misses.
+    pub fn now(&self) -> Change {
+        Change {
+            state: self.state,
+            missed: self.missed,
+        }
+    }
+
+    /// The misses that may become a verdict begin with the request that was judged last. A path that had answered an earlier
+    /// daemon goes from unknown to down.
+    pub fn is_at_first_miss(&self) -> bool {
+        self.missed == 1 && (self.state != PathState::Unknown || self.remembered)
     }
 
     /// How often one miss more would have been a verdict.

@@ -6,6 +6,7 @@
 //!
 //! Takeovers that take long are left to a worker, a thread beside it, so that they delay no heartbeat.
 
+pub mod claimant;
 pub mod clock;
 pub mod finding;
 pub mod frames;
@@ -16,6 +17,7 @@ pub mod rehearsal;
 mod report;
 pub mod scheduling;
 mod session;
+pub mod standing;
 mod thread;
 mod watch;
 mod witness;
@@ -116,7 +118,14 @@ impl Monitor {
         let (ready, started) = mpsc::channel();
         let brake = Arc::new(Brake::default());
         let (jobs, worker) = worker::start(pins, Arc::clone(&brake), reports.clone())?;
-        let inner = thread::Heartbeats::new(pins, jobs, inbox, Arc::clone(&wake), reports)?;
+        let inner = thread::Heartbeats::new(
+            pins,
+            jobs,
+            Arc::clone(&brake),
+            inbox,
+            Arc::clone(&wake),
+            reports,
+        )?;
         let thread = std::thread::Builder::new()
             .name("heartbeat".to_owned())
             .spawn(move || {
@@ -223,7 +232,7 @@ impl Monitor {
         Ok(())
     }
 
-    /// Voids the long takeovers of a unit that have been ordered, and waits (a few milliseconds) until none of its addresses
+    /// Voids the takeovers of a unit that have been ordered, and waits (a few milliseconds) until none of its addresses
     /// is being taken: to be called before addresses are given back. What was begun is reported as broken off.
     pub fn abandon(&self, unit: UnitId) {
         self.brake.abandon(unit);

@@ -19,6 +19,8 @@ pub const SLICE: usize = 16;
 /// Requests to the kernel beyond which a takeover takes longer than the time that the thread has reserved in a period.
 const LONG: usize = 32;
 
+const BROKEN_OFF: &str = "the takeover was broken off";
+
 /// Everything that a takeover of one unit does, and what is asked before.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -193,7 +195,7 @@ impl<'a> Progress<'a> {
         if self.rest.len() > 0 {
             self.outcome
                 .error
-                .get_or_insert_with(|| "the takeover was broken off".to_owned());
+                .get_or_insert_with(|| BROKEN_OFF.to_owned());
         }
     }
 
@@ -217,6 +219,14 @@ impl Outcome {
             announced_ns: now,
             held: 0,
             error: Some("nothing is prepared for this takeover".to_owned()),
+        }
+    }
+
+    /// It was abandoned before it began.
+    pub(super) fn broken_off(now: u64) -> Self {
+        Self {
+            error: Some(BROKEN_OFF.to_owned()),
+            ..Self::unprepared(now)
         }
     }
 

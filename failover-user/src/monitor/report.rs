@@ -73,6 +73,14 @@ pub enum Report {
         /// The configured one.
         interval_ns: u64,
     },
+    /// The source says that its administrator has put it on hold (S-BFD AdminDown), or that it is in service again. Comes before
+    /// what is judged of its replies.
+    RemoteHold {
+        /// By which path.
+        path: PathId,
+        /// Whether it is on hold.
+        on: bool,
+    },
     /// A NIC could not be opened for sending.
     NicFailed {
         /// Its name.

@@ -60,6 +60,19 @@ pub fn acquire(interval: Duration) -> Scheduling {
     }
 }
 
+/// Lets the calling thread, which has next to nothing to do, do it every `interval`, whatever else the host does.
+pub fn keep_time(interval: Duration) {
+    let Err(deadline) = deadline(interval) else {
+        return;
+    };
+    if let Err(fifo) = fifo(FIFO_PRIORITY) {
+        tracing::warn!(
+            %deadline, %fifo,
+            "the dead-man's thread runs at normal priority, so a busy host may be taken for a dead one: root or CAP_SYS_NICE is needed",
+        );
+    }
+}
+
 /// Lets the calling thread run before ordinary processes, if the kernel grants it; the heartbeats go first all the same.
 pub fn come_before_ordinary_work() {
     if let Err(error) = fifo(WORKER_PRIORITY) {

@@ -5,17 +5,20 @@ use std::{
     time::Duration,
 };
 
-use failover_ebpf::abi::discriminator;
+use failover_ebpf::abi::{discriminator, remote};
 
 use super::{
     PathStats, Report, Request, Watch, clock,
     frames::first_sequence,
-    judge::{Judge, OwnLink},
+    judge::{self, Judge, OwnLink},
 };
 use crate::{
     bpf::shared::Sessions,
     policy::{PathId, PathState, UnitId, trigger::Standing},
 };
+
+/// Pace towards a reflector that is AdminDown (RFC 7880 7.3.3).
+const BACK_OFF_NS: u64 = 1_000_000_000;
 
 /// A path that is watched.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ pub(super) struct Session {
     misses: u32,
     /// The pace that the daemon knows of.
     told_pace_ns: u64,
+    /// The hold that the daemon knows of.
+    told_hold: bool,
     request: Request,
     judge: Judge,
     stats: Arc<PathStats>,
@@ -80,6 +85,7 @@ impl Session {
             refusals: 0,
             misses: watch.misses,
             told_pace_ns: watch.interval.as_nanos() as u64,
+            told_hold: false,
             request: watch.request,
             judge: match watch.outage {
                 Some(was_down) => Judge::behind_outage(watch.misses, was_down),
@@ -118,9 +124,34 @@ impl Session {
         self.judge.standing()
     }
 
-    /// Time between two requests: the configured one, or what the reflector can take (RFC 7880 7.2.3: Required Min RX).
+    /// Time between two requests: the configured one, or what the reflector can take (RFC 7880 7.2.3: Required Min RX). While
+    /// it is AdminDown the initiator MUST back off to one second at least (7.3.3).
     pub(super) fn pace_ns(&self, shared: &Sessions) -> u64 {
-        self.interval_ns.max(shared.required_min_rx_ns(self.number))
+        let back_off = if self.is_on_hold(shared) {
+            BACK_OFF_NS
+        } else {
+            0
+        };
+        let required = shared.required_min_rx_ns(self.number);
+        self.interval_ns.max(required).max(back_off)
+    }
+
+    /// Whether the source has said, in its latest reply, that its administrator has put it on hold.
+    pub(super) fn is_on_hold(&self, shared: &Sessions) -> bool {
+        shared.remote_state(self.number) == remote::ADMIN_DOWN
+    }
+
+    /// What the daemon is to be told about the source's own hold, when it has changed.
+    pub(super) fn hold_changed(&mut self, shared: &Sessions) -> Option<Report> {
+        let on = self.is_on_hold(shared);
+        if on == self.told_hold {
+            return None;
+        }
+        self.told_hold = on;
+        Some(Report::RemoteHold {
+            path: self.path,
+            on,
+        })
     }
 
     /// What the daemon is to be told about the pace, when it has changed.
@@ -163,7 +194,7 @@ impl Session {
             return Judged::default();
         };
         self.refused = 0;
-        let before = (self.judge.state(), self.judge.missed_in_a_row());
+        let before = self.judge.now();
         let mut first_miss = false;
         if self.is_answered(shared, sent_ns) {
             self.judge.answered();
@@ -172,10 +203,10 @@ impl Session {
             self.judge
                 .missed(sent_ns, shared.last_reply(self.number), link);
             self.count_refusal(
-                before.1,
+                before.missed,
                 shared.refused(self.number, self.sequence as u16, sent_ns),
             );
-            first_miss = self.judge.missed_in_a_row() == 1 && self.state() != PathState::Unknown;
+            first_miss = self.judge.is_at_first_miss();
         }
         Judged {
             first_miss,
@@ -199,7 +230,7 @@ impl Session {
 
     /// Our own NIC refuses to send.
     pub(super) fn isolated(&mut self, shared: &Sessions) -> Option<Change> {
-        let before = (self.judge.state(), self.judge.missed_in_a_row());
+        let before = self.judge.now();
         self.judge.isolated();
         self.changed_since(before, shared)
     }
@@ -251,30 +282,29 @@ impl Session {
         }
     }
 
-    fn changed_since(&mut self, before: (PathState, u32), shared: &Sessions) -> Option<Change> {
-        let (state, missed) = (self.judge.state(), self.judge.missed_in_a_row());
+    fn changed_since(&mut self, before: judge::Change, shared: &Sessions) -> Option<Change> {
+        let judge::Change { state, missed } = self.judge.now();
         self.refusals = self.refusals.min(missed);
         self.stats.missed_in_a_row.store(missed, Relaxed);
         self.stats
             .near_misses
             .store(self.judge.near_misses(), Relaxed);
-        if (state, missed) == before {
-            return None;
-        }
-        if matches!(state, PathState::Down | PathState::Isolated) && state != before.0 {
+        if matches!(state, PathState::Down | PathState::Isolated) && state != before.state {
             // The time until the source is back is an outage, not a gap between heartbeats.
             shared.measure_from(self.number, u64::MAX);
         } else if state == PathState::Up
-            && matches!(before.0, PathState::Down | PathState::Isolated)
+            && matches!(before.state, PathState::Down | PathState::Isolated)
         {
             shared.measure_from(self.number, self.last_reply_ns(shared));
         }
-        // Down stays Down however much more is missed; the count goes on in the statistics.
-        (state != before.0 || state == PathState::Missing).then_some(Change {
-            state,
-            missed,
-            refused: self.refusals,
-        })
+        let refused = self.refusals;
+        self.judge
+            .change_since(before)
+            .map(|judge::Change { state, missed }| Change {
+                state,
+                missed,
+                refused,
+            })
     }
 }
 

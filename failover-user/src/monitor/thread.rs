@@ -24,29 +24,23 @@ use super::{
     plan::{Means, Plan},
     scheduling,
     session::{Session, next_due},
+    standing::Standing,
     witness::Witness,
-    worker::Job,
+    worker::{Brake, Job},
 };
 use crate::{
     bpf::{
         pins::Pins,
         shared::{HeardBoard, Sessions},
     },
-    config::Trigger,
-    policy::{Finding, UnitId},
+    policy::UnitId,
 };
 
 /// A unit as the thread knows it.
 #[derive(Debug)]
 struct Unit {
-    trigger: Trigger,
-    /// The thread may act by itself.
-    armed: bool,
+    standing: Standing,
     plan: Option<Arc<Plan>>,
-    /// When its addresses were last asked for; 0: never.
-    probed_ns: u64,
-    /// The verdict stands, and this was heard.
-    failed: Option<Finding>,
 }
 
 /// What is due at some time.
@@ -106,6 +100,7 @@ pub(super) struct Heartbeats {
     board: HeardBoard,
     means: Means,
     worker: mpsc::Sender<Job>,
+    brake: Arc<Brake>,
     sessions: Vec<Session>,
     units: BTreeMap<UnitId, Unit>,
     witnesses: BTreeMap<usize, Witness>,
@@ -123,6 +118,7 @@ impl Heartbeats {
     pub(super) fn new(
         pins: &Pins,
         worker: mpsc::Sender<Job>,
+        brake: Arc<Brake>,
         inbox: mpsc::Receiver<Command>,
         wake: Arc<OwnedFd>,
         reports: UnboundedSender<Report>,
@@ -132,6 +128,7 @@ impl Heartbeats {
             board: HeardBoard::open(pins)?,
             means: Means::open(pins)?,
             worker,
+            brake,
             sessions: Vec::new(),
             units: BTreeMap::new(),
             witnesses: BTreeMap::new(),
@@ -166,13 +163,11 @@ impl Heartbeats {
                     self.units
                         .entry(unit)
                         .or_insert(Unit {
-                            trigger,
-                            armed: false,
+                            standing: Standing::new(trigger),
                             plan: None,
-                            probed_ns: 0,
-                            failed: None,
                         })
-                        .trigger = trigger;
+                        .standing
+                        .set_trigger(trigger);
                 }
                 Ok(Command::UnitGone(unit)) => {
                     self.units.remove(&unit);
@@ -296,6 +291,8 @@ impl Heartbeats {
             session.stalled(now);
             self.stalls.note(late_ns);
         }
+        let hold = self.sessions[index].hold_changed(&self.shared);
+        self.report_if_any(hold);
         self.judge(index);
         let session = &mut self.sessions[index];
         let sent_ns = clock::now();

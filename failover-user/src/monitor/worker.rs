@@ -56,6 +56,8 @@ pub(super) struct Brake {
     abandoned: Mutex<BTreeMap<UnitId, u64>>,
     /// Held while a slice is carried out.
     slice: Mutex<()>,
+    /// Held while the heartbeat thread carries a short takeover out. Not the lock of the slices: it waits for none of those.
+    short: Mutex<()>,
 }
 
 impl Brake {
@@ -66,14 +68,29 @@ impl Brake {
     /// Voids every order of a unit up to now, and waits for the slice that is being carried out.
     pub(super) fn abandon(&self, unit: UnitId) {
         lock(&self.abandoned).insert(unit, clock::now());
+        drop(lock(&self.short));
         drop(lock(&self.slice));
     }
 
+    /// Carries a short takeover out, unless it was abandoned since it was ordered.
+    pub(super) fn unless_abandoned<T>(
+        &self,
+        unit: UnitId,
+        ordered_ns: u64,
+        carry_out: impl FnOnce() -> T,
+    ) -> Option<T> {
+        let _short = lock(&self.short);
+        (!self.is_abandoned(unit, ordered_ns)).then(carry_out)
+    }
+
     fn is_void(&self, unit: UnitId, ordered_ns: u64) -> bool {
-        self.stop.load(Relaxed)
-            || lock(&self.abandoned)
-                .get(&unit)
-                .is_some_and(|until| ordered_ns <= *until)
+        self.stop.load(Relaxed) || self.is_abandoned(unit, ordered_ns)
+    }
+
+    fn is_abandoned(&self, unit: UnitId, ordered_ns: u64) -> bool {
+        lock(&self.abandoned)
+            .get(&unit)
+            .is_some_and(|until| ordered_ns <= *until)
     }
 }
 
@@ -176,6 +193,8 @@ mod tests {
 
         let later = clock::now() + 1;
         assert!(brake.is_void(FIRST, earlier));
+        assert_eq!(brake.unless_abandoned(FIRST, earlier, || ()), None);
+        assert_eq!(brake.unless_abandoned(FIRST, later, || ()), Some(()));
         assert!(!brake.is_void(FIRST, later));
         assert!(!brake.is_void(SECOND, earlier));
     }

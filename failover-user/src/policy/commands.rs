@@ -20,7 +20,7 @@ impl Unit {
             Command::Failback => self.on_failback_command(turn),
             Command::Approve => self.on_approve(turn),
             Command::Decline => self.on_decline(turn),
-            Command::Hold => self.on_hold(turn),
+            Command::Hold => self.on_hold_command(turn),
             Command::Resume => self.on_resume(turn),
             Command::Release => {
                 self.on_release(turn);
@@ -165,11 +165,30 @@ impl Unit {
     }
 
     /// From now on this host does nothing about the source by itself; commands are still carried out.
-    fn on_hold(&mut self, turn: &mut Turn) -> Result<(), Refused> {
+    fn on_hold_command(&mut self, turn: &mut Turn) -> Result<(), Refused> {
         if self.hold {
             return self.refuse("on hold already; to end that: failover resume");
         }
         self.hold = true;
+        self.begin_hold(turn, On::Hold);
+        Ok(())
+    }
+
+    /// The source says that it is on hold for its own administrator, or is in service again.
+    pub(super) fn on_remote_hold(&mut self, turn: &mut Turn, path: usize, on: bool) {
+        let before = self.paths.remote_hold();
+        self.paths.report_hold(path, on);
+        match (before, self.paths.remote_hold()) {
+            (false, true) if !self.hold => self.begin_hold(turn, On::SourceHold),
+            (true, false) if !self.hold => self.end_hold(turn),
+            // What an administrator has said here goes on.
+            (false, false) | (true, true) | (false, true) | (true, false) => {}
+        }
+    }
+
+    /// Nothing is done by itself from now on.
+    fn begin_hold(&mut self, turn: &mut Turn, on: On) {
+        let cause = self.hold_cause();
         match self.state {
             State::Unknown
             | State::Healthy
@@ -179,17 +198,16 @@ impl Unit {
             | State::AwaitingApproval
             | State::HeldElsewhere => {
                 self.phase = Phase::Idle;
-                self.go(turn, State::Held, On::Hold, words::HOLD);
+                self.go(turn, State::Held, on, cause);
             }
             // What is under way is finished, and what is held stays: no automatic failback.
             State::TakingOver | State::FailingBack | State::TakenOver | State::Conflict => {
                 self.watch_for_failback(turn.now);
             }
-            // `hold` and this state come and go together.
-            State::Held => {}
+            // One of two holds, and the other one may end first.
+            State::Held => self.cause = cause.to_owned(),
         }
         self.arm(turn);
-        Ok(())
     }
 
     /// The configuration's rules apply again, to things as they are now.
@@ -198,9 +216,19 @@ impl Unit {
             return self.refuse("not on hold");
         }
         self.hold = false;
+        if self.paths.remote_hold() && self.state == State::Held {
+            self.cause = words::REMOTE_HOLD.to_owned();
+            return Ok(());
+        }
+        self.end_hold(turn);
+        Ok(())
+    }
+
+    /// Nobody wants it on hold any more.
+    fn end_hold(&mut self, turn: &mut Turn) {
         if self.state != State::Held {
             self.watch_for_failback(turn.now);
-            return Ok(());
+            return self.arm(turn);
         }
         let to = match self.paths.verdict() {
             UnitVerdict::Unknown => State::Unknown,
@@ -208,13 +236,11 @@ impl Unit {
             UnitVerdict::Suspect => State::Suspect,
             UnitVerdict::Isolated => State::Isolated,
             UnitVerdict::Failed => {
-                self.on_verdict(turn, On::Resume, "", Fresh::No);
-                return Ok(());
+                return self.on_verdict(turn, On::Resume, "", Fresh::No);
             }
         };
         let cause = words::for_paths(self, State::Held);
         self.go(turn, to, On::Resume, cause);
-        Ok(())
     }
 
     fn refuse_while_stopping(&self) -> Result<(), Refused> {

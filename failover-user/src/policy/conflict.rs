@@ -1,6 +1,6 @@
 //! Another host claims an address that this host holds (RFC 5227 2.4).
 
-use std::{net::IpAddr, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use super::{
     Action, Claimant, Finding, Now, State,
@@ -16,6 +16,9 @@ pub const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
 /// Nobody has claimed an address for so long: the conflict is over.
 pub const CONFLICT_QUIET: Duration = Duration::from_secs(30);
 
+/// Another failover host is told who has an address at most once in this time, beside what defends it.
+const INTRODUCE_INTERVAL: Duration = Duration::from_secs(1);
+
 /// A conflict.
 #[derive(Clone, Debug)]
 pub(super) struct Clash {
@@ -25,6 +28,8 @@ pub(super) struct Clash {
     /// The latest claim, if it is no source's.
     other: Option<Finding>,
     ip: IpAddr,
+    /// When another failover host was last told who has an address.
+    introduced: BTreeMap<IpAddr, Now>,
 }
 
 impl Clash {
@@ -36,6 +41,9 @@ impl Clash {
 
 impl Unit {
     pub(super) fn on_claim(&mut self, turn: &mut Turn, ip: IpAddr, mac: String, by: Claimant) {
+        if by == Claimant::Source {
+            self.taken_back(turn, ip);
+        }
         let rule = self.rules.on_conflict;
         let Phase::Holding(holding) = &mut self.phase else {
             return;
@@ -52,6 +60,7 @@ impl Unit {
             asks: rule == OnConflict::Ask,
             other: None,
             ip,
+            introduced: BTreeMap::new(),
         });
         clash.latest = turn.now;
         clash.ip = ip;
@@ -66,13 +75,21 @@ impl Unit {
         }
         match (by, rule) {
             (Claimant::Peer { keeps: true }, _) => {
+                // By a probe the other one knows us, too, and does not take us for a stranger.
+                turn.actions.push(Action::Probe { unit: self.id });
                 self.start_failback(turn, On::Claim, words::PEER_KEEPS);
             }
-            (Claimant::Peer { keeps: false }, _) => self.defend(turn, ip),
+            (Claimant::Peer { keeps: false }, _) => {
+                if !self.defend(turn, ip) {
+                    self.introduce(turn, ip, mac);
+                }
+            }
             (Claimant::Source | Claimant::Stranger, OnConflict::Release) => {
                 self.start_failback(turn, On::Claim, words::RELEASED);
             }
-            (Claimant::Source | Claimant::Stranger, OnConflict::Defend) => self.defend(turn, ip),
+            (Claimant::Source | Claimant::Stranger, OnConflict::Defend) => {
+                self.defend(turn, ip);
+            }
             (Claimant::Source | Claimant::Stranger, OnConflict::Ask) if !asks => {
                 self.defend(turn, ip);
             }
@@ -80,12 +97,32 @@ impl Unit {
         }
     }
 
-    /// Announces the address, unless that was done a moment ago: two hosts that both defend must not flood the network.
-    fn defend(&mut self, turn: &mut Turn, ip: IpAddr) {
+    /// Announces the address, unless that was done a moment ago: two hosts that both defend must not flood the network. `false`:
+    /// it was.
+    fn defend(&mut self, turn: &mut Turn, ip: IpAddr) -> bool {
         let again = |at: &Now| at.saturating_add(nanos(DEFEND_INTERVAL)) <= turn.now;
-        if self.defended.get(&ip).is_none_or(again) {
+        let due = self.defended.get(&ip).is_none_or(again);
+        if due {
             self.defended.insert(ip, turn.now);
             turn.actions.push(Action::Defend { unit: self.id, ip });
+        }
+        due
+    }
+
+    /// Tells another failover host that claims an address who keeps it. That one announcement in [`DEFEND_INTERVAL`] is used up
+    /// must not make both hold it until the next scheduled one.
+    fn introduce(&mut self, turn: &mut Turn, ip: IpAddr, mac: String) {
+        let Phase::Holding(holding) = &mut self.phase else {
+            return;
+        };
+        let Some(clash) = &mut holding.clash else {
+            return;
+        };
+        let again = |at: &Now| at.saturating_add(nanos(INTRODUCE_INTERVAL)) <= turn.now;
+        if clash.introduced.get(&ip).is_none_or(again) {
+            clash.introduced.insert(ip, turn.now);
+            let unit = self.id;
+            turn.actions.push(Action::Introduce { unit, ip, mac });
         }
     }
 

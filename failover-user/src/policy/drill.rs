@@ -180,6 +180,10 @@ impl<'a> Copy<'a> {
             | Action::LetGo { unit }
             | Action::RemoveAddresses { unit }
             | Action::Forget { unit } => Some(Input::StepDone { unit, error: None }),
+            Action::Yield { unit } => Some(Input::Yielded {
+                unit,
+                addresses: Vec::new(),
+            }),
             Action::Probe { .. } => Some(self.heard()),
             Action::RunHook {
                 hook: Hook::Notify, ..
@@ -192,7 +196,8 @@ impl<'a> Copy<'a> {
             Action::Arm { .. }
             | Action::Announce { .. }
             | Action::AnnounceSource { .. }
-            | Action::Defend { .. } => None,
+            | Action::Defend { .. }
+            | Action::Introduce { .. } => None,
         }
     }
 

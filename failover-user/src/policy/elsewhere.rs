@@ -24,6 +24,10 @@ pub const RIVAL_WAIT: Duration = Duration::from_millis(200);
 /// How often in a row nobody has to answer before that is believed: one ARP packet may be lost.
 const SILENT_ROUNDS: u32 = 2;
 
+/// How often another host is heard to be about to take over, and does not get there, before it counts no more: it may only
+/// watch, as this one does.
+pub const RIVAL_ROUNDS: u32 = 4;
+
 /// It is asked again and again who has the addresses.
 #[derive(Clone, Debug)]
 pub(super) struct Watching {
@@ -31,6 +35,8 @@ pub(super) struct Watching {
     every: Duration,
     /// Silence is waited for, and acted on by itself. A prompt of `on_failure = "ask"` is the administrator's alone.
     waits_for_silence: bool,
+    /// Rounds in which a host that goes first was heard, since one had them.
+    rivals: u32,
     /// Rounds in a row in which what keeps us from acting was not heard.
     silent: u32,
 }
@@ -59,6 +65,7 @@ impl Unit {
             next: now.saturating_add(nanos(first)),
             every,
             waits_for_silence: !prompt || self.rules.on_failure == OnFailure::Automatic,
+            rivals: 0,
             silent: 0,
         });
     }
@@ -133,10 +140,7 @@ impl Unit {
         self.finding = finding;
         self.heard_at = Some(turn.now);
         match &self.phase {
-            Phase::Checking { cause, fenced, .. } => {
-                let (cause, fenced) = (*cause, *fenced);
-                self.checked(turn, cause, fenced);
-            }
+            Phase::Checking { .. } => self.checked(turn),
             Phase::Watching(_) => self.watched(turn),
             Phase::Idle
             | Phase::BeforeTakeover(_)
@@ -148,10 +152,18 @@ impl Unit {
     }
 
     /// `taking-over`: it is known who has the addresses, and nothing was taken yet.
-    pub(super) fn checked(&mut self, turn: &mut Turn, cause: Cause, fenced: bool) {
+    pub(super) fn checked(&mut self, turn: &mut Turn) {
+        let Phase::Checking { cause, hooked, .. } = self.phase else {
+            return;
+        };
         if self.released {
             self.phase = Phase::Idle;
             return self.go(turn, State::Failed, On::NotTaken, words::STOPPING);
+        }
+        if hooked && matches!(self.finding, Finding::Rival { .. }) {
+            // Who only wants them has its own question before it takes them, and will find us. To wait for it would be to run the
+            // hook again behind it, and again.
+            self.finding = Finding::Silent;
         }
         if self.finding.is_elsewhere() {
             return self.go_elsewhere(turn);
@@ -165,7 +177,7 @@ impl Unit {
                 return;
             }
         }
-        if fenced {
+        if hooked {
             self.command_takeover(turn, cause);
         } else {
             self.before_takeover(turn, cause);
@@ -200,9 +212,19 @@ impl Unit {
         };
         let waits_for_source = may_act && watching.waits_for_silence;
         // Without a verdict (our own link is down, or nothing was judged yet) there is nothing to act on.
-        let by_source = matches!(self.finding, Finding::Source { .. })
-            || self.paths.verdict() != UnitVerdict::Failed;
-        let kept = elsewhere || (waits_for_source && by_source);
+        let unjudged = waits_for_source && self.paths.verdict() != UnitVerdict::Failed;
+        let kept = match self.finding {
+            Finding::Other { .. } => {
+                watching.rivals = 0;
+                true
+            }
+            Finding::Rival { first: true, .. } => {
+                watching.rivals += 1;
+                watching.rivals < RIVAL_ROUNDS
+            }
+            Finding::Source { .. } => waits_for_source,
+            Finding::Silent | Finding::Rival { first: false, .. } => unjudged,
+        };
         watching.silent = if kept { 0 } else { watching.silent + 1 };
         if watching.silent < SILENT_ROUNDS {
             return;
@@ -217,10 +239,14 @@ impl Unit {
     /// The other host has the addresses no more.
     fn let_go(&mut self, turn: &mut Turn) {
         self.phase = Phase::Idle;
+        if self.finding.is_elsewhere() {
+            // It has announced its takeover for too long.
+            self.finding = Finding::Silent;
+        }
         if self.paths.verdict() == UnitVerdict::Failed {
             self.on_verdict(turn, On::LetGo, words::LET_GO, Fresh::Yes);
         } else {
-            self.follow_paths(turn);
+            self.follow_paths(turn, Fresh::No);
         }
     }
 

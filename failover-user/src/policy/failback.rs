@@ -1,11 +1,13 @@
 //! Giving the addresses back, step by step.
 //!
-//! If it is not known yet whether the source answers, that is waited for. If it does, and has done so for a while: drain (its MAC is announced, packets that still come here are turned round), a moment for
+//! If it is not known yet whether the source answers, that is waited for. If it does, and has done so for a while: if it asks
+//! for its addresses (it runs our daemon, and keeps off them), it is let find them free, and announces them. Then: drain (its
+//! MAC is announced, packets that still come here are turned round), a moment for
 //! requests that are being served, remove the addresses, wait until nobody sends here any more, forget. If it does not:
 //! mark, remove, forget. A step that fails is noted and the next one follows: half a failback is worse. Only the hook before it
 //! can keep it from happening.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use super::{
     Action, Finding, Hook, Now, State,
@@ -20,8 +22,10 @@ use crate::config::OnError;
 /// is lost is sent again after one second (Linux, `retrans_time_ms`).
 pub const SETTLE: Duration = Duration::from_secs(2);
 
+/// How long a source that asks for its addresses may take from finding them free to announcing them. It asks every second.
+pub const TAKE_BACK: Duration = Duration::from_secs(5);
 /// A path that flaps would put that off for ever: after this time a source that answers is good enough.
-const SETTLE_AT_MOST: Duration = Duration::from_secs(10);
+pub const SETTLE_AT_MOST: Duration = Duration::from_secs(10);
 
 /// How long a path whose heartbeats have only just begun, after a restart for instance, may take to answer or to be judged, before
 /// the source counts as silent: without a drain requests to a source that answers would be lost.
@@ -62,6 +66,8 @@ pub(super) struct GivingBack {
     waits: bool,
     /// What went wrong so far.
     errors: Vec<String>,
+    /// Addresses that the source is to announce.
+    awaited: BTreeSet<IpAddr>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +78,10 @@ enum Step {
     Listening { until: Now },
     /// The source answers, but not for long enough.
     Settling { until: Now },
+    /// [`Action::Yield`] was given.
+    Yielding,
+    /// The source finds its addresses free, and is to announce them.
+    Awaiting { until: Now },
     /// [`Action::Drain`] was given.
     Draining,
     /// [`Action::LetGo`] was given.
@@ -97,11 +107,13 @@ pub(super) struct Aborts {
 impl GivingBack {
     pub(super) fn next_deadline(&self) -> Option<Now> {
         match self.step {
-            Step::Listening { until } | Step::Settling { until } | Step::Grace { until, .. } => {
-                Some(until)
-            }
+            Step::Listening { until }
+            | Step::Settling { until }
+            | Step::Awaiting { until }
+            | Step::Grace { until, .. } => Some(until),
             Step::TurningRound { forget_at } => Some(forget_at),
             Step::Hook
+            | Step::Yielding
             | Step::Draining
             | Step::LettingGo
             | Step::Removing { .. }
@@ -130,6 +142,7 @@ impl Unit {
             settled_by: None,
             waits,
             errors: Vec::new(),
+            awaited: BTreeSet::new(),
         });
         if !(hook && waits) {
             self.first_step(turn);
@@ -197,7 +210,7 @@ impl Unit {
             if settled > turn.now {
                 Step::Settling { until: settled }
             } else {
-                Step::Draining
+                Step::Yielding
             }
         };
         self.step(turn, step);
@@ -221,6 +234,7 @@ impl Unit {
             settled_by: None,
             waits: false,
             errors: Vec::new(),
+            awaited: BTreeSet::new(),
         });
         self.step(turn, Step::Draining);
     }
@@ -229,6 +243,7 @@ impl Unit {
     fn step(&mut self, turn: &mut Turn, step: Step) {
         let unit = self.id;
         match step {
+            Step::Yielding => turn.actions.push(Action::Yield { unit }),
             Step::Draining => turn.actions.push(Action::Drain { unit }),
             Step::LettingGo => turn.actions.push(Action::LetGo { unit }),
             Step::Removing { .. } => turn.actions.push(Action::RemoveAddresses { unit }),
@@ -236,12 +251,57 @@ impl Unit {
             Step::Hook
             | Step::Listening { .. }
             | Step::Settling { .. }
+            | Step::Awaiting { .. }
             | Step::Grace { .. }
             | Step::TurningRound { .. } => {}
         }
         if let Phase::GivingBack(giving_back) = &mut self.phase {
             giving_back.step = step;
         }
+    }
+
+    /// The source finds these addresses free from now on. It has to announce each; without any there is nothing to wait for.
+    pub(super) fn on_yielded(&mut self, turn: &mut Turn, addresses: Vec<IpAddr>) {
+        let Phase::GivingBack(giving_back) = &mut self.phase else {
+            return;
+        };
+        if !matches!(giving_back.step, Step::Yielding) {
+            return;
+        }
+        giving_back.awaited = addresses.into_iter().collect();
+        let step = if giving_back.awaited.is_empty() {
+            Step::Draining
+        } else {
+            Step::Awaiting {
+                until: turn.now.saturating_add(nanos(TAKE_BACK)),
+            }
+        };
+        self.step(turn, step);
+    }
+
+    /// The source announces an address that goes back to it.
+    pub(super) fn taken_back(&mut self, turn: &mut Turn, ip: IpAddr) {
+        let Phase::GivingBack(giving_back) = &mut self.phase else {
+            return;
+        };
+        let awaited = matches!(giving_back.step, Step::Awaiting { .. });
+        if awaited && giving_back.awaited.remove(&ip) && giving_back.awaited.is_empty() {
+            self.step(turn, Step::Draining);
+        }
+    }
+
+    /// The source has not announced its addresses: it is given them like one without our daemon.
+    fn not_taken_back(&mut self, turn: &mut Turn) {
+        let step = if self.paths.answer() {
+            Step::Draining
+        } else {
+            Step::LettingGo
+        };
+        self.cause = words::with_note(self.cause.clone(), words::NOT_TAKEN_BACK);
+        if let Phase::GivingBack(giving_back) = &mut self.phase {
+            giving_back.errors.push(words::NOT_TAKEN_BACK.to_owned());
+        }
+        self.step(turn, step);
     }
 
     /// A step was carried out.
@@ -276,6 +336,8 @@ impl Unit {
             Step::Hook
             | Step::Listening { .. }
             | Step::Settling { .. }
+            | Step::Yielding
+            | Step::Awaiting { .. }
             | Step::Grace { .. }
             | Step::TurningRound { .. } => return,
         };
@@ -309,6 +371,7 @@ impl Unit {
             Step::Listening { until } | Step::Settling { until } if until <= turn.now => {
                 self.first_step(turn);
             }
+            Step::Awaiting { until } if until <= turn.now => self.not_taken_back(turn),
             Step::Grace { until, forget_at } if until <= turn.now => {
                 self.step(
                     turn,
@@ -323,6 +386,8 @@ impl Unit {
             Step::Hook
             | Step::Listening { .. }
             | Step::Settling { .. }
+            | Step::Yielding
+            | Step::Awaiting { .. }
             | Step::Grace { .. }
             | Step::TurningRound { .. }
             | Step::Draining
@@ -347,7 +412,7 @@ impl Unit {
         }
         self.run_hook(turn, Hook::AfterFailback);
         match elsewhere {
-            Some(finding) if !self.hold && !self.released => {
+            Some(finding) if !self.on_hold() && !self.released => {
                 self.given_back_elsewhere(turn, finding, &note);
             }
             Some(_) | None => self.settle(turn, On::GivenBack, &note),

@@ -86,6 +86,16 @@ impl Policy {
                     unit.on_hook_done(&mut turn, hook, error.as_deref());
                 }
             }
+            Input::RemoteHold { path, on } => {
+                if let Some(unit) = self.unit_of(path).and_then(|id| self.units.get_mut(&id)) {
+                    unit.on_remote_hold(&mut turn, path.path, on);
+                }
+            }
+            Input::Yielded { unit, addresses } => {
+                if let Some(unit) = self.units.get_mut(&unit) {
+                    unit.on_yielded(&mut turn, addresses);
+                }
+            }
             Input::Remembered { unit, memory } => {
                 if let Some(unit) = self.units.get_mut(&unit) {
                     unit.on_remembered(&mut turn, memory);

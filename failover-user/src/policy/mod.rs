@@ -35,9 +35,12 @@ mod words;
 mod tests;
 
 pub use conflict::{CONFLICT_QUIET, DEFEND_INTERVAL};
-pub use elsewhere::{PROBE_EVERY, PROBE_EVERY_PROMPT, RIVAL_WAIT};
-pub use failback::{AFTER_ABORT, AFTER_ABORTS, DRAIN, GRACE, LISTEN, SETTLE};
+pub use elsewhere::{PROBE_EVERY, PROBE_EVERY_PROMPT, RIVAL_ROUNDS, RIVAL_WAIT};
+pub use failback::{
+    AFTER_ABORT, AFTER_ABORTS, DRAIN, GRACE, LISTEN, SETTLE, SETTLE_AT_MOST, TAKE_BACK,
+};
 pub use machine::Policy;
+pub use remember::{RECENTLY, answers_anew, changes_memory};
 pub use takeover::{CHECK_WAIT, THREAD_WAIT};
 pub use types::*;
 pub use words::asked_by;

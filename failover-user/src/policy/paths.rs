@@ -29,6 +29,8 @@ pub(super) struct Path {
     pub(super) misses: Misses,
     /// It has answered since monitoring, or the latest failback, began.
     seen: bool,
+    /// By this path the source has said that it is on hold.
+    remote_hold: bool,
     /// It has not been heard of since our own link was down behind it.
     hidden: bool,
     /// Since when it answers without having been down, isolated or unknown in between.
@@ -46,6 +48,7 @@ impl Path {
             reported: PathState::Unknown,
             misses: Misses::default(),
             seen: false,
+            remote_hold: false,
             hidden: false,
             answering_since: None,
             unheard_since: None,
@@ -129,6 +132,18 @@ impl Paths {
                 path.unheard_since = None;
             }
         }
+    }
+
+    /// Takes note of what the source says of itself.
+    pub(super) fn report_hold(&mut self, index: usize, on: bool) {
+        if let Some(path) = self.list.iter_mut().find(|path| path.index == index) {
+            path.remote_hold = on;
+        }
+    }
+
+    /// The source is on hold, for its own administrator. It is as long as it does not say otherwise, silent or not.
+    pub(super) fn remote_hold(&self) -> bool {
+        self.list.iter().any(|path| path.remote_hold)
     }
 
     /// What the paths say about the unit.

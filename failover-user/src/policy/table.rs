@@ -42,7 +42,9 @@ pub enum On {
     GivenBack,
     /// `failover hold`.
     Hold,
-    /// `failover resume`.
+    /// The source's own administrator has put it on hold.
+    SourceHold,
+    /// `failover resume`, here or there.
     Resume,
     /// The source answers ARP although heartbeats fail.
     AliveOnL2,
@@ -83,6 +85,7 @@ impl On {
             Self::SourceHealthy => "source healthy",
             Self::GivenBack => "given back",
             Self::Hold => "hold",
+            Self::SourceHold => "source's hold",
             Self::Resume => "resume",
             Self::AliveOnL2 => "alive on L2",
             Self::SilentOnL2 => "silent on L2",
@@ -136,6 +139,8 @@ pub const TABLE: &[Row] = &[
     // Hold.
     row(&[Unknown, Healthy, Suspect, Isolated, Failed, AwaitingApproval, HeldElsewhere], Held, On::Hold,
         "the administrator wants nothing done"),
+    row(&[Unknown, Healthy, Suspect, Isolated, Failed, AwaitingApproval, HeldElsewhere], Held, On::SourceHold,
+        "the source says that its own administrator wants nothing done"),
     row(&[Held], Unknown, On::Resume, "the source has not answered yet"),
     row(&[Held], Healthy, On::Resume, "the source answers"),
     row(&[Held], Suspect, On::Resume, "requests are unanswered"),

@@ -67,12 +67,12 @@ impl Unit {
         }
     }
 
-    /// Asks who has the addresses, and goes on with the answer.
-    fn check(&mut self, turn: &mut Turn, cause: Cause, fenced: bool) {
+    /// In `taking-over`: asks who has the addresses, and goes on with the answer.
+    fn check(&mut self, turn: &mut Turn, cause: Cause, hooked: bool) {
         self.phase = Phase::Checking {
             cause,
-            fenced,
             until: turn.now.saturating_add(nanos(CHECK_WAIT)),
+            hooked,
         };
         turn.actions.push(Action::Probe { unit: self.id });
     }
@@ -110,7 +110,7 @@ impl Unit {
     /// Nothing was taken yet, and what it was to be taken for is over.
     pub(super) fn is_void(&self, cause: Cause) -> bool {
         match cause {
-            Cause::Verdict => self.hold || self.paths.verdict() != UnitVerdict::Failed,
+            Cause::Verdict => self.on_hold() || self.paths.verdict() != UnitVerdict::Failed,
             // The yes was to a prompt that would have been withdrawn.
             Cause::Approved => matches!(
                 self.paths.verdict(),
@@ -161,7 +161,7 @@ impl Unit {
 
     /// The thread, which was armed, has not reported in [`THREAD_WAIT`]. It is disarmed by now, so it will not act.
     pub(super) fn thread_did_not_act(&mut self, turn: &mut Turn) {
-        if self.hold || self.paths.verdict() != UnitVerdict::Failed {
+        if self.on_hold() || self.paths.verdict() != UnitVerdict::Failed {
             self.settle(turn, On::NotTaken, "nothing was taken");
         } else if self.released {
             self.phase = Phase::Idle;
@@ -184,6 +184,16 @@ impl Unit {
         match self.state {
             // The thread and a command met: the second report says nothing new.
             State::TakenOver | State::Conflict | State::FailingBack => return,
+            // What was ordered before has come to nothing, and nothing has been ordered since.
+            State::TakingOver
+                if held == 0
+                    && matches!(
+                        self.phase,
+                        Phase::Checking { .. } | Phase::BeforeTakeover(_)
+                    ) =>
+            {
+                return;
+            }
             State::TakingOver => {}
             // The thread was faster than the news of its verdict.
             State::Healthy | State::Suspect | State::Isolated
@@ -253,7 +263,7 @@ impl Unit {
         // The news of the silence is still on its way, so what is known of the paths is old.
         self.phase = Phase::Idle;
         self.go(turn, State::Failed, On::NotTaken, note.as_str());
-        if self.hold {
+        if self.on_hold() {
             self.settle(turn, On::NotTaken, &note);
         }
     }
@@ -266,7 +276,7 @@ impl Unit {
             self.paths.verdict(),
             UnitVerdict::Healthy | UnitVerdict::Suspect
         );
-        if self.hold {
+        if self.on_hold() {
             self.settle(turn, On::NotTaken, note);
         } else if answers {
             self.settle(turn, On::Answer, note);
@@ -331,6 +341,7 @@ impl Unit {
         let Phase::Holding(holding) = &mut self.phase else {
             return;
         };
+        let on_hold = self.hold || self.paths.remote_hold();
         // An administrator may also have taken over from a source that answers, for work on it, and that is not to be undone
         // because it still answers.
         let failed = self.taken.as_mut().is_none_or(|taken| {
@@ -339,7 +350,7 @@ impl Unit {
         });
         match self.rules.failback {
             Failback::Manual => holding.failback_at = None,
-            Failback::Automatic if self.hold || !failed => holding.failback_at = None,
+            Failback::Automatic if on_hold || !failed => holding.failback_at = None,
             Failback::Automatic if !self.paths.all_answer() => holding.failback_at = None,
             Failback::Automatic if holding.failback_at.is_none() && self.paths.all_up() => {
                 let healthy = now.saturating_add(nanos(self.rules.failback_after));
@@ -352,7 +363,7 @@ impl Unit {
     /// Whether the addresses go back by themselves once the source is healthy.
     pub(super) fn fails_back_by_itself(&self) -> bool {
         self.rules.failback == Failback::Automatic
-            && !self.hold
+            && !self.on_hold()
             && self.taken.as_ref().is_none_or(|taken| taken.failed)
     }
 

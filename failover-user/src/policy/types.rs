@@ -306,6 +306,21 @@ pub enum Input {
         /// Why it failed, if it did.
         error: Option<String>,
     },
+    /// The source says that its own administrator has put it on hold (S-BFD AdminDown, RFC 7880 7.2.3), or that it is in
+    /// service again.
+    RemoteHold {
+        /// By which path.
+        path: PathId,
+        /// Whether it is on hold.
+        on: bool,
+    },
+    /// [`Action::Yield`] was carried out.
+    Yielded {
+        /// Which.
+        unit: UnitId,
+        /// Addresses that the source asks for, and now finds free. None: it has no daemon of ours that waits for them.
+        addresses: Vec<IpAddr>,
+    },
     /// What an earlier daemon knew. Given once, before anything else, except that [`Input::Adopted`] may come first.
     Remembered {
         /// Which.
@@ -334,6 +349,12 @@ pub enum Action {
         unit: UnitId,
         /// Why.
         cause: Cause,
+    },
+    /// Failback with the source answering: if it probes for its addresses, let it find them free, and change nothing else.
+    /// Answered by [`Input::Yielded`], and then by an [`Input::Claim`] of the source for each address.
+    Yield {
+        /// Which.
+        unit: UnitId,
     },
     /// Failback with the source answering: announce the source's MAC and turn packets round to it.
     /// Answered by [`Input::StepDone`].
@@ -367,12 +388,22 @@ pub enum Action {
         /// Which.
         unit: UnitId,
     },
-    /// Announce a held address that another host claims, and probe for it once (see [`Claimant::Peer`]).
+    /// Probe for a held address that another host claims (see [`Claimant::Peer`]), and announce it.
     Defend {
         /// Which.
         unit: UnitId,
         /// The address.
         ip: IpAddr,
+    },
+    /// Tell another failover host that claims a held address who has it, and nobody else: no announcement, so that the limit
+    /// of those does not keep it from giving the address up.
+    Introduce {
+        /// Which.
+        unit: UnitId,
+        /// The address.
+        ip: IpAddr,
+        /// Its MAC, as in [`Input::Claim`].
+        mac: String,
     },
     /// Announce the source's MAC for the addresses, so that nobody sends here what is not held here.
     AnnounceSource {

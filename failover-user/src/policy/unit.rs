@@ -79,10 +79,10 @@ pub(super) enum Phase {
     Checking {
         /// Why they are to be taken.
         cause: Cause,
-        /// The hook before it has run.
-        fenced: bool,
         /// When the answer is not expected any more.
         until: Now,
+        /// The hook before it has run.
+        hooked: bool,
     },
     /// `taking-over`: the hook before it runs.
     BeforeTakeover(Cause),
@@ -193,7 +193,7 @@ impl Unit {
     pub(super) fn arm(&mut self, turn: &mut Turn) {
         let armed = self.rules.on_failure == OnFailure::Automatic
             && !self.released
-            && !self.hold
+            && !self.on_hold()
             && !self.rules.has(Hook::BeforeTakeover)
             && matches!(self.state, State::Healthy | State::Suspect)
             && self.paths.verdict_of_thread() != UnitVerdict::Failed;
@@ -203,6 +203,20 @@ impl Unit {
                 unit: self.id,
                 armed,
             });
+        }
+    }
+
+    /// Nothing is done by itself: an administrator's hold, ours or the source's own.
+    pub(super) fn on_hold(&self) -> bool {
+        self.hold || self.paths.remote_hold()
+    }
+
+    /// Whose hold it is, in words.
+    pub(super) fn hold_cause(&self) -> &'static str {
+        if self.hold {
+            words::HOLD
+        } else {
+            words::REMOTE_HOLD
         }
     }
 
@@ -269,6 +283,13 @@ impl Unit {
         state: PathState,
         misses: Misses,
     ) {
+        // It says what it has heard when its verdict comes to stand. One that stood before, because of a path that is silent
+        // since before a failback, came with old news.
+        let fresh = if self.paths.verdict_of_thread() == UnitVerdict::Failed {
+            Fresh::No
+        } else {
+            Fresh::Yes
+        };
         self.paths.report(index, state, misses, turn.now);
         match self.state {
             State::Unknown
@@ -277,7 +298,7 @@ impl Unit {
             | State::Isolated
             | State::AwaitingApproval
             | State::HeldElsewhere => {
-                self.follow_paths(turn);
+                self.follow_paths(turn, fresh);
             }
             // It was declined, or could not be taken: only an answer changes that.
             State::Failed => {
@@ -285,7 +306,7 @@ impl Unit {
                     self.paths.verdict(),
                     UnitVerdict::Healthy | UnitVerdict::Suspect
                 ) {
-                    self.follow_paths(turn);
+                    self.follow_paths(turn, fresh);
                 }
             }
             State::TakenOver | State::Conflict => self.watch_for_failback(turn.now),
@@ -297,8 +318,9 @@ impl Unit {
         self.arm(turn);
     }
 
-    /// From a state in which nothing is under way to the one that the paths call for.
-    pub(super) fn follow_paths(&mut self, turn: &mut Turn) {
+    /// From a state in which nothing is under way to the one that the paths call for. `fresh`: whether the thread has said what
+    /// it has heard, should they call for a takeover.
+    pub(super) fn follow_paths(&mut self, turn: &mut Turn, fresh: Fresh) {
         let from = self.state;
         let (to, on) = match self.paths.verdict() {
             UnitVerdict::Unknown => (State::Unknown, On::Restart),
@@ -324,7 +346,7 @@ impl Unit {
                     | State::FailingBack
                     | State::Held
                     | State::HeldElsewhere
-                    | State::Conflict => Fresh::Yes,
+                    | State::Conflict => fresh,
                 };
                 return self.on_verdict(turn, On::Verdict, "", fresh);
             }
@@ -384,13 +406,9 @@ impl Unit {
     /// What was under way is over: on to the state that the paths call for.
     pub(super) fn settle(&mut self, turn: &mut Turn, on: On, note: &str) {
         self.phase = Phase::Idle;
-        if self.hold {
-            return self.go(
-                turn,
-                State::Held,
-                on,
-                words::with_note(words::HOLD.to_owned(), note),
-            );
+        if self.on_hold() {
+            let cause = words::with_note(self.hold_cause().to_owned(), note);
+            return self.go(turn, State::Held, on, cause);
         }
         let to = match self.paths.verdict() {
             UnitVerdict::Unknown => State::Unknown,
@@ -408,14 +426,9 @@ impl Unit {
         match &self.phase {
             Phase::Idle | Phase::Commanded(_) | Phase::BeforeTakeover(_) => {}
             Phase::AwaitingThread { until } if *until <= turn.now => self.thread_did_not_act(turn),
-            Phase::Checking {
-                until,
-                cause,
-                fenced,
-            } if *until <= turn.now => {
-                let (cause, fenced) = (*cause, *fenced);
+            Phase::Checking { until, .. } if *until <= turn.now => {
                 self.finding = Finding::Silent;
-                self.checked(turn, cause, fenced);
+                self.checked(turn);
             }
             Phase::AwaitingThread { .. } | Phase::Checking { .. } => {}
             Phase::Watching(_) => self.on_clock_watching(turn),

@@ -11,6 +11,9 @@ use crate::config::L2Alive;
 
 pub(super) const WAITING: &str = "waiting for the first answer";
 pub(super) const HOLD: &str = "on hold by the administrator";
+pub(super) const REMOTE_HOLD: &str =
+    "put on hold by its own administrator (to end that: failover resume --self, there)";
+pub(super) const NOT_TAKEN_BACK: &str = "the source did not take its addresses back within 5 s";
 pub(super) const LET_GO: &str = "the other host has the addresses no more";
 pub(super) const SILENT_ON_L2: &str = "silent on ARP too";
 pub(super) const PEER_KEEPS: &str = "another failover host holds them as well, and keeps them";

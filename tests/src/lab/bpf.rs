@@ -6,14 +6,17 @@ use std::{
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 const BPF_MAP_CREATE: i64 = 0;
+const BPF_MAP_UPDATE_ELEM: i64 = 2;
 const BPF_PROG_LOAD: i64 = 5;
+const BPF_PROG_TEST_RUN: i64 = 10;
 const BPF_LINK_CREATE: i64 = 28;
 
 const BPF_MAP_TYPE_ARRAY: u32 = 2;
 const BPF_F_MMAPABLE: u32 = 1 << 10;
+const BPF_F_TEST_XDP_LIVE_FRAMES: u32 = 1 << 1;
 
 /// One instruction of eBPF as the kernel reads it.
 #[repr(C)]
@@ -26,11 +29,30 @@ pub(crate) struct Instruction {
     pub(crate) immediate: i32,
 }
 
+impl Instruction {
+    pub(crate) const fn new(
+        opcode: u8,
+        destination: u8,
+        source: u8,
+        offset: i16,
+        immediate: i32,
+    ) -> Self {
+        Self {
+            opcode,
+            registers: destination | source << 4,
+            offset,
+            immediate,
+        }
+    }
+}
+
 /// Program types with the attach point that the lab uses for each.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Hook {
     /// XDP in the driver.
     Xdp,
+    /// XDP behind the driver, which every link can have.
+    GenericXdp,
     /// tc egress (tcx).
     TcxEgress,
 }
@@ -38,14 +60,14 @@ pub(crate) enum Hook {
 impl Hook {
     fn program_type(self) -> u32 {
         match self {
-            Self::Xdp => 6,
+            Self::Xdp | Self::GenericXdp => 6,
             Self::TcxEgress => 3,
         }
     }
 
     fn attach_type(self) -> u32 {
         match self {
-            Self::Xdp => 37,
+            Self::Xdp | Self::GenericXdp => 37,
             Self::TcxEgress => 47,
         }
     }
@@ -53,7 +75,7 @@ impl Hook {
     fn program_flags(self) -> u32 {
         match self {
             // BPF_F_XDP_HAS_FRAGS: without it a veth refuses large MTUs and segmentation offload.
-            Self::Xdp => 1 << 5,
+            Self::Xdp | Self::GenericXdp => 1 << 5,
             Self::TcxEgress => 0,
         }
     }
@@ -62,6 +84,8 @@ impl Hook {
         match self {
             // XDP_FLAGS_DRV_MODE: only a native program gives the veth a NAPI.
             Self::Xdp => 1 << 2,
+            // XDP_FLAGS_SKB_MODE
+            Self::GenericXdp => 1 << 1,
             Self::TcxEgress => 0,
         }
     }
@@ -75,6 +99,37 @@ struct MapCreate {
     value_size: u32,
     max_entries: u32,
     map_flags: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct MapUpdate {
+    map_fd: u32,
+    padding: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct TestRun {
+    program_fd: u32,
+    result: u32,
+    data_size_in: u32,
+    data_size_out: u32,
+    data_in: u64,
+    data_out: u64,
+    repeat: u32,
+    duration: u32,
+    context_size_in: u32,
+    context_size_out: u32,
+    context_in: u64,
+    context_out: u64,
+    flags: u32,
+    cpu: u32,
+    batch_size: u32,
+    padding: u32,
 }
 
 #[repr(C)]
@@ -114,7 +169,64 @@ pub(crate) fn create_word() -> Result<OwnedFd> {
     };
 
     // SAFETY: the attributes of this command hold no pointers.
-    unsafe { bpf(BPF_MAP_CREATE, &attributes) }.context("creating a map")
+    new_descriptor(unsafe { bpf(BPF_MAP_CREATE, &attributes) }).context("creating a map")
+}
+
+/// An array map of the octets in `values`, each padded with zeros to `value_size`.
+pub(crate) fn create_table(values: &[Vec<u8>], value_size: usize) -> Result<OwnedFd> {
+    let attributes = MapCreate {
+        map_type: BPF_MAP_TYPE_ARRAY,
+        key_size: 4,
+        value_size: u32::try_from(value_size)?,
+        max_entries: u32::try_from(values.len())?,
+        map_flags: 0,
+    };
+    // SAFETY: the attributes of this command hold no pointers.
+    let map = new_descriptor(unsafe { bpf(BPF_MAP_CREATE, &attributes) }).context("a map")?;
+
+    for (index, value) in values.iter().enumerate() {
+        ensure!(value.len() <= value_size, "value {index} is too long");
+
+        let key = u32::try_from(index)?;
+        let mut padded = value.clone();
+
+        padded.resize(value_size, 0);
+
+        let attributes = MapUpdate {
+            map_fd: map.as_raw_fd().cast_unsigned(),
+            key: (&raw const key) as u64,
+            value: padded.as_ptr() as u64,
+            ..MapUpdate::default()
+        };
+
+        // SAFETY: the pointers are to a key and a value of the map's sizes, which outlive the call.
+        unsafe { bpf(BPF_MAP_UPDATE_ELEM, &attributes) }
+            .with_context(|| format!("value {index} of a map"))?;
+    }
+
+    Ok(map)
+}
+
+/// Runs an XDP program `runs` times, `batch` at a time, on frames that are really sent wherever it says. Each begins as
+/// `frame` or as what the program left in the memory that it gets again.
+pub(crate) fn run_live(
+    program: BorrowedFd<'_>,
+    frame: &[u8],
+    runs: u32,
+    batch: u32,
+) -> std::io::Result<()> {
+    let attributes = TestRun {
+        program_fd: program.as_raw_fd().cast_unsigned(),
+        data_size_in: u32::try_from(frame.len()).map_err(std::io::Error::other)?,
+        data_in: frame.as_ptr() as u64,
+        repeat: runs,
+        flags: BPF_F_TEST_XDP_LIVE_FRAMES,
+        batch_size: batch,
+        ..TestRun::default()
+    };
+
+    // SAFETY: the one pointer is to a frame as long as stated, which outlives the call.
+    unsafe { bpf(BPF_PROG_TEST_RUN, &attributes) }.map(|_| ())
 }
 
 /// Loads a program.
@@ -136,7 +248,8 @@ pub(crate) fn load(hook: Hook, name: &str, program: &[Instruction]) -> Result<Ow
     }
 
     // SAFETY: the pointers are to the program, as long as stated, and to a terminated string; both outlive the call.
-    unsafe { bpf(BPF_PROG_LOAD, &attributes) }.with_context(|| format!("loading {name}"))
+    new_descriptor(unsafe { bpf(BPF_PROG_LOAD, &attributes) })
+        .with_context(|| format!("loading {name}"))
 }
 
 /// Attaches a program to the link with this index in the calling thread's namespace. It stays as long as the descriptor
@@ -150,23 +263,30 @@ pub(crate) fn attach(hook: Hook, program: BorrowedFd<'_>, index: u32) -> Result<
     };
 
     // SAFETY: the attributes of this command hold no pointers.
-    unsafe { bpf(BPF_LINK_CREATE, &attributes) }
+    new_descriptor(unsafe { bpf(BPF_LINK_CREATE, &attributes) })
         .with_context(|| format!("attaching to link {index} ({hook:?})"))
 }
 
+/// What a command returned that makes something: its descriptor.
+fn new_descriptor(returned: std::io::Result<i64>) -> std::io::Result<OwnedFd> {
+    let fd = i32::try_from(returned?).map_err(std::io::Error::other)?;
+
+    // SAFETY: such commands return a new descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// What the command returns, which is not negative.
+///
 /// # Safety
 ///
 /// `attributes` must be what `command` expects, and pointers in it must be valid for the call.
-unsafe fn bpf<T>(command: i64, attributes: &T) -> std::io::Result<OwnedFd> {
+unsafe fn bpf<T>(command: i64, attributes: &T) -> std::io::Result<i64> {
     // SAFETY: the caller's promise; the size is that of the attributes, the kernel takes the rest as zero.
-    let fd = unsafe { libc::syscall(libc::SYS_bpf, command, attributes, size_of::<T>()) };
+    let returned = unsafe { libc::syscall(libc::SYS_bpf, command, attributes, size_of::<T>()) };
 
-    if fd < 0 {
+    if returned < 0 {
         return Err(std::io::Error::last_os_error());
     }
 
-    let fd = i32::try_from(fd).map_err(std::io::Error::other)?;
-
-    // SAFETY: these commands return a new descriptor that nobody else owns.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    Ok(returned)
 }

@@ -110,6 +110,47 @@ pub fn has_carrier(namespace: &Namespace, index: u32) -> Result<bool> {
         .contains(LinkFlags::LowerUp))
 }
 
+/// Frames that a link has had to do with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Received. Of a veth whose ends both carry XDP: taken from its ring and shown to the program.
+    pub received: u64,
+    /// Sent. Of such a veth: received by the other end.
+    pub sent: u64,
+    /// Not sent, as the other end's ring was full or it could not receive.
+    pub lost: u64,
+}
+
+impl Traffic {
+    /// What has been added since `before`.
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            received: self.received - before.received,
+            sent: self.sent - before.sent,
+            lost: self.lost - before.lost,
+        }
+    }
+}
+
+/// What a link has counted.
+pub fn traffic(namespace: &Namespace, index: u32) -> Result<Traffic> {
+    get(namespace, index)?
+        .attributes
+        .iter()
+        .find_map(|attribute| {
+            let LinkAttribute::Stats64(counted) = attribute else {
+                return None;
+            };
+
+            Some(Traffic {
+                received: counted.rx_packets,
+                sent: counted.tx_packets,
+                lost: counted.tx_dropped,
+            })
+        })
+        .context("a link without counters")
+}
+
 /// Waits until a link is operational: up, with carrier, and known to be so (operstate `up`).
 pub fn wait_operational(namespace: &Namespace, index: u32) -> Result<()> {
     let mut last = None;

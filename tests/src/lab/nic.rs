@@ -195,6 +195,13 @@ impl Nic {
         self.addresses().iter().any(|(ip, _)| *ip == address)
     }
 
+    /// What the far end of its cable has counted: `received` are the frames that have left this NIC, whatever sent them,
+    /// and `sent` those that have reached it.
+    #[track_caller]
+    pub fn wire_traffic(&self) -> link::Traffic {
+        link::traffic(&self.0.far, self.far_index()).must("reading a link's counters")
+    }
+
     fn namespace(&self) -> &Namespace {
         self.0.host.namespace()
     }

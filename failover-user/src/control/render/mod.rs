@@ -3,6 +3,7 @@
 //! Pure: text with ANSI styles in, for `anstream` to take out again where they are not wanted. Nothing here is wider
 //! than [`WIDTH`] unless a name is.
 
+mod custody;
 mod drill;
 mod event;
 mod refusals;

@@ -3,7 +3,7 @@
 use owo_colors::{OwoColorize as _, Style};
 
 use super::{
-    Clock, refusals, source,
+    Clock, custody, refusals, source,
     table::{Cell, table},
     tone::Tone,
     units::{ago, count, long, short, wrap},
@@ -97,6 +97,7 @@ fn nics(nics: &[NicStatus]) -> String {
 
 fn reflector(reflector: &ReflectorStatus) -> String {
     let mut text = format!("{}\n", "Reflector of this host".bold());
+    text += &custody::answers(reflector);
     let interval = short(u64::from(reflector.min_rx_us) * 1_000);
     let discriminators = reflector.discriminators.join(", ");
     let ids: Vec<_> = reflector.key_ids.iter().map(ToString::to_string).collect();
@@ -111,31 +112,49 @@ fn reflector(reflector: &ReflectorStatus) -> String {
             "answers to discriminator {discriminators}, at most once every {interval}{signed}"
         ),
     );
+    text += &custody::identity(reflector);
+    text += &custody::checks(reflector);
     if reflector.watchers.is_empty() {
         return text + "  nobody has asked yet\n";
     }
     let rows = reflector.watchers.iter().map(|watcher| {
-        let last = match watcher.answered_ago_ns {
-            ns @ 0..1_000_000_000 => short(ns),
-            ns => long(ns / 1_000_000_000),
-        };
         let refused = match watcher.refused {
             0 => Cell::from(0),
             refused => Cell::styled(refused.to_string(), Style::new().yellow()),
         };
-        let last = format!("{last} ago");
+        let answered = match watcher.answered {
+            0 => "never".to_owned(),
+            _ => since(watcher.answered_ago_ns),
+        };
         [
             Cell::from(&watcher.initiator),
             Cell::from(&watcher.asked),
-            last.into(),
+            since(watcher.asked_ago_ns).into(),
+            answered.into(),
             watcher.answered.into(),
             refused,
         ]
     });
     text + &table(
-        ["watcher", "asks", "last answered", "answered", "refused"],
+        [
+            "watcher",
+            "asks",
+            "last asked",
+            "last answered",
+            "answered",
+            "refused",
+        ],
         rows.collect(),
     )
+}
+
+/// `350 ms ago`
+fn since(ns: u64) -> String {
+    let time = match ns {
+        0..1_000_000_000 => short(ns),
+        1_000_000_000.. => long(ns / 1_000_000_000),
+    };
+    format!("{time} ago")
 }
 
 fn daemon(status: &Status, clock: &Clock) -> String {

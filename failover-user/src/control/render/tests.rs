@@ -6,8 +6,8 @@ use serde_json::json;
 use super::*;
 use crate::{
     control::protocol::{
-        AddressStatus, Event, NicStatus, PathStatus, ReflectorStatus, RttStatus, SourceStatus,
-        Status, TakeoverStatus, VERSION, WatcherStatus,
+        AddressStatus, CheckStatus, Event, IdentityStatus, NicStatus, PathStatus, ReflectorStatus,
+        RttStatus, SourceStatus, Status, TakeoverStatus, VERSION, WatcherStatus,
     },
     policy::{Cause, PathState, State},
 };
@@ -245,6 +245,7 @@ fn no_source_but_a_reflector() {
         initiator: initiator.to_owned(),
         asked: "10.0.1.10".to_owned(),
         answered_ago_ns: ago,
+        asked_ago_ns: ago,
         answered: 123_456,
         refused: 0,
     };
@@ -252,6 +253,12 @@ fn no_source_but_a_reflector() {
         discriminators: vec!["10.0.1.10".to_owned(), "10.0.2.10".to_owned()],
         min_rx_us: 50,
         key_ids: vec![],
+        answers: "up".to_owned(),
+        cause: None,
+        dead_man_ns: 500_000_000,
+        self_fence: false,
+        identity: vec![],
+        checks: vec![],
         watchers: vec![
             watcher("10.0.1.2", 4_200_000),
             watcher("10.0.1.3", 7_260_000_000_000),
@@ -261,6 +268,63 @@ fn no_source_but_a_reflector() {
     let text = shown(&host);
 
     assert_eq!(text, include_str!("expected/no_source.txt"));
+}
+
+#[test]
+fn a_source_that_keeps_off_its_addresses_says_why() {
+    let mut host = host(vec![]);
+    let address = |ip: &str, cause: Option<&str>| IdentityStatus {
+        ip: ip.to_owned(),
+        fenced: cause.is_some(),
+        standing: "elsewhere".to_owned(),
+        cause: cause.map(str::to_owned),
+    };
+    let check = |name: &str, state: &str, against, error: Option<&str>| CheckStatus {
+        name: name.to_owned(),
+        state: state.to_owned(),
+        against,
+        error: error.map(str::to_owned),
+    };
+    host.reflector = Some(ReflectorStatus {
+        discriminators: vec!["10.0.1.10".to_owned()],
+        min_rx_us: 50,
+        key_ids: vec![],
+        answers: "silent".to_owned(),
+        cause: Some("tcp 127.0.0.1:80 failed: no connection: Connection refused".to_owned()),
+        dead_man_ns: 500_000_000,
+        self_fence: true,
+        identity: vec![
+            address("10.0.1.10", Some("another host has it, 02:00:00:00:00:09")),
+            address("10.0.1.11", None),
+        ],
+        checks: vec![
+            check(
+                "tcp 127.0.0.1:80",
+                "bad",
+                0,
+                Some("no connection: Connection refused"),
+            ),
+            check(
+                "http://127.0.0.1:81/",
+                "good",
+                2,
+                Some("answered with status 503"),
+            ),
+            check("command /bin/healthy", "unknown", 0, None),
+        ],
+        watchers: vec![WatcherStatus {
+            initiator: "10.0.1.2".to_owned(),
+            asked: "10.0.1.10".to_owned(),
+            answered_ago_ns: 7_260_000_000_000,
+            asked_ago_ns: 4_200_000,
+            answered: 0,
+            refused: 0,
+        }],
+    });
+
+    let text = shown(&host);
+
+    assert_eq!(text, include_str!("expected/keeps_off.txt"));
 }
 
 #[test]
@@ -274,6 +338,12 @@ fn whether_heartbeats_are_signed_is_said_on_both_sides() {
         discriminators: vec!["10.0.1.10".to_owned()],
         min_rx_us: 50,
         key_ids: vec![1, 2],
+        answers: "up".to_owned(),
+        cause: None,
+        dead_man_ns: 500_000_000,
+        self_fence: false,
+        identity: vec![],
+        checks: vec![],
         watchers: vec![],
     });
 

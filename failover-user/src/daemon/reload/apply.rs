@@ -61,7 +61,7 @@ impl Daemon {
             order.push(index);
         }
         self.config.witnesses = new.witnesses;
-        self.config.reflector = new.reflector;
+        let reflector = std::mem::replace(&mut self.config.reflector, new.reflector);
 
         // The heartbeat thread writes to the sessions of removed paths until it has heard of that.
         errors.keep(self.monitor.caught_up().await);
@@ -71,6 +71,8 @@ impl Daemon {
         errors.keep(self.renumber(order, &held));
         errors.keep(self.listen());
         errors.keep(self.write_settings());
+        errors.keep(self.change_source_side(reflector.as_ref()));
+        errors.keep(self.refresh_fences());
         errors.keep(self.rewrite_nics());
         errors.keep(self.release_nics(&before, &held).await);
         errors.keep(self.manage_missing().await);

@@ -141,7 +141,7 @@ fn variables_that_the_daemon_was_given_itself_are_not_handed_down() {
         ..facts()
     };
 
-    let command = process::command(&["/bin/true".to_owned()], &facts).unwrap();
+    let command = process::command(&["/bin/true".to_owned()], facts.variables()).unwrap();
 
     let changes: BTreeMap<_, _> = command.as_std().get_envs().collect();
     for name in ["FAILOVER_PATH", "NOTIFY_SOCKET", "WATCHDOG_USEC"] {

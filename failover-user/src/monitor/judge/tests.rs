@@ -359,3 +359,21 @@ fn behind_an_outage_of_our_own_link_nothing_is_remembered() {
 
     assert_eq!((silent.state(), answered.state()), (Unknown, Unknown));
 }
+
+#[test]
+fn misses_that_may_become_a_verdict_begin_with_the_first_also_where_an_earlier_daemon_had_the_answers()
+ {
+    let mut remembered = Judge::remembered(2);
+    let mut never_seen = Judge::new(2);
+    let mut first = Vec::new();
+
+    for judge in [&mut remembered, &mut never_seen] {
+        for n in 1..=2 {
+            judge.missed(n * MS, 0, &FINE);
+            first.push(judge.is_at_first_miss());
+        }
+    }
+
+    assert_eq!(first, [true, false, false, false]);
+    assert_eq!(remembered.state(), Down);
+}

@@ -1,17 +1,18 @@
 //! From a miss to the verdict, and from the verdict to the takeover.
 
-use super::{Heartbeats, asking::Link};
+use std::sync::Arc;
+
+use super::{Heartbeats, Unit, asking::Link};
 use crate::{
+    bpf::shared::HeardBoard,
     monitor::{
-        Outcome, Report, clock,
+        Outcome, Plan, Report, clock,
         finding::finding,
-        session::{Change, Session},
+        session::Change,
+        session::Session,
         worker::{Job, Order},
     },
-    policy::{
-        Cause, Finding, UnitId,
-        trigger::{UnitVerdict, verdict},
-    },
+    policy::{Cause, Finding, UnitId},
 };
 
 /// What a takeover has come to.
@@ -54,7 +55,7 @@ impl Heartbeats {
         let session = &self.sessions[index];
         let (path, unit) = (session.path, session.unit);
         let last_reply_ns = session.last_reply_ns(&self.shared);
-        let heard = self.new_verdict(unit);
+        let heard = self.new_verdict(unit, now);
         crate::fault::point_if(heard.is_some(), "verdict:seen");
         let deed = self.act_on(unit, now);
         crate::fault::point_if(deed.is_some(), "verdict:acted");
@@ -73,57 +74,34 @@ impl Heartbeats {
         self.conclude(deed);
     }
 
-    fn verdict(&self, unit: UnitId) -> UnitVerdict {
-        let paths = self.sessions.iter().filter(|session| session.unit == unit);
-        match self.units.get(&unit) {
-            Some(known) => verdict(known.trigger, paths.map(Session::standing)),
-            None => UnitVerdict::Unknown,
-        }
-    }
-
     /// What was heard, if the verdict on a unit has just come to stand.
-    fn new_verdict(&mut self, unit: UnitId) -> Option<Finding> {
-        if self.verdict(unit) != UnitVerdict::Failed {
-            self.units.get_mut(&unit)?.failed = None;
-            return None;
-        }
-        let known = self.units.get(&unit)?;
-        if known.failed.is_some() {
-            return None;
-        }
-        let finding = self.heard_since(unit, known.probed_ns);
-        self.units.get_mut(&unit)?.failed = Some(finding.clone());
-        Some(finding)
+    fn new_verdict(&mut self, unit: UnitId, now: u64) -> Option<Finding> {
+        let Unit { standing, plan } = self.units.get_mut(&unit)?;
+        let paths = self.sessions.iter().filter(|session| session.unit == unit);
+        standing.follow(now, paths.map(Session::standing), |since| {
+            heard_since(&self.board, plan.as_deref(), since)
+        })
     }
 
     /// The verdict on a unit may have lost what it was based on.
     pub(super) fn forget_verdict(&mut self, unit: UnitId) {
-        if self.verdict(unit) != UnitVerdict::Failed
-            && let Some(known) = self.units.get_mut(&unit)
-        {
-            known.failed = None;
+        if let Some(known) = self.units.get_mut(&unit) {
+            let paths = self.sessions.iter().filter(|session| session.unit == unit);
+            known.standing.forget(paths.map(Session::standing));
         }
     }
 
     /// What ARP has said of a unit's addresses since they were asked for.
     pub(super) fn heard_since(&self, unit: UnitId, sent_ns: u64) -> Finding {
-        if sent_ns == 0 {
-            // They were not asked for, and what was heard whenever is no answer.
-            return Finding::Silent;
-        }
         let plan = self.units.get(&unit).and_then(|known| known.plan.as_ref());
-        plan.map_or(Finding::Silent, |plan| {
-            finding(&plan.probes, &plan.source_macs, sent_ns, |slot| {
-                self.board.get(slot)
-            })
-        })
+        heard_since(&self.board, plan.map(Arc::as_ref), sent_ns)
     }
 
     pub(super) fn arm(&mut self, unit: UnitId, armed: bool) {
         let Some(known) = self.units.get_mut(&unit) else {
             return;
         };
-        known.armed = armed;
+        known.standing.arm(armed);
         // The verdict may have come while the permission was on its way.
         let deed = self.act_on(unit, clock::now());
         self.conclude(deed);
@@ -132,16 +110,22 @@ impl Heartbeats {
     /// Takes a unit over if its verdict stands and the thread may.
     fn act_on(&mut self, unit: UnitId, now: u64) -> Option<Deed> {
         let known = self.units.get(&unit)?;
-        let finding = known.failed.as_ref()?;
-        let allowed = known
-            .plan
-            .as_ref()
-            .is_none_or(|plan| finding.allows(plan.l2_alive));
-        if !known.armed || !allowed {
+        if !known
+            .standing
+            .acts(known.plan.as_ref().map(|plan| plan.l2_alive))
+        {
             return None;
         }
-        let paths = self.sessions.iter().filter(|session| session.unit == unit);
+        let mut paths = self.sessions.iter().filter(|session| session.unit == unit);
+        // The policy says so, too, and may not have been heard yet.
+        if paths
+            .clone()
+            .any(|session| session.is_on_hold(&self.shared))
+        {
+            return None;
+        }
         let last_reply_ns = paths
+            .by_ref()
             .map(|session| session.last_reply_ns(&self.shared))
             .max()
             .unwrap_or(0);
@@ -158,7 +142,7 @@ impl Heartbeats {
     ) -> Option<Deed> {
         let now = clock::now();
         let known = self.units.get_mut(&unit)?;
-        known.armed = false;
+        known.standing.taken();
         let outcome = match known.plan.as_ref() {
             Some(plan) if plan.is_long() => {
                 return Some(Deed::Long(Order {
@@ -169,7 +153,10 @@ impl Heartbeats {
                     detect_ns,
                 }));
             }
-            Some(plan) => plan.execute(now, &mut self.means),
+            Some(plan) => self
+                .brake
+                .unless_abandoned(unit, ordered_ns, || plan.execute(now, &mut self.means))
+                .unwrap_or_else(|| Outcome::broken_off(now)),
             None => Outcome::unprepared(now),
         };
         Some(Deed::Done(Report::TakenOver {
@@ -194,4 +181,12 @@ impl Heartbeats {
             None => {}
         }
     }
+}
+
+fn heard_since(board: &HeardBoard, plan: Option<&Plan>, sent_ns: u64) -> Finding {
+    plan.map_or(Finding::Silent, |plan| {
+        finding(&plan.probes, &plan.source_macs, sent_ns, |slot| {
+            board.get(slot)
+        })
+    })
 }

@@ -13,9 +13,6 @@ use crate::{
     policy::UnitId,
 };
 
-/// Rounds of probes for one unit are at least this far apart.
-const ROUND_NS: u64 = 10_000_000;
-
 /// Our own link, as it is judged.
 pub(super) struct Link<'a> {
     pub(super) nic: u32,
@@ -55,11 +52,8 @@ impl Heartbeats {
     /// at all: only a rival that has probed before is heard of.
     pub(super) fn ask_around(&mut self, unit: UnitId) {
         let now = clock::now();
-        let recently = self
-            .units
-            .get(&unit)
-            .is_none_or(|known| known.probed_ns != 0 && now < known.probed_ns + ROUND_NS);
-        if !recently {
+        let known = self.units.get(&unit);
+        if known.is_some_and(|known| known.standing.is_to_be_asked_for(now)) {
             self.send_probes(unit, now, |probe| &probe.frame);
         }
     }
@@ -76,10 +70,8 @@ impl Heartbeats {
 
     pub(super) fn finding_is_due(&mut self, unit: UnitId, sent_ns: u64) {
         let finding = self.heard_since(unit, sent_ns);
-        if let Some(known) = self.units.get_mut(&unit)
-            && known.failed.is_some()
-        {
-            known.failed = Some(finding.clone());
+        if let Some(known) = self.units.get_mut(&unit) {
+            known.standing.hear(&finding);
         }
         self.report(Report::Heard { unit, finding });
     }
@@ -88,7 +80,7 @@ impl Heartbeats {
         let Some(known) = self.units.get_mut(&unit) else {
             return;
         };
-        known.probed_ns = now;
+        known.standing.asked_for(now);
         let Some(plan) = &known.plan else { return };
         for probes in plan.probes.chunk_by(|one, next| one.nic == next.nic) {
             let frames = probes.iter().map(&frame);

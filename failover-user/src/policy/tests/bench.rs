@@ -59,10 +59,12 @@ pub(super) fn word(action: &Action) -> String {
         Action::TakeOver { cause, .. } => {
             format!("take-over {}", format!("{cause:?}").to_lowercase())
         }
+        Action::Yield { .. } => "yield".to_owned(),
         Action::Drain { .. } => "drain".to_owned(),
         Action::LetGo { .. } => "let-go".to_owned(),
         Action::Probe { .. } => "probe".to_owned(),
         Action::Defend { ip, .. } => format!("defend {ip}"),
+        Action::Introduce { ip, mac, .. } => format!("introduce {ip} to {mac}"),
         Action::AnnounceSource { .. } => "announce-source".to_owned(),
         Action::RunHook { hook, .. } => format!("hook {}", hook.name()),
         Action::RemoveAddresses { .. } => "remove".to_owned(),
@@ -75,12 +77,15 @@ pub(super) fn word(action: &Action) -> String {
 }
 
 /// One source under test, and its first unit.
+#[derive(Clone)]
 pub(super) struct Bench {
     pub(super) policy: Policy,
     pub(super) now: Now,
     pub(super) unit: UnitId,
     /// What every probe finds at once. `None`: probes are shown as `probe`, and left to the test.
     pub(super) finds: Option<Finding>,
+    /// What the source asks for when it is to have it back.
+    pub(super) asks_for: Vec<IpAddr>,
 }
 
 impl Bench {
@@ -95,6 +100,7 @@ impl Bench {
             now: 1000 * MS,
             unit,
             finds: Some(Finding::Silent),
+            asks_for: Vec::new(),
         }
     }
 
@@ -129,6 +135,16 @@ impl Bench {
                         unit: *unit,
                         finding: finding.clone(),
                     }),
+                    // Without a daemon of ours the source asks for nothing, and nobody has to know.
+                    (Action::Yield { unit }, _) => {
+                        inputs.push(Input::Yielded {
+                            unit: *unit,
+                            addresses: self.asks_for.clone(),
+                        });
+                        if !self.asks_for.is_empty() {
+                            words.push(word(&action));
+                        }
+                    }
                     _ => words.push(word(&action)),
                 }
             }

@@ -117,6 +117,31 @@ fn of_two_failover_hosts_one_keeps_the_addresses_whatever_the_rule_says() {
 }
 
 #[test]
+fn another_failover_host_is_told_who_we_are_whether_or_not_it_keeps_the_addresses() {
+    let mut loses = Bench::taken_over(1, release);
+    let mut keeps = Bench::taken_over(1, release);
+    loses.finds = None;
+    keeps.finds = None;
+
+    let lost = loses.claim(Claimant::Peer { keeps: true });
+    let claims: Vec<_> = [0, 500, 500]
+        .map(|ms| {
+            keeps.pass(ms);
+            keeps.claim(Claimant::Peer { keeps: false })
+        })
+        .into();
+
+    assert_eq!(lost[1..3], ["probe", "conflict->failing-back"]);
+    assert_eq!(claims[0][1], "defend 10.0.0.10", "which is a probe as well");
+    assert_eq!(
+        claims[1],
+        ["introduce 10.0.0.10 to 02:00:00:00:00:99"],
+        "no announcement, so not limited"
+    );
+    assert_eq!(claims[2], Bench::none(), "but not again at once");
+}
+
+#[test]
 fn failback_by_hand_and_automatic_work_in_a_conflict() {
     let mut by_hand = Bench::taken_over(1, |_| {});
     by_hand.claim(Claimant::Source);

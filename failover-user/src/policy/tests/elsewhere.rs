@@ -283,3 +283,46 @@ fn a_takeover_that_came_to_nothing_announces_the_source() {
 
     assert_eq!(words, ["announce-source", "taking-over->failed"]);
 }
+
+#[test]
+fn a_host_that_only_watches_keeps_nobody_from_taking_over() {
+    let (mut bench, _) = failed(rival(true), |_| {});
+
+    let waits = [(); 3].map(|()| bench.heard(rival(true))).concat();
+    let once = [bench.heard(Finding::Silent), bench.heard(rival(true))].concat();
+
+    assert_eq!(waits, Bench::none());
+    assert_eq!(once.last().unwrap(), "take-over verdict");
+}
+
+#[test]
+fn where_the_other_host_lets_go_a_source_that_answers_arp_is_still_asked_about() {
+    let (mut bench, _) = failed(other(), |_| {});
+
+    let words = [bench.heard(source()), bench.heard(source())].concat();
+
+    assert_eq!(
+        words,
+        ["held-elsewhere->failed", "failed->awaiting-approval"]
+    );
+}
+
+#[test]
+fn a_verdict_that_stood_before_its_unit_was_protected_again_is_asked_about_anew() {
+    // One of two paths is silent since before the failback, so the thread has had its verdict, and its news, since then.
+    let mut bench = Bench::taken_over(2, |source| source.trigger = Trigger::Any);
+    bench.path(0, Up);
+    bench.command(Command::Failback);
+    for step in 0..3 {
+        bench.pass(if step == 0 { 2000 } else { 3000 });
+        bench.step_done();
+    }
+    assert_eq!(bench.state(), State::Healthy);
+    bench.finds = None;
+
+    let words = bench.path(0, Down);
+    let found = bench.heard(other());
+
+    assert_eq!(words, ["healthy->failed", "failed->taking-over", "probe"]);
+    assert_eq!(found, ["taking-over->held-elsewhere"]);
+}

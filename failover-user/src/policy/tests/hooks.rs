@@ -357,3 +357,31 @@ fn people_are_told_what_concerns_them_and_nothing_else() {
     assert_eq!(told(approved), 0);
     assert_eq!(told(taken), 1);
 }
+
+#[test]
+fn behind_it_who_only_wants_the_addresses_is_not_waited_for() {
+    let mut bench = Bench::healthy(1, fence);
+    bench.finds = None;
+    bench.path(0, Down);
+    bench.pass(1000);
+    bench.hook_done(Hook::BeforeTakeover, None);
+
+    let words = bench.heard(Finding::Rival {
+        ip: [10, 0, 0, 10].into(),
+        mac: "02:00:00:00:00:01".to_owned(),
+        first: true,
+    });
+
+    assert_eq!(words, ["take-over verdict"]);
+}
+
+#[test]
+fn an_order_that_came_to_nothing_ends_no_takeover_that_is_still_being_asked_about() {
+    let mut bench = Bench::healthy(1, fence);
+    bench.path(0, Down);
+
+    let words = bench.done_with_error(Cause::Adopted, 0);
+
+    assert_eq!(words, Bench::none());
+    assert_eq!(bench.state(), State::TakingOver);
+}

@@ -2,9 +2,12 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use crate::policy::{Action, Cause, DEFEND_INTERVAL, Hook, Now, State, UnitId, table::TABLE};
+use crate::policy::{
+    Action, Cause, DEFEND_INTERVAL, Hook, Input, Now, State, UnitId, table::TABLE,
+};
 
 /// What the policy must not do, whatever it is told: followed per unit from its actions and from what it was told.
+#[derive(Debug)]
 pub(super) struct Watched {
     pub(super) id: UnitId,
     pub(super) state: State,
@@ -45,6 +48,32 @@ impl Watched {
         }
     }
 
+    /// The policy is told something: what it has waited for may have come.
+    pub(super) fn told(&mut self, input: &Input) {
+        match input {
+            Input::TakeoverDone { unit, .. } if *unit == self.id => self.takeover_pending = false,
+            Input::StepDone { unit, .. } if *unit == self.id => self.step = None,
+            Input::HookDone {
+                unit,
+                hook: Hook::BeforeTakeover,
+                ..
+            } if *unit == self.id => self.hook_pending = false,
+            Input::TakeoverDone { .. }
+            | Input::StepDone { .. }
+            | Input::HookDone { .. }
+            | Input::Path { .. }
+            | Input::TakeoverBegan { .. }
+            | Input::Heard { .. }
+            | Input::RemoteHold { .. }
+            | Input::Yielded { .. }
+            | Input::Claim { .. }
+            | Input::Remembered { .. }
+            | Input::Adopted { .. }
+            | Input::Command { .. }
+            | Input::Clock => {}
+        }
+    }
+
     /// The policy wants this for the unit.
     pub(super) fn watch(&mut self, action: &Action, now: Now) {
         match action {
@@ -62,6 +91,10 @@ impl Watched {
                 );
                 self.takeover_pending = true;
             }
+            Action::Yield { .. } => {
+                assert_eq!(self.state, State::FailingBack);
+                assert!(self.steps.is_empty() && self.step.is_none());
+            }
             Action::Drain { .. } => self.begins("drain", &[&[]]),
             Action::LetGo { .. } => self.begins("let-go", &[&[]]),
             Action::RemoveAddresses { .. } => self.begins("remove", &[&["drain"], &["let-go"]]),
@@ -75,6 +108,7 @@ impl Watched {
                         | State::HeldElsewhere
                         | State::AwaitingApproval
                         | State::Failed
+                        | State::Conflict
                 ),
                 "probed in {:?}",
                 self.state
@@ -87,6 +121,7 @@ impl Watched {
                     "RFC 5227 2.4: at most once in ten seconds"
                 );
             }
+            Action::Introduce { .. } => assert_eq!(self.state, State::Conflict),
             Action::AnnounceSource { .. } => assert!(
                 matches!(self.state, State::TakingOver | State::FailingBack),
                 "announced the source in {:?}",
@@ -151,4 +186,23 @@ impl Watched {
         self.step = Some(step);
         self.steps.push(step);
     }
+}
+
+/// The unit that an action is for.
+pub(super) fn unit_of(action: &Action) -> UnitId {
+    let (Action::Arm { unit, .. }
+    | Action::TakeOver { unit, .. }
+    | Action::Yield { unit }
+    | Action::Drain { unit }
+    | Action::LetGo { unit }
+    | Action::Probe { unit }
+    | Action::Defend { unit, .. }
+    | Action::Introduce { unit, .. }
+    | Action::AnnounceSource { unit }
+    | Action::RunHook { unit, .. }
+    | Action::RemoveAddresses { unit }
+    | Action::Forget { unit }
+    | Action::Announce { unit }
+    | Action::Transition { unit, .. }) = action;
+    *unit
 }

@@ -6,7 +6,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
 use super::{
     bench::{MS, source},
-    watched::Watched,
+    watched::{Watched, unit_of},
 };
 use crate::{
     config::{Failback, L2Alive, OnConflict, OnError, OnFailure, Source, Trigger},
@@ -140,6 +140,7 @@ impl World {
                 let command = *commands.choose(&mut self.rng).unwrap();
                 self.command(command);
             }
+            98 if self.rng.random_bool(0.3) => self.the_source_is_put_on_hold(),
             98 => self.the_past_arrives(),
             _ => {
                 if self.rng.random_bool(0.1) {
@@ -224,6 +225,14 @@ impl World {
         });
     }
 
+    /// The source's own administrator wants nothing done, or has done what he wanted to do.
+    fn the_source_is_put_on_hold(&mut self) {
+        let index = self.rng.random_range(0..self.paths.len());
+        let on = self.rng.random_bool(0.3);
+        let path = self.paths[index].0;
+        self.news.push_back(Input::RemoteHold { path, on });
+    }
+
     /// The thread acts wherever it is armed and the verdict stands.
     fn thread_judges(&mut self, found: Option<&Finding>) {
         for unit in &mut self.units {
@@ -290,6 +299,12 @@ impl World {
                 let held = watched.held;
                 self.news.push_back(report(unit, cause, held));
             }
+            Action::Yield { unit } => {
+                let ip = self.sources[unit.source].paths[0].addresses[0].ip;
+                let asks = self.rng.random_bool(0.5);
+                let addresses = asks.then_some(ip).into_iter().collect();
+                self.news.push_back(Input::Yielded { unit, addresses });
+            }
             Action::Drain { unit } | Action::LetGo { unit } | Action::RemoveAddresses { unit } => {
                 assert!(self.unit(unit).held, "nothing to give back");
                 self.news.push_back(Input::StepDone { unit, error });
@@ -311,7 +326,10 @@ impl World {
             Action::RunHook { unit, hook, .. } => {
                 self.news.push_back(Input::HookDone { unit, hook, error });
             }
-            Action::Defend { .. } | Action::AnnounceSource { .. } | Action::Transition { .. } => {}
+            Action::Defend { .. }
+            | Action::Introduce { .. }
+            | Action::AnnounceSource { .. }
+            | Action::Transition { .. } => {}
         }
     }
 
@@ -334,24 +352,7 @@ impl World {
     /// Tells the policy, and watches what it does.
     fn give(&mut self, input: Input) {
         self.history.push((self.now, input.clone()));
-        match &input {
-            Input::TakeoverDone { unit, .. } => self.unit(*unit).takeover_pending = false,
-            Input::StepDone { unit, .. } => self.unit(*unit).step = None,
-            Input::HookDone {
-                unit,
-                hook: Hook::BeforeTakeover,
-                ..
-            } => self.unit(*unit).hook_pending = false,
-            Input::Path { .. }
-            | Input::TakeoverBegan { .. }
-            | Input::Heard { .. }
-            | Input::Claim { .. }
-            | Input::HookDone { .. }
-            | Input::Remembered { .. }
-            | Input::Adopted { .. }
-            | Input::Command { .. }
-            | Input::Clock => {}
-        }
+        self.units.iter_mut().for_each(|unit| unit.told(&input));
         let is_command = matches!(input, Input::Command { .. });
         let Ok(actions) = self.policy.handle(input, self.now) else {
             assert!(is_command, "only commands are refused");
@@ -377,20 +378,8 @@ impl World {
     }
 
     fn watch(&mut self, action: &Action) {
-        let (Action::Arm { unit, .. }
-        | Action::TakeOver { unit, .. }
-        | Action::Drain { unit }
-        | Action::LetGo { unit }
-        | Action::Probe { unit }
-        | Action::Defend { unit, .. }
-        | Action::AnnounceSource { unit }
-        | Action::RunHook { unit, .. }
-        | Action::RemoveAddresses { unit }
-        | Action::Forget { unit }
-        | Action::Announce { unit }
-        | Action::Transition { unit, .. }) = action;
-        let now = self.now;
-        self.unit(*unit).watch(action, now);
+        let (unit, now) = (unit_of(action), self.now);
+        self.unit(unit).watch(action, now);
         if let Action::Transition { from, to, .. } = action {
             *self.transitions.entry((*from, *to)).or_default() += 1;
         }
