@@ -226,7 +226,7 @@ fn a_host_that_claims_a_held_address_is_counted_and_logged() {
     let logged = clock::wait_until(PATIENCE, || {
         target
             .log()
-            .contains("claims 10.0.0.10, which is held here")
+            .contains("10.0.0.10, which is held here, is claimed by")
     });
     assert!(logged, "{}", target.log());
 }

@@ -132,6 +132,10 @@ impl Daemon {
                 self.told(unit).detect_ns = detect_ns;
             }
         }
+        if state == PathState::Up {
+            // Now, while the neighbour is still the one that has answered: another host may take its place at any time.
+            self.know_sources();
+        }
         self.feed(Input::Path {
             path,
             state,

@@ -33,14 +33,14 @@ pub(super) struct Invalid {
 
 /// What somebody who listens knows of a session: all that a forgery needs.
 pub(super) struct Session {
-    pub(super) initiator: Ipv4Addr,
-    pub(super) reflector: Ipv4Addr,
+    initiator: Ipv4Addr,
+    reflector: Ipv4Addr,
     initiator_mac: Mac,
     reflector_mac: Mac,
     /// UDP port of the initiator.
-    pub(super) port: u16,
+    port: u16,
     my_discriminator: u32,
-    pub(super) your_discriminator: u32,
+    your_discriminator: u32,
 }
 
 impl Session {
@@ -69,12 +69,12 @@ impl Session {
         }
     }
 
-    pub(super) fn request(&self) -> Bfd {
+    fn request(&self) -> Bfd {
         Bfd::request(self.my_discriminator, self.your_discriminator)
     }
 
     /// A reply to what this session sent a while ago: valid once, and stale now.
-    pub(super) fn reply(&self) -> Bfd {
+    fn reply(&self) -> Bfd {
         let [a, b, high, low] = self.my_discriminator.to_be_bytes();
         let sequence = u16::from_be_bytes([high, low]).wrapping_sub(REPLAYED);
         let [high, low] = sequence.to_be_bytes();
@@ -82,7 +82,7 @@ impl Session {
         Bfd::reply_to(&Bfd::request(replayed, self.your_discriminator), 50)
     }
 
-    pub(super) fn to_reflector(&self, from: Ipv4Addr) -> Flow {
+    fn to_reflector(&self, from: Ipv4Addr) -> Flow {
         Flow {
             from_mac: STRANGER_MAC,
             to_mac: self.reflector_mac,
@@ -92,7 +92,7 @@ impl Session {
         }
     }
 
-    pub(super) fn to_initiator(&self, from: Ipv4Addr) -> Flow {
+    fn to_initiator(&self, from: Ipv4Addr) -> Flow {
         Flow {
             from_mac: STRANGER_MAC,
             to_mac: self.initiator_mac,
@@ -233,7 +233,7 @@ fn reply(session: &Session, random: &mut StdRng) -> Invalid {
 }
 
 /// Any number but this one and 0.
-pub(super) fn other_than(number: u32, random: &mut StdRng) -> u32 {
+fn other_than(number: u32, random: &mut StdRng) -> u32 {
     loop {
         let other = random.random_range(1..=u32::MAX);
         if other != number {
@@ -243,7 +243,7 @@ pub(super) fn other_than(number: u32, random: &mut StdRng) -> u32 {
 }
 
 /// The frame without its end, but with its ports.
-pub(super) fn cut(mut frame: Vec<u8>, random: &mut StdRng) -> Vec<u8> {
+fn cut(mut frame: Vec<u8>, random: &mut StdRng) -> Vec<u8> {
     frame.truncate(random.random_range(at::UDP_LENGTH..frame.len()));
     frame
 }
@@ -264,7 +264,7 @@ fn lying(frame: Vec<u8>, random: &mut StdRng) -> Vec<u8> {
 }
 
 /// An octet that is not what the checksum says, which is still there: zeros would mean that there is none (RFC 768).
-pub(super) fn spoiled(frame: Vec<u8>, random: &mut StdRng) -> Vec<u8> {
+fn spoiled(frame: Vec<u8>, random: &mut StdRng) -> Vec<u8> {
     let places = [at::IP_CHECKSUM, at::UDP_CHECKSUM, at::BFD + 4, at::BFD + 16];
     loop {
         let at = places[random.random_range(0..places.len())];

@@ -8,9 +8,8 @@
 mod accounts;
 mod generator;
 mod mix;
-mod signed;
 
-use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
+use std::time::Duration;
 
 use failover_ebpf::verdict::Verdict;
 use failover_tests::lab::{
@@ -21,7 +20,7 @@ use failover_user::control::protocol::PathStatus;
 use rand::{SeedableRng as _, rngs::StdRng};
 use serde_json::Value;
 
-use crate::pair::{Pair, REFLECTOR, automatic, events, source, wait_for_state};
+use crate::pair::{Pair, automatic, events, source, wait_for_state};
 
 use accounts::{Accounts, Wires};
 use mix::{Invalid, Session};
@@ -37,40 +36,15 @@ const FRAMES: usize = 1000;
 
 #[test]
 fn floods_of_invalid_heartbeats_get_neither_a_verdict_nor_an_answer() {
-    withstands(REFLECTOR, &automatic("1ms", 3), mix::requests, mix::replies);
-}
-
-#[test]
-fn floods_of_wrongly_signed_heartbeats_get_neither_a_verdict_nor_an_answer() {
-    let keys = tempfile::tempdir().expect("a directory");
-    let file = keys.path().join("web1.key");
-    fs::write(&file, signed::SECRET).expect("a key file");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("permissions");
-    let key = format!("key = {{ file = {file:?}, id = {} }}\n", signed::KEY_ID);
-
-    withstands(
-        &format!("{REFLECTOR}{key}"),
-        &automatic("1ms", 3).replace("misses", &format!("{key}misses")),
-        signed::requests,
-        signed::replies,
-    );
-}
-
-/// Frames of a flood at the one who has the other end of a session.
-type Forge = fn(&Session, usize, &mut StdRng) -> Vec<Invalid>;
-
-/// A pair with these configurations, under floods of what is forged.
-fn withstands(reflector: &str, initiator: &str, requests: Forge, replies: Forge) {
     let seed: u64 = rand::random();
     eprintln!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let pair = Pair::new();
     let wires = Wires::tap(&pair);
-    let source = Daemon::start(&pair.lab, &pair.source, reflector);
-    let mut target = pair.start_target(initiator);
+    let (source, mut target) = pair.start(&automatic("1ms", 3));
     let session = Session::learn(&wires.source, pair.source_nic.mac());
-    let requests = requests(&session, FRAMES, &mut random);
-    let replies = replies(&session, FRAMES, &mut random);
+    let requests = mix::requests(&session, FRAMES, &mut random);
+    let replies = mix::replies(&session, FRAMES, &mut random);
     let before = path(&target);
 
     let at_source = flood(&pair.source_nic, &requests);
