@@ -1,7 +1,7 @@
 //! The takeover map, as stages ask it.
 
 use failover_ebpf::{
-    abi::{Held, Ip, Tags, held},
+    abi::{Held, Ip, Tags},
     verdict::Verdict,
 };
 
@@ -23,10 +23,4 @@ pub(super) fn find(ip: &Ip, tags: Tags) -> Result<&'static Held, Verdict> {
 pub(super) fn any(ip: &Ip) -> Option<&'static Held> {
     // SAFETY: user space replaces entries as a whole.
     unsafe { maps::ADDRESSES.get(ip) }
-}
-
-/// Whether packets for an address leave this host again.
-#[inline(always)]
-pub(super) fn is_sent_on(ip: &Ip, tags: Tags) -> bool {
-    find(ip, tags).is_ok_and(|target| target.mode != held::LOCAL)
 }

@@ -87,23 +87,18 @@ fn ipv6(ctx: &XdpContext, own: &Settings, link: Link) -> Result<Verdict, Verdict
 }
 
 /// A request that is not for our reflector goes the way of every packet: whoever has the address may have a reflector, too. So
-/// does what looks like an answer and answers no request of ours, but was asked for by a server behind an address that is held.
+/// does a segment that answers no request of ours: on an address that is held, anybody may have the port.
 #[inline(always)]
 fn stage<I: Destined>(ctx: &XdpContext, own: &Settings, link: Link, kind: Kind) -> Verdict {
     let unrelated = match kind {
-        Kind::Reply => initiator::measure::<I>(ctx, link),
-        Kind::EchoReply => initiator::measure_echo::<I>(ctx, link),
+        Kind::Reply => return initiator::measure::<I>(ctx, link),
+        Kind::EchoReply => return initiator::measure_echo::<I>(ctx, link),
         Kind::Discovery => return discovery::answer(ctx, own, link),
         Kind::Segment => tcp::answer::<I>(ctx, own, link),
         Kind::Request if reflector::listens(ctx) => Verdict::RequestNotOurs,
         Kind::Request | Kind::Packet => Verdict::PassUnrelated,
     };
-    let ends = match kind {
-        Kind::Segment | Kind::EchoReply => unrelated != Verdict::PassUnrelated,
-        Kind::Reply => unrelated == Verdict::ReplyMeasured,
-        Kind::Request | Kind::Discovery | Kind::Packet => false,
-    };
-    if ends {
+    if kind == Kind::Segment && unrelated != Verdict::PassUnrelated {
         return unrelated;
     }
     // Read again: the verifier trusts no pointer that was there before a stage that may cut the frame.
@@ -113,10 +108,6 @@ fn stage<I: Destined>(ctx: &XdpContext, own: &Settings, link: Link, kind: Kind) 
     };
     if unrelated == Verdict::RequestNotOurs && reflector::is_own(ip.destination().borrow()) {
         return reflector::answer::<I>(ctx, own, link);
-    }
-    // Refused by our sessions: unless it is on its way to another server, whose session it may be.
-    if kind == Kind::Reply && !held::is_sent_on(ip.destination().borrow(), link.tags) {
-        return unrelated;
     }
     let verdict = steering::steer(ctx, own, link, ip);
     if verdict == Verdict::PassUnrelated {

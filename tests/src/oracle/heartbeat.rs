@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{
-    Arrival, Fate, Host, Probe, Session, To,
+    Arrival, Fate, Host, Probe, Session,
     dissect::{Packet, be16, be32, ones, sum},
 };
 
@@ -47,12 +47,7 @@ impl Host {
             });
         }
 
-        // What is on its way to another server is that server's.
-        let elsewhere = self
-            .held(packet.dst, arrival.tags())
-            .is_some_and(|held| !matches!(held.to, To::Local));
-
-        if from == REFLECTOR && to == self.sbfd_port && !elsewhere {
+        if from == REFLECTOR && to == self.sbfd_port {
             return Some(if !arrival.addressed() {
                 Fate::Passed
             } else {
@@ -199,16 +194,24 @@ impl Host {
         })
     }
 
-    /// An echo reply as long as ours, with our cookie, from the right host, is ours; any other is none of our business.
+    /// An echo reply as long as ours, with our cookie, from the right host, is ours; any other of that length is left to the
+    /// kernel.
     fn echo(&self, arrival: &Arrival<'_>, packet: &Packet<'_>, kind: u8) -> Option<Fate> {
+        Self::looks_like_echo(packet, kind)
+            .then(|| self.own_echo(arrival, packet).unwrap_or(Fate::Passed))
+    }
+
+    fn looks_like_echo(packet: &Packet<'_>, kind: u8) -> bool {
+        packet.payload.starts_with(&[kind, 0])
+            && !packet.extended
+            && !packet.fragment
+            && packet.length == packet.payload_at + ECHO
+    }
+
+    fn own_echo(&self, arrival: &Arrival<'_>, packet: &Packet<'_>) -> Option<Fate> {
         let payload = packet.payload;
 
-        if payload.len() != ECHO
-            || payload[..2] != [kind, 0]
-            || packet.extended
-            || packet.fragment
-            || arrival.tags() != [0, 0]
-        {
+        if payload.len() != ECHO || arrival.tags() != [0, 0] {
             return None;
         }
 
@@ -226,13 +229,9 @@ impl Host {
             IpAddr::V6(_) => packet.transport_sum(),
         };
 
-        // Length and cookie are ours, so a wrong checksum makes it a bad heartbeat.
+        // Length and cookie are ours, so a wrong checksum makes it a bad heartbeat. A switch may have flooded it.
         Some(if packet.complete && packet.intact && summed == 0xffff {
-            if arrival.addressed() {
-                Fate::Measured(session.number, be16(payload, 6)?)
-            } else {
-                Fate::Kept
-            }
+            Fate::Measured(session.number, be16(payload, 6)?)
         } else {
             Fate::Kept
         })
