@@ -7,7 +7,7 @@ use failover_ebpf::{
     verdict::Verdict,
 };
 use failover_tests::{
-    frames::{Bfd, Flow, SBFD_PORT, arp_announcement, arp_reply, arp_request, udp},
+    frames::{Bfd, Flow, SBFD_PORT, arp_announcement, arp_reply, arp_request, echo_reply, udp},
     frames6::{self, Flow6, group_mac, solicitation, solicited_node, source_option},
     lab::{Mac, clock::now_ns},
 };
@@ -169,6 +169,24 @@ fn fence6() -> Vec<Row> {
             frames6::udp(&scene6::FROM_CLIENT, 1000, 2000, b"hello"),
         )
         .given(frozen6),
+        fenced(
+            "no advertisement to its identity",
+            frames6::advertisement(
+                &Flow6 {
+                    hops: 255,
+                    ..scene6::FROM_CLIENT
+                },
+                frames6::flag::SOLICITED,
+                scene6::CLIENT,
+                &frames6::target_option(CLIENT_MAC),
+            ),
+        )
+        .given(frozen6),
+        fenced(
+            "and no echo as long as ours",
+            frames6::echo_reply(&scene6::FROM_CLIENT, 99, 1, &[0; 18]),
+        )
+        .given(frozen6),
         passes(
             "it hears those for other addresses",
             solicited(CLIENT_MAC, scene6::CLIENT, scene6::STRANGE, &client),
@@ -220,6 +238,11 @@ fn fence() -> Vec<Row> {
         )
         .given(frozen),
         fenced("no packet", datagram(HOST)).given(frozen),
+        fenced(
+            "no echo, were it as long as ours",
+            echo_reply(&FROM_CLIENT, 99, 1, &[0; 18]),
+        )
+        .given(frozen),
         fenced("and no heartbeat of another reflector's port", forged()).given(frozen),
         fenced("one whose check failed hears no packet", datagram(HOST)).given(ill),
         fenced("nor one that is still asking", datagram(HOST)).given(unproven),

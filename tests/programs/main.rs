@@ -36,6 +36,7 @@ mod return_traffic;
 mod row;
 mod scene;
 mod scene6;
+mod seeming;
 mod signatures;
 mod size;
 mod steering;
@@ -65,6 +66,7 @@ fn tables() -> Vec<row::Row> {
         tcp6::rows(),
         discovery::rows(),
         steering::rows(),
+        seeming::rows(),
         return_traffic::rows(),
         drain::rows(),
         custody::rows(),

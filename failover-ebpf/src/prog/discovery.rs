@@ -81,7 +81,7 @@ fn try_treat(
     message: &Message,
 ) -> Result<Verdict, Verdict> {
     // Behind the listening: what others say of an address is what ends its fence.
-    if message.asks && custody::is_fenced(own, &message.target) {
+    if custody::is_fenced(own, message.subject()) {
         return Err(Verdict::Fenced);
     }
     let mut packet = Packet::of(ctx, link);
