@@ -243,6 +243,11 @@ fn fence() -> Vec<Row> {
             echo_reply(&FROM_CLIENT, 99, 1, &[0; 18]),
         )
         .given(frozen),
+        fenced(
+            "not even one that is cut short",
+            echo_reply(&FROM_CLIENT, 99, 1, &[0; 18])[..50].to_vec(),
+        )
+        .given(frozen),
         fenced("and no heartbeat of another reflector's port", forged()).given(frozen),
         fenced("one whose check failed hears no packet", datagram(HOST)).given(ill),
         fenced("nor one that is still asking", datagram(HOST)).given(unproven),

@@ -100,7 +100,10 @@ fn stage<I: Destined>(ctx: &XdpContext, own: &Settings, link: Link, kind: Kind) 
         Kind::Request | Kind::Packet => Verdict::PassUnrelated,
     };
     let ends = match kind {
-        Kind::Segment | Kind::EchoReply => unrelated != Verdict::PassUnrelated,
+        // What is cut short is no answer of ours either, and may be for a fenced address.
+        Kind::Segment | Kind::EchoReply => {
+            unrelated != Verdict::PassUnrelated && unrelated != Verdict::PassTruncated
+        }
         // Refused by our sessions, it may still be on its way to another server's. On an address that this host's kernel
         // has, the port is ours.
         Kind::Reply => unrelated == Verdict::ReplyMeasured || !held::is_sent_on::<I>(ctx, link),
