@@ -2,6 +2,8 @@
 
 use std::{
     ffi::{CString, c_char, c_int},
+    ops::ControlFlow,
+    ptr,
     sync::atomic::{AtomicPtr, Ordering},
 };
 
@@ -18,28 +20,28 @@ unsafe extern "C" {
     fn LLVMFuzzerMutate(data: *mut u8, size: usize, max: usize) -> usize;
 }
 
-/// What is done with one input.
+/// What is done with inputs.
 pub(crate) trait Target {
-    /// Tries it; a panic is a finding.
-    fn one(&mut self, input: &[u8]);
+    /// Tries one. `Break`: that was the last, and this is the process's exit code.
+    fn one(&mut self, input: &[u8]) -> ControlFlow<u8>;
 
     /// The end of the run.
-    fn end(&self);
+    fn end(self: Box<Self>);
+
+    /// Changes an input, by a seed.
+    fn mutate(&mut self, input: &mut Vec<u8>, seed: u32);
+
+    /// Makes an input that libFuzzer has changed meant.
+    fn repair(&mut self, input: &mut [u8], seed: u32);
 }
 
 /// The target of this process; libFuzzer's callbacks carry no pointer of ours.
-static TARGET: AtomicPtr<Box<dyn Target>> = AtomicPtr::new(std::ptr::null_mut());
+static TARGET: AtomicPtr<Box<dyn Target>> = AtomicPtr::new(ptr::null_mut());
 
 /// Runs libFuzzer with these arguments; it ends the process.
 pub(crate) fn run(target: Box<dyn Target>, arguments: &[String]) -> ! {
     TARGET.store(Box::into_raw(Box::new(target)), Ordering::SeqCst);
 
-    // A finding ends the process by SIGABRT, upon which libFuzzer keeps the input.
-    let say = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        say(panic);
-        std::process::abort();
-    }));
     // SAFETY: the function has no preconditions, and takes part in an ordinary end of the process.
     unsafe { libc::atexit(end) };
 
@@ -50,7 +52,7 @@ pub(crate) fn run(target: Box<dyn Target>, arguments: &[String]) -> ! {
     let mut pointers: Vec<*mut c_char> = arguments
         .iter()
         .map(|argument| argument.as_ptr().cast_mut())
-        .chain([std::ptr::null_mut()])
+        .chain([ptr::null_mut()])
         .collect();
     let mut count = c_int::try_from(arguments.len()).expect("a few arguments");
     let mut vector = pointers.as_mut_ptr();
@@ -67,22 +69,34 @@ extern "C" fn one(data: *const u8, size: usize) -> c_int {
         // SAFETY: libFuzzer's input, which it keeps as it is until this returns.
         unsafe { std::slice::from_raw_parts(data, size) }
     };
-    let target = TARGET.load(Ordering::SeqCst);
 
-    // SAFETY: set in `run`, never freed, and libFuzzer calls from one thread only.
-    unsafe { (*target).one(input) };
+    if let ControlFlow::Break(code) = target().one(input) {
+        end();
+        // At once: libFuzzer takes an ordinary end inside of this function for a finding of its own.
+        // SAFETY: the function has no preconditions.
+        unsafe { libc::_exit(code.into()) }
+    }
 
     0
 }
 
-extern "C" fn end() {
-    let target = TARGET.load(Ordering::SeqCst);
-
-    // SAFETY: as in `one`; no input is being tried when the process ends.
-    unsafe { (*target).end() };
+/// The target, for as long as a callback runs.
+fn target() -> &'static mut dyn Target {
+    // SAFETY: set in `run` before libFuzzer is, and taken away at the end of the process only. libFuzzer calls from one thread,
+    // one function after the other.
+    unsafe { (*TARGET.load(Ordering::SeqCst)).as_mut() }
 }
 
-/// libFuzzer's own mutations, and then ours: see [`crate::mutator`].
+extern "C" fn end() {
+    let target = TARGET.swap(ptr::null_mut(), Ordering::SeqCst);
+
+    if !target.is_null() {
+        // SAFETY: from `Box::into_raw` in `run`, and nobody else has it any more.
+        unsafe { Box::from_raw(target) }.end();
+    }
+}
+
+/// Half of the time libFuzzer's own mutations, made meant, and half of the time ours.
 ///
 /// # Safety
 ///
@@ -94,12 +108,25 @@ unsafe extern "C" fn LLVMFuzzerCustomMutator(
     max: usize,
     seed: u32,
 ) -> usize {
-    // SAFETY: libFuzzer's own buffer and sizes.
-    let size = unsafe { LLVMFuzzerMutate(data, size, max) };
+    if seed.is_multiple_of(2) {
+        // SAFETY: libFuzzer's own buffer and sizes.
+        let size = unsafe { LLVMFuzzerMutate(data, size, max) };
+        // SAFETY: the caller's promise.
+        let input = unsafe { std::slice::from_raw_parts_mut(data, size) };
+
+        target().repair(input, seed / 2);
+
+        return size;
+    }
+
     // SAFETY: the caller's promise.
-    let input = unsafe { std::slice::from_raw_parts_mut(data, size) };
+    let mut input = unsafe { std::slice::from_raw_parts(data, size) }.to_vec();
 
-    crate::mutator::repair(input, seed);
+    target().mutate(&mut input, seed / 2);
+    input.truncate(max);
 
-    size
+    // SAFETY: the caller's promise, and the input is no longer than that.
+    unsafe { std::slice::from_raw_parts_mut(data, input.len()) }.copy_from_slice(&input);
+
+    input.len()
 }

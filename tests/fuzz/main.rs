@@ -2,20 +2,19 @@
 //! the kernel; an oracle says what has to become of it. `cargo xtask fuzz` builds and runs this.
 
 mod driver;
-mod fixture;
-mod mutator;
-mod seeds;
-mod target;
+mod frames;
 
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
+use failover_tests::fuzz::{LONGEST, Trial, fixture, seeds};
 
-use crate::target::Frames;
-
-/// Longest input: a full-size frame, and what says where it comes in.
-const LONGEST: usize = 1520;
+use crate::frames::{Frames, replay, say};
 
 /// Fuzz the program.
 #[derive(Parser)]
@@ -38,8 +37,8 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    match prepare(&Options::parse()) {
-        Ok(arguments) => fixture::with(|fixture| driver::run(Frames::boxed(fixture), &arguments)),
+    match run(&Options::parse()) {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -47,30 +46,60 @@ fn main() -> ExitCode {
     }
 }
 
-/// Writes the seeds, and libFuzzer's arguments.
-fn prepare(options: &Options) -> Result<Vec<String>> {
-    if let Some(replay) = &options.replay {
-        return Ok(vec![replay.display().to_string()]);
+fn run(options: &Options) -> Result<ExitCode> {
+    if let Some(path) = &options.replay {
+        let input = fs::read(path).with_context(|| {
+            format!(
+                "cannot read {}: name a file that a finding was kept in",
+                path.display()
+            )
+        })?;
+
+        return fixture::with(|fixture| {
+            Ok(if replay(&mut Trial::new(fixture)?, &input) {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            })
+        });
     }
 
-    let corpus = &options.corpus;
-    let seed = options.seed.unwrap_or_else(rand::random);
+    write_seeds(&options.corpus)?;
 
+    let seed = options.seed.unwrap_or_else(rand::random);
+    let arguments = arguments(options, seed);
+
+    say(&format!("seed {seed}"));
+    fixture::with(|fixture| {
+        let frames = Frames::new(Trial::new(fixture)?, &options.findings);
+
+        driver::run(Box::new(frames), &arguments)
+    })
+}
+
+fn write_seeds(corpus: &Path) -> Result<()> {
     for (number, input) in seeds::inputs().iter().enumerate() {
         let path = corpus.join(format!("seed-{number:03}"));
 
         fs::write(&path, input).with_context(|| format!("cannot write {}", path.display()))?;
     }
 
-    target::say(&format!("seed {seed}"));
+    Ok(())
+}
 
-    Ok(vec![
+/// libFuzzer's.
+fn arguments(options: &Options, seed: u32) -> Vec<String> {
+    vec![
         format!("-max_total_time={}", options.seconds),
-        format!("-seed={seed}"),
+        // 0 would be one of libFuzzer's own choice.
+        format!("-seed={}", seed.max(1)),
         format!("-max_len={LONGEST}"),
         format!("-artifact_prefix={}/finding-", options.findings.display()),
         "-len_control=0".to_owned(),
-        "-print_final_stats=1".to_owned(),
-        corpus.display().to_string(),
-    ])
+        // Signals end the run in order; it says by itself how far it is.
+        "-handle_int=0".to_owned(),
+        "-handle_term=0".to_owned(),
+        "-verbosity=0".to_owned(),
+        options.corpus.display().to_string(),
+    ]
 }

@@ -18,6 +18,7 @@ mod custody;
 mod discovery;
 mod drain;
 mod egress;
+mod fuzzed;
 mod harness;
 mod heard;
 mod heard6;

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod edits;
 pub mod frames;
 pub mod frames6;
+pub mod fuzz;
 pub mod lab;
 pub mod oracle;
 pub mod pcap;

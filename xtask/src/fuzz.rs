@@ -1,6 +1,7 @@
 //! `cargo xtask fuzz`: frames that libFuzzer makes up, against the parsers on the host and the program in the kernel.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -11,15 +12,24 @@ use crate::{object, paths, process, setup, ui};
 /// What to try.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How long to go on
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    /// How long to go on, at least 1
+    #[arg(long, default_value_t = 60, value_parser = seconds)]
     seconds: u32,
     /// Seed of the random choices [default: another one each time; it is printed]
     #[arg(long)]
     seed: Option<u32>,
-    /// Try this one input instead, as a finding names it
+    /// Try this one input instead, which a finding has kept, and tell it in words
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seconds", "seed"])]
-    replay: Option<std::path::PathBuf>,
+    replay: Option<PathBuf>,
+}
+
+/// A time in which there is something to do.
+fn seconds(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(0) => Err("in no time nothing is tried: say 1 or more".to_owned()),
+        Ok(seconds) => Ok(seconds),
+        Err(_) => Err("say a number of seconds, such as 60".to_owned()),
+    }
 }
 
 /// What makes coverage visible to libFuzzer.
@@ -38,6 +48,15 @@ const COVERAGE: [&str; 8] = [
 
 /// Builds with coverage, then fuzzes as root; a finding is a failure.
 pub(crate) fn verb(args: &Args) -> Result<ExitCode> {
+    // Before the long part.
+    if let Some(path) = &args.replay {
+        fs::File::open(path).with_context(|| {
+            format!(
+                "cannot read {}: name a file that a finding was kept in, as its last line says",
+                path.display()
+            )
+        })?;
+    }
     if ["c++", "g++", "clang++"]
         .iter()
         .all(|name| process::find_program(name).is_none())
@@ -72,7 +91,7 @@ pub(crate) fn verb(args: &Args) -> Result<ExitCode> {
     Ok(process::exit_code(status))
 }
 
-fn build(kit: &setup::Kit, object: &std::path::Path) -> Result<std::path::PathBuf> {
+fn build(kit: &setup::Kit, object: &Path) -> Result<PathBuf> {
     ui::headline("failover-fuzz (release, with coverage)");
     let target = paths::target().join("fuzz").join("build");
     let triple = &kit.toolchain.host;
@@ -88,4 +107,17 @@ fn build(kit: &setup::Kit, object: &std::path::Path) -> Result<std::path::PathBu
         .env("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS", "true");
     process::run_checked(&mut cargo).context("failover-fuzz did not build")?;
     Ok(target.join(triple).join("release").join("failover-fuzz"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_one_in_which_something_is_tried() {
+        assert_eq!(seconds("1"), Ok(1));
+        assert!(seconds("0").is_err_and(|error| error.contains("1 or more")));
+        assert!(seconds("-1").is_err());
+        assert!(seconds("a while").is_err());
+    }
 }

@@ -64,6 +64,11 @@ enum Verb {
     /// Check format, lints and layout
     Check,
     /// Make up frames and look for one that the program treats wrongly
+    ///
+    /// libFuzzer (a C++ compiler is needed) makes them up, guided by what the parsers reach on the host. Each goes through the
+    /// program in the kernel (as root, in a network namespace of its own), and an oracle says what has to become of it: the
+    /// action, every octet, every counter, every session. The first frame that is treated wrongly is told in words and in
+    /// hexadecimal, and kept in target/fuzz for --replay. What reaches something new stays in target/fuzz/corpus.
     Fuzz(fuzz::Args),
 }
 

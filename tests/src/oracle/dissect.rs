@@ -74,6 +74,8 @@ pub struct Packet<'a> {
     pub complete: bool,
     /// The payload, as far as the frame holds it and the header says that it goes.
     pub payload: &'a [u8],
+    /// The frame from there on, whatever the header says of it.
+    pub behind: &'a [u8],
     /// Where the payload begins, from the network header on.
     pub payload_at: usize,
 }
@@ -82,7 +84,7 @@ pub struct Packet<'a> {
 pub fn packet<'a>(link: &Link<'a>) -> Option<Packet<'a>> {
     match link.ethertype {
         0x0800 => ipv4(link.rest),
-        0x86dd => ipv6(link.rest),
+        0x86dd => ipv6(link.rest, FARTHEST.saturating_sub(link.at)),
         _ => None,
     }
 }
@@ -110,13 +112,23 @@ fn ipv4(octets: &[u8]) -> Option<Packet<'_>> {
         length,
         complete: length <= octets.len(),
         payload: octets.get(header..length.min(octets.len())).unwrap_or(&[]),
+        behind: octets.get(header..).unwrap_or(&[]),
         payload_at: header,
     })
 }
 
-/// Extension headers that are walked through (RFC 8200 4, RFC 4302): hop-by-hop, routing, fragment, authentication and
-/// destination options, four of them at most.
-fn ipv6(octets: &[u8]) -> Option<Packet<'_>> {
+/// No header is looked for behind so many octets of a frame, as the README says.
+const FARTHEST: usize = 256;
+
+/// A protocol that is none of those which mean anything here (RFC 3692: for experiments).
+const UNKNOWN: u8 = 253;
+
+/// Protocols that are extension headers (RFC 8200 4, RFC 4302): hop-by-hop, routing, fragment, authentication and destination
+/// options.
+const EXTENSIONS: [u8; 5] = [0, 43, 44, 51, 60];
+
+/// Extension headers are walked through, four of them at most, as long as they begin and end before `farthest`.
+fn ipv6(octets: &[u8], farthest: usize) -> Option<Packet<'_>> {
     let fixed: &[u8; 40] = octets.first_chunk()?;
 
     let (src, dst) = (v6(fixed, 8)?, v6(fixed, 24)?);
@@ -133,14 +145,14 @@ fn ipv6(octets: &[u8]) -> Option<Packet<'_>> {
     let (mut fragment, mut later_fragment) = (false, false);
 
     for _ in 0..4 {
-        if !matches!(protocol, 0 | 43 | 44 | 51 | 60) {
-            break;
-        }
-
-        let Some(&[next, length]) = octets.get(at..).and_then(<[u8]>::first_chunk) else {
+        let Some(header) = octets
+            .get(at..)
+            .filter(|_| EXTENSIONS.contains(&protocol) && at <= farthest)
+            .and_then(<[u8]>::first_chunk::<2>)
+        else {
             break;
         };
-        let length = usize::from(length);
+        let [next, length] = header.map(usize::from);
 
         at += match protocol {
             44 => {
@@ -151,7 +163,12 @@ fn ipv6(octets: &[u8]) -> Option<Packet<'_>> {
             51 => 4 * (length + 2),
             _ => 8 * (length + 1),
         };
-        protocol = next;
+        protocol = next as u8;
+    }
+
+    // What is too far away is not looked at.
+    if at > farthest {
+        protocol = UNKNOWN;
     }
 
     Some(Packet {
@@ -166,6 +183,7 @@ fn ipv6(octets: &[u8]) -> Option<Packet<'_>> {
         length,
         complete: length <= octets.len(),
         payload: octets.get(at..length.min(octets.len())).unwrap_or(&[]),
+        behind: octets.get(at..).unwrap_or(&[]),
         payload_at: at,
     })
 }

@@ -1,104 +1,25 @@
 //! What has to become of a frame, worked out from the standards and the design, independently of the program: another
 //! way of taking frames apart ([`dissect`]), other words, nothing shared.
 //!
-//! An oracle is told about a host as a whole ([`Host`]) and asked about a frame ([`Host::fate`]). It is strict about what leaves this host and
-//! about what is taken for a heartbeat, octet by octet; of what stays here it says only whether the kernel has to get it.
+//! An oracle is told about a host as a whole ([`Host`]) and asked about a frame ([`Host::outcome`]). It knows every octet that
+//! leaves this host, what is measured, whose traffic is counted, and what a counter has to be about.
 
 pub mod dissect;
+mod echo;
 mod heartbeat;
+mod host;
 mod neighbour;
+mod segment;
+mod signature;
 mod steering;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 
-use self::dissect::{Link, link, packet};
-use crate::lab::Mac;
-
-/// A host that runs the program.
-#[derive(Clone, Debug, Default)]
-pub struct Host {
-    /// Its managed NICs.
-    pub nics: Vec<Nic>,
-    /// Its reflector answers at these addresses.
-    pub reflects_at: Vec<IpAddr>,
-    /// To these discriminators.
-    pub discriminators: Vec<u32>,
-    /// Required Min RX Interval that it states, us.
-    pub min_rx_us: u32,
-    /// UDP source port of its own S-BFD requests.
-    pub sbfd_port: u16,
-    /// Its sessions.
-    pub sessions: Vec<Session>,
-    /// What it holds.
-    pub held: Vec<Held>,
-}
-
-/// A managed NIC.
-#[derive(Clone, Copy, Debug)]
-pub struct Nic {
-    /// Its index.
-    pub index: u32,
-    /// Its MAC.
-    pub mac: Mac,
-}
-
-/// A session as initiator.
-#[derive(Clone, Copy, Debug)]
-pub struct Session {
-    /// Its number.
-    pub number: u16,
-    /// What is asked.
-    pub remote: IpAddr,
-    /// From where.
-    pub local: IpAddr,
-    /// How.
-    pub probe: Probe,
-}
-
-/// What a session sends.
-#[derive(Clone, Copy, Debug)]
-pub enum Probe {
-    /// S-BFD, to a reflector with this discriminator.
-    Sbfd(u32),
-    /// ICMP or ICMPv6 echo, with these octets at the start of the payload.
-    Echo([u8; 8]),
-}
-
-/// A held address.
-#[derive(Clone, Copy, Debug)]
-pub struct Held {
-    /// The address.
-    pub ip: IpAddr,
-    /// VLAN identifiers under which it is held, the outermost first; 0: none.
-    pub tags: [u16; 2],
-    /// The chosen NIC.
-    pub nic: u32,
-    /// Where its packets go.
-    pub to: To,
-}
-
-/// Where packets for a held address go.
-#[derive(Clone, Copy, Debug)]
-pub enum To {
-    /// To this host.
-    Local,
-    /// To another server, by a NIC, at most so long, and with another MAC.
-    Forward {
-        /// The NIC.
-        out: u32,
-        /// Longest packet that it sends.
-        mtu: usize,
-        /// The server.
-        next_hop: Mac,
-    },
-    /// Back to the source, by a NIC.
-    Drain {
-        /// The NIC.
-        out: u32,
-        /// The source.
-        next_hop: Mac,
-    },
-}
+use self::dissect::{Link, Packet, link, packet};
+pub use self::host::{Held, Host, Key, Nic, Probe, Route, Service, Session, To};
+pub(crate) use self::signature::sign;
 
 /// What has to become of a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,30 +27,90 @@ pub enum Fate {
     /// The kernel gets it as it came.
     Passed,
     /// Nobody gets it, and nobody is answered.
-    Refused,
-    /// One of the two above: it has to do with us and is not as it should be, or not for this NIC.
+    Dropped,
+    /// One of the two above: it is too short for what it seems to be.
     Kept,
-    /// A valid answer to a request of this session with this sequence: consumed. It may have been answered before.
-    Measured(u16, u16),
-    /// This frame leaves by the NIC that the other came in by. A heartbeat may also be refused for its rate.
+    /// This frame leaves by the NIC that the other came in by.
     Answered(Vec<u8>),
     /// This frame leaves by another NIC.
     Redirected(Vec<u8>),
-    /// The kernel's routes decide: it passes, or leaves like this, with other MACs.
-    Routed(Vec<u8>),
+}
+
+/// What a frame is about, which its counter tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// Nothing that this host has to do with.
+    Nothing,
+    /// A request to this host's reflector.
+    Request,
+    /// An S-BFD reply to one of its sessions.
+    Reply,
+    /// An echo that one of its sessions has asked for.
+    Echo,
+    /// A TCP segment to one of its sessions.
+    Segment,
+    /// An ARP reply to one of its sessions.
+    ArpReply,
+    /// ARP about a held address.
+    Arp,
+    /// Neighbour discovery about a held address.
+    Discovery,
+    /// Another host's claim to a held address.
+    Claim,
+    /// An address of this host's identity that it must not use now.
+    Fence,
+    /// A packet for a held address.
+    Packet,
+    /// A packet that the server behind a held address sends.
+    Return,
+}
+
+/// The whole of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// What the frame is about.
+    pub about: About,
+    /// What becomes of it.
+    pub fate: Fate,
+    /// The session that measures it, and the sequence of the request that it answers.
+    pub measured: Option<(u16, u32)>,
+    /// The slot whose traffic it is.
+    pub traffic: Option<u32>,
+}
+
+impl Outcome {
+    fn new(about: About, fate: Fate) -> Self {
+        Self {
+            about,
+            fate,
+            measured: None,
+            traffic: None,
+        }
+    }
+
+    /// Passes, as it is none of this host's business.
+    fn nothing() -> Self {
+        Self::new(About::Nothing, Fate::Passed)
+    }
+
+    fn measuring(self, measured: Option<(u16, u32)>) -> Self {
+        Self { measured, ..self }
+    }
 }
 
 /// Where a frame came in, taken apart.
 pub(crate) struct Arrival<'a> {
-    nic: Nic,
+    /// The NIC, if it is managed.
+    nic: Option<Nic>,
     link: Link<'a>,
     frame: &'a [u8],
 }
 
 impl Arrival<'_> {
-    /// Whether it was sent to the NIC that it came in by.
-    fn addressed(&self) -> bool {
-        self.link.dst == self.nic.mac
+    /// The NIC that it came in by, if it was sent to that one. A switch floods what it does not know, and whatever is wrong
+    /// with such a frame is another host's business.
+    fn addressed(&self) -> Option<Nic> {
+        self.nic.filter(|nic| nic.mac == self.link.dst)
     }
 
     /// Its tags, filled up with zeros.
@@ -152,13 +133,11 @@ impl Arrival<'_> {
 
 impl Host {
     /// What has to become of a frame that comes in by a NIC.
-    pub fn fate(&self, ingress: u32, frame: &[u8]) -> Fate {
+    pub fn outcome(&self, ingress: u32, frame: &[u8]) -> Outcome {
         let Some(link) = link(frame) else {
-            return Fate::Passed;
+            return Outcome::nothing();
         };
-        let Some(nic) = self.nics.iter().find(|nic| nic.index == ingress).copied() else {
-            return Fate::Passed;
-        };
+        let nic = self.nics.iter().find(|nic| nic.index == ingress).copied();
         let arrival = Arrival { nic, link, frame };
 
         if arrival.link.ethertype == 0x0806 {
@@ -166,12 +145,28 @@ impl Host {
         }
 
         let Some(packet) = packet(&arrival.link) else {
-            return Fate::Passed;
+            return Outcome::nothing();
         };
 
         self.heartbeat(&arrival, &packet)
             .or_else(|| self.discovery(&arrival, &packet))
             .unwrap_or_else(|| self.steered(&arrival, &packet))
+    }
+
+    /// What becomes of a packet to this host's own ports, or to its own echo requests; `None` for any other.
+    fn heartbeat(&self, arrival: &Arrival<'_>, packet: &Packet<'_>) -> Option<Outcome> {
+        const ICMP: u8 = 1;
+        const TCP: u8 = 6;
+        const UDP: u8 = 17;
+        const ICMPV6: u8 = 58;
+
+        match packet.protocol {
+            UDP => self.datagram(arrival, packet),
+            TCP => self.segment(arrival, packet),
+            ICMP if packet.src.is_ipv4() => self.echo(arrival, packet, 0),
+            ICMPV6 if packet.src.is_ipv6() => self.echo(arrival, packet, 129),
+            _ => None,
+        }
     }
 
     /// The held address under these tags.
@@ -181,15 +176,25 @@ impl Host {
             .find(|held| held.ip == ip && held.tags == tags)
     }
 
+    /// The session with a number, if such a packet can be for it.
+    fn session(&self, number: u16, arrival: &Arrival<'_>, packet: &Packet<'_>) -> Option<&Session> {
+        self.sessions.iter().find(|session| {
+            session.number == number
+                && session.remote == packet.src
+                && session.local == packet.dst
+                && session.tags == arrival.tags()
+        })
+    }
+
+    /// The request under way whose lower 16 bits are these. Its answer is a measurement.
+    fn under_way(&self, low: u16) -> Option<u32> {
+        self.sent.iter().copied().find(|sent| *sent as u16 == low)
+    }
+
     /// The MAC of a managed NIC.
-    fn mac(&self, index: u32) -> Mac {
+    fn mac(&self, index: u32) -> crate::lab::Mac {
         let nic = self.nics.iter().find(|nic| nic.index == index);
 
         nic.expect("a managed NIC").mac
-    }
-
-    /// Whether a MAC is this host's.
-    fn is_ours(&self, mac: Mac) -> bool {
-        self.nics.iter().any(|nic| nic.mac == mac)
     }
 }

@@ -1,9 +1,9 @@
 //! Who has an address? ARP (RFC 826, RFC 5227) and neighbour discovery (RFC 4861, RFC 4862).
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{
-    Arrival, Fate, Held, Host, To,
+    About, Arrival, Fate, Held, Host, Nic, Outcome, Probe, To,
     dissect::{Packet, be16, mac, sum, v4, v6},
 };
 use crate::lab::Mac;
@@ -41,91 +41,139 @@ impl Arp {
     }
 }
 
-impl Host {
-    /// The fate of an ARP packet.
-    pub(super) fn arp(&self, arrival: &Arrival<'_>) -> Fate {
-        let Some(arp) = Arp::read(arrival.link.rest) else {
-            return Fate::Passed;
-        };
+/// What a message about a held address is.
+struct Question {
+    /// It is one at all.
+    asks: bool,
+    /// It asks whether the address is free.
+    probes: bool,
+    /// Who sent it.
+    by: Mac,
+}
 
-        if self.is_conflict(arrival, arp.spa, arp.sha) {
-            return Fate::Passed;
-        }
-
-        let Some(held) = self.held(arp.tpa, arrival.tags()) else {
-            return Fate::Passed;
-        };
-        let asks = arp.operation == REQUEST;
-
-        if let To::Drain { out, next_hop } = held.to {
-            return self.drained(arrival, arp.sha, (out, next_hop), asks);
-        }
-
-        if !asks {
-            return Fate::Passed;
-        }
-
-        if arrival.nic.index != held.nic {
-            return Fate::Refused;
-        }
-
-        let chosen = self.mac(held.nic);
-        let mut octets = arrival.with(6, &REPLY.to_be_bytes());
-        let at = arrival.link.at;
-
-        octets[..6].copy_from_slice(&arp.sha.0);
-        octets[6..12].copy_from_slice(&chosen.0);
-        octets[at + 8..at + 14].copy_from_slice(&chosen.0);
-        octets[at + 14..at + 18].copy_from_slice(&arrival.link.rest[24..28]);
-        octets[at + 18..at + 24].copy_from_slice(&arp.sha.0);
-        octets[at + 24..at + 28].copy_from_slice(&arrival.link.rest[14..18]);
-
-        Fate::Answered(octets)
+/// What becomes of a message about a held address; `None`: it is answered for the chosen NIC.
+fn treated(arrival: &Arrival<'_>, nic: Nic, held: &Held, question: &Question) -> Option<Fate> {
+    if question.probes && held.yields_to == Some(question.by) {
+        return Some(Fate::Dropped);
     }
 
-    /// Another host says that it has what we hold: the kernel may hear of it, and nobody is answered.
-    fn is_conflict(&self, arrival: &Arrival<'_>, claimed: IpAddr, by: Mac) -> bool {
-        self.held(claimed, arrival.tags()).is_some_and(|held| {
-            !matches!(held.to, To::Drain { .. }) && by != self.mac(held.nic) && !self.is_ours(by)
-        })
-    }
+    if let To::Drain { out, next_hop } = held.to {
+        // The address goes back: the source has to see it, and nobody else answers.
+        let unseen = question.by != next_hop && nic.index == out && arrival.addressed().is_some();
 
-    /// About an address that goes back: the source has to see it, and nobody else answers.
-    fn drained(
-        &self,
-        arrival: &Arrival<'_>,
-        by: Mac,
-        (out, next_hop): (u32, Mac),
-        asks: bool,
-    ) -> Fate {
-        if arrival.addressed() && by != next_hop && arrival.nic.index == out {
+        return Some(if unseen {
             let rest = &arrival.frame[12..];
 
-            return Fate::Answered([&next_hop.0[..], &arrival.nic.mac.0, rest].concat());
-        }
-
-        if asks { Fate::Refused } else { Fate::Passed }
+            Fate::Answered([&next_hop.0[..], &nic.mac.0, rest].concat())
+        } else if question.asks {
+            Fate::Dropped
+        } else {
+            Fate::Passed
+        });
     }
 
-    /// The fate of neighbour discovery; `None` for anything else.
-    pub(super) fn discovery(&self, arrival: &Arrival<'_>, packet: &Packet<'_>) -> Option<Fate> {
+    if !question.asks {
+        Some(Fate::Passed)
+    } else if nic.index != held.nic {
+        // Each address stays on its NIC.
+        Some(Fate::Dropped)
+    } else {
+        None
+    }
+}
+
+impl Host {
+    /// What becomes of an ARP packet.
+    pub(super) fn arp(&self, arrival: &Arrival<'_>) -> Outcome {
+        let Some(arp) = Arp::read(arrival.link.rest) else {
+            return Outcome::nothing();
+        };
+
+        if let Some(session) = self.arp_session(arrival, &arp) {
+            // It does not say which request it answers: the latest. The kernel may have asked as well.
+            let measured = self.sent.last().map(|latest| (session, *latest));
+
+            return Outcome::new(About::ArpReply, Fate::Passed).measuring(measured);
+        }
+
+        if self.is_conflict(arrival, arp.spa, arp.sha) {
+            return Outcome::new(About::Claim, Fate::Passed);
+        }
+
+        if self.fenced.contains(&arp.tpa) {
+            return Outcome::new(About::Fence, Fate::Dropped);
+        }
+
+        let asks = arp.operation == REQUEST;
+        let (Some(held), Some(nic)) = (self.held(arp.tpa, arrival.tags()), arrival.nic) else {
+            return Outcome::nothing();
+        };
+        let question = Question {
+            asks,
+            // RFC 5227 1.1.
+            probes: asks && arp.spa == IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            by: arp.sha,
+        };
+        let fate = treated(arrival, nic, held, &question).unwrap_or_else(|| {
+            let chosen = self.mac(held.nic);
+            let mut octets = arrival.with(6, &REPLY.to_be_bytes());
+            let at = arrival.link.at;
+
+            octets[..6].copy_from_slice(&arp.sha.0);
+            octets[6..12].copy_from_slice(&chosen.0);
+            octets[at + 8..at + 14].copy_from_slice(&chosen.0);
+            octets[at + 14..at + 18].copy_from_slice(&arrival.link.rest[24..28]);
+            octets[at + 18..at + 24].copy_from_slice(&arp.sha.0);
+            octets[at + 24..at + 28].copy_from_slice(&arrival.link.rest[14..18]);
+
+            Fate::Answered(octets)
+        });
+
+        Outcome::new(About::Arp, fate)
+    }
+
+    /// The session that an ARP packet answers.
+    fn arp_session(&self, arrival: &Arrival<'_>, arp: &Arp) -> Option<u16> {
+        let session = self.sessions.iter().find(|session| {
+            session.remote == arp.spa
+                && session.local == arp.tpa
+                && session.tags == arrival.tags()
+                && matches!(session.probe, Probe::Arp(mac) if mac == arp.sha)
+        });
+
+        session
+            .filter(|_| arp.operation == REPLY)
+            .map(|session| session.number)
+    }
+
+    /// Another host says that it has what we hold (RFC 5227 2.4): the kernel may hear of it, and nobody is answered.
+    fn is_conflict(&self, arrival: &Arrival<'_>, claimed: IpAddr, by: Mac) -> bool {
+        arrival.nic.is_some()
+            && self.held(claimed, arrival.tags()).is_some_and(|held| {
+                !matches!(held.to, To::Drain { .. }) && !self.nics.iter().any(|nic| nic.mac == by)
+            })
+    }
+
+    /// What becomes of neighbour discovery; `None` for anything else.
+    pub(super) fn discovery(&self, arrival: &Arrival<'_>, packet: &Packet<'_>) -> Option<Outcome> {
         let IpAddr::V6(src) = packet.src else {
             return None;
         };
-        let kind = *packet.payload.first()?;
-        let asks = match kind {
+        let asks = match *packet.behind.first()? {
+            _ if packet.protocol != 58 || packet.extended => return None,
             SOLICITATION => true,
             ADVERTISEMENT => false,
             _ => return None,
         };
 
-        if packet.protocol != 58 || packet.fragment || packet.extended {
-            return None;
+        if packet.payload.is_empty() {
+            // What is behind the end of the packet may only look like a type.
+            return Some(Outcome::new(About::Nothing, Fate::Kept));
         }
 
         // The kernel discards it. The program looks through so many options and no more, and says so by its counter.
         if !is_valid(packet) || packet.payload.len() >= FIXED + 8 * (MOST_OPTIONS + 1) {
-            return Some(Fate::Passed);
+            return Some(Outcome::nothing());
         }
 
         let target = IpAddr::V6(v6(packet.payload, 8)?);
@@ -135,29 +183,36 @@ impl Host {
             TARGET_LINK_LAYER
         };
         let by = link_layer(&packet.payload[FIXED..], option).unwrap_or(arrival.link.src);
-        let claimed = if !asks {
-            Some(target)
-        } else {
-            (!src.is_unspecified()).then_some(packet.src)
+        // A solicitation says that its sender has the address that it asks from.
+        let claimed = match (asks, src.is_unspecified()) {
+            (false, _) => Some(target),
+            (true, false) => Some(packet.src),
+            (true, true) => None,
         };
 
         if claimed.is_some_and(|claimed| self.is_conflict(arrival, claimed, by)) {
-            return Some(Fate::Passed);
+            return Some(Outcome::new(About::Claim, Fate::Passed));
         }
 
         let subject = if asks { target } else { packet.dst };
-        let Some(held) = self.held(subject, arrival.tags()) else {
-            return Some(Fate::Passed);
-        };
 
-        Some(match held.to {
-            To::Drain { out, next_hop } => self.drained(arrival, by, (out, next_hop), asks),
-            To::Local | To::Forward { .. } if !asks => Fate::Passed,
-            To::Local | To::Forward { .. } if arrival.nic.index != held.nic => Fate::Refused,
-            To::Local | To::Forward { .. } => {
-                Fate::Answered(self.advertisement(arrival, (src, by), held))
-            }
-        })
+        if self.fenced.contains(&subject) {
+            return Some(Outcome::new(About::Fence, Fate::Dropped));
+        }
+
+        let (Some(held), Some(nic)) = (self.held(subject, arrival.tags()), arrival.nic) else {
+            return Some(Outcome::nothing());
+        };
+        let question = Question {
+            asks,
+            // RFC 4862 5.4.2.
+            probes: asks && src.is_unspecified(),
+            by,
+        };
+        let fate = treated(arrival, nic, held, &question)
+            .unwrap_or_else(|| Fate::Answered(self.advertisement(arrival, (src, by), held)));
+
+        Some(Outcome::new(About::Discovery, fate))
     }
 
     /// RFC 4861 7.2.4: to whoever asks, S and O set; to all nodes and S clear where the question is anonymous.

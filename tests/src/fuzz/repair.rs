@@ -1,21 +1,52 @@
-//! Makes random changes meant: most of what a checksum refuses is never looked at again, so three of four inputs get right
-//! lengths and checksums after they were changed.
+//! Makes random changes meant: most of what a checksum refuses is never looked at again, so most inputs get right lengths,
+//! signatures and checksums after they were changed.
 
-use failover_tests::oracle::dissect::{self, be16, ones};
+use super::{FRAME_AT, scene::keys};
+use crate::oracle::{
+    self,
+    dissect::{self, be16, ones},
+};
 
-use crate::target::FRAME_AT;
+/// How much of an input is put right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repair {
+    /// Nothing.
+    None,
+    /// Checksums.
+    Checksums,
+    /// Signatures and checksums.
+    Signatures,
+    /// Lengths as well.
+    Lengths,
+}
 
-/// Puts the frame of an input right, or leaves it as it came.
-pub(crate) fn repair(input: &mut [u8], seed: u32) {
-    if seed.is_multiple_of(4) {
+impl Repair {
+    /// One of them, half of the time the last.
+    pub fn of(seed: u32) -> Self {
+        match seed % 8 {
+            0 => Self::None,
+            1 => Self::Checksums,
+            2 | 3 => Self::Signatures,
+            _ => Self::Lengths,
+        }
+    }
+}
+
+/// Puts the frame of an input right, as far as it is to be.
+pub fn repair(input: &mut [u8], how: Repair) {
+    let Some(frame) = input.get_mut(FRAME_AT..) else {
         return;
+    };
+
+    if how == Repair::Lengths {
+        lengths(frame);
     }
 
-    if let Some(frame) = input.get_mut(FRAME_AT..) {
-        if seed % 4 != 1 {
-            lengths(frame);
-        }
+    if matches!(how, Repair::Lengths | Repair::Signatures) {
+        signature(frame);
+    }
 
+    if how != Repair::None {
         checksums(frame);
     }
 }
@@ -40,6 +71,19 @@ fn lengths(frame: &mut [u8]) {
 
     if protocol == 17 && left >= 8 {
         put(frame, payload + 4, left as u16);
+    }
+}
+
+/// A control packet that says that it is signed is, with the key that it names.
+fn signature(frame: &mut [u8]) {
+    const AUTHENTICATION: u8 = 0x04;
+
+    if let Some((payload, 17)) = transport(frame)
+        && let Some(bfd) = frame.get_mut(payload + 8..)
+        && bfd.get(1).is_some_and(|bits| bits & AUTHENTICATION != 0)
+    {
+        // A key that nobody has stays one.
+        oracle::sign(bfd, &keys());
     }
 }
 
@@ -84,6 +128,7 @@ fn checksums(frame: &mut [u8]) {
     };
 
     if let Some(sum) = sum {
+        // RFC 768, RFC 8200 8.1: a computed 0 is sent as all ones.
         put(frame, payload + at, if sum == 0xffff { sum } else { !sum });
     }
 }
@@ -100,5 +145,27 @@ fn transport(frame: &[u8]) -> Option<(usize, u8)> {
 fn put(frame: &mut [u8], at: usize, value: u16) {
     if let Some(octets) = frame.get_mut(at..at + 2) {
         octets.copy_from_slice(&value.to_be_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fuzz::seeds;
+
+    #[test]
+    fn what_was_spoiled_is_as_it_was() {
+        for input in seeds::inputs() {
+            let mut spoiled = input.clone();
+            let frame = &mut spoiled[FRAME_AT..];
+
+            if let Some((payload, 17)) = transport(frame) {
+                put(frame, payload + 4, 0);
+                put(frame, payload + 6, 0x1234);
+            }
+            repair(&mut spoiled, Repair::Lengths);
+
+            assert_eq!(spoiled, input);
+        }
     }
 }
