@@ -12,10 +12,10 @@ use failover_tests::fuzz::{
     Trial,
     mutate::mutate,
     repair::{Repair, repair},
-    report,
+    report, seeds,
     trial::Finding,
 };
-use rand::{SeedableRng as _, rngs::StdRng};
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 
 use crate::driver::Target;
 
@@ -32,6 +32,7 @@ static ASKED: AtomicBool = AtomicBool::new(false);
 /// Inputs of one run.
 pub(crate) struct Frames {
     trial: Trial,
+    seeds: Vec<Vec<u8>>,
     findings: PathBuf,
     started: Instant,
     told: Instant,
@@ -47,6 +48,7 @@ impl Frames {
 
         Self {
             trial,
+            seeds: seeds::inputs(),
             findings: findings.to_owned(),
             started: Instant::now(),
             told: Instant::now(),
@@ -103,7 +105,14 @@ impl Target for Frames {
     }
 
     fn mutate(&mut self, input: &mut Vec<u8>, seed: u32) {
-        mutate(&mut StdRng::seed_from_u64(seed.into()), input);
+        let mut random = StdRng::seed_from_u64(seed.into());
+
+        // What reaches something new on the host is mostly nobody's business: half of the time it begins with a valid frame.
+        if let Some(valid) = self.seeds.choose(&mut random).filter(|_| random.random()) {
+            input.clone_from(valid);
+        }
+
+        mutate(&mut random, input);
         repair(input, Repair::of(seed));
     }
 

@@ -100,6 +100,7 @@ fn arguments(options: &Options, seed: u32) -> Vec<String> {
         "-handle_int=0".to_owned(),
         "-handle_term=0".to_owned(),
         "-verbosity=0".to_owned(),
+        "-print_funcs=0".to_owned(),
         options.corpus.display().to_string(),
     ]
 }

@@ -274,7 +274,11 @@ impl Trial {
             .outcomes
             .iter()
             .map(|((about, fate), count)| format!("  {count:>10}  {about}: {fate}"));
-        let counted = self.counted.iter().filter(|count| **count > 0).count();
+        let never: Vec<_> = Verdict::ALL
+            .iter()
+            .filter(|verdict| self.counted[**verdict as usize] == 0)
+            .map(|verdict| verdict.name())
+            .collect();
 
         std::iter::once(format!(
             "{} frames through parsers and program, and none was treated wrongly",
@@ -282,8 +286,10 @@ impl Trial {
         ))
         .chain(fates)
         .chain([format!(
-            "{counted} of {} verdicts were given",
-            Verdict::ALL.len()
+            "{} of {} verdicts were given, never: {}",
+            Verdict::ALL.len() - never.len(),
+            Verdict::ALL.len(),
+            never.join(" ")
         )])
         .collect()
     }
