@@ -13,7 +13,7 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 /// Frames of one run, unless [`LENGTH`] says how many.
 const FRAMES: u64 = 150_000;
 /// Verdicts that so many frames come to at least. The others need a host that is set up in another way, or changes.
-const VERDICTS: usize = 70;
+const VERDICTS: usize = 80;
 /// Names the seed of a run that is to be run again,
 const SEED: &str = "FAILOVER_FUZZ_SEED";
 /// and how many frames it is to have.

@@ -138,12 +138,16 @@ pub enum Holding {
     Yielding,
     /// The standby server has it.
     Forward,
+    /// The same, and its MAC is not known.
+    Unresolved,
+    /// The same, behind a NIC that is not managed.
+    NoWayOut,
     /// It goes back to the source.
     Drain,
 }
 
 /// What is held: interface part of the address, VLANs, and how.
-pub const HELD: [(u8, [u16; 2], Holding); 7] = [
+pub const HELD: [(u8, [u16; 2], Holding); 9] = [
     (11, [0, 0], Holding::Local),
     (12, [0, 0], Holding::Forward),
     (13, [0, 0], Holding::Drain),
@@ -151,6 +155,8 @@ pub const HELD: [(u8, [u16; 2], Holding); 7] = [
     (15, [100, 200], Holding::Forward),
     (16, [100, 0], Holding::Drain),
     (17, [0, 0], Holding::Yielding),
+    (19, [0, 0], Holding::Unresolved),
+    (20, [0, 0], Holding::NoWayOut),
 ];
 
 const fn v6(interface: u8) -> Ipv6Addr {

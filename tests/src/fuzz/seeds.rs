@@ -8,6 +8,7 @@ use super::scene::{
     TCP_ASKED, TCP_COOKIE, TCP_PORT, Watch, addresses,
 };
 use crate::{
+    edits::with_ip_options,
     frames::{self, Bfd, Flow},
     frames6::{self, Flow6},
     oracle::Probe,
@@ -35,7 +36,7 @@ type Home = [u16; 2];
 
 /// Inputs: the selector, then the frame in its VLANs.
 pub fn inputs() -> Vec<Vec<u8>> {
-    [requests(), answers(), packets(), questions()]
+    [requests(), answers(), refused(), packets(), questions()]
         .into_iter()
         .flatten()
         .map(|((selector, frame), home)| {
@@ -179,6 +180,28 @@ fn answer(watch: &Watch, sequence: u32) -> Vec<u8> {
         }
         Probe::Arp(mac) => frames::arp_reply(mac, SOURCE, MACS[0], HOST),
     }
+}
+
+/// Heartbeats with IP options, and behind extension headers.
+fn refused() -> Vec<(Seed, Home)> {
+    let request = Bfd::request(0x0001_0007, DISCRIMINATOR).octets();
+    let behind = |frame| frames6::with_extension(frame, 60, &[0, 0, 1, 4, 0, 0, 0, 0]);
+    let seeds = [
+        with_ip_options(
+            &frames::udp(&flow(CLIENT, HOST), 49_152, REFLECTOR, &request),
+            1,
+        ),
+        with_ip_options(&answer(&SESSIONS[0], SENT[0]), 1),
+        behind(&frames6::udp(
+            &flow6(CLIENT6, HOST6),
+            49_152,
+            REFLECTOR,
+            &request,
+        )),
+        behind(&answer(&SESSIONS[2], SENT[0])),
+    ];
+
+    at_home(seeds.map(|frame| (0, frame)), [0, 0])
 }
 
 /// To what is held, and what comes back.

@@ -124,6 +124,8 @@ fn held(nics: &[Nic]) -> impl Iterator<Item = (u32, IpAddr, abi::Held)> {
         let (mode, out, next_hop) = match holding {
             Holding::Local | Holding::Yielding => (held::LOCAL, &nics[0], [0; 6]),
             Holding::Forward => (held::FORWARD, &nics[1], SERVER_MAC.0),
+            Holding::Unresolved => (held::FORWARD, &nics[1], [0; 6]),
+            Holding::NoWayOut => (held::FORWARD, &nics[2], SERVER_MAC.0),
             Holding::Drain => (held::DRAIN, &nics[0], SOURCE_MAC.0),
         };
         let entry = abi::Held {
@@ -139,7 +141,11 @@ fn held(nics: &[Nic]) -> impl Iterator<Item = (u32, IpAddr, abi::Held)> {
             tags,
             flags: match holding {
                 Holding::Yielding => held_flag::YIELDING,
-                Holding::Local | Holding::Forward | Holding::Drain => 0,
+                Holding::Local
+                | Holding::Forward
+                | Holding::Unresolved
+                | Holding::NoWayOut
+                | Holding::Drain => 0,
             },
             ..abi::Held::default()
         };
@@ -155,6 +161,11 @@ fn held(nics: &[Nic]) -> impl Iterator<Item = (u32, IpAddr, abi::Held)> {
 /// The same in the oracle's words.
 pub(super) fn oracle(nics: &[Nic]) -> oracle::Host {
     let (chosen, out) = (nics[0].index(), nics[1].index());
+    let forward = |out, next_hop| To::Forward {
+        out,
+        mtu: MTU as usize,
+        next_hop,
+    };
     let held = HELD.iter().flat_map(|(interface, tags, holding)| {
         addresses(*interface).map(|ip| oracle::Held {
             ip,
@@ -163,11 +174,9 @@ pub(super) fn oracle(nics: &[Nic]) -> oracle::Host {
             slot: 0,
             to: match holding {
                 Holding::Local | Holding::Yielding => To::Local,
-                Holding::Forward => To::Forward {
-                    out,
-                    mtu: MTU as usize,
-                    next_hop: SERVER_MAC,
-                },
+                Holding::Forward => forward(out, Some(SERVER_MAC)),
+                Holding::Unresolved => forward(out, None),
+                Holding::NoWayOut => forward(nics[2].index(), Some(SERVER_MAC)),
                 Holding::Drain => To::Drain {
                     out: chosen,
                     next_hop: SOURCE_MAC,

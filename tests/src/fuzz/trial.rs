@@ -118,7 +118,6 @@ impl Trial {
 
         self.frames += 1;
         *self.outcomes.entry(named(outcome)).or_default() += 1;
-        self.counted[done.verdict as usize] += 1;
         self.judge(frame, outcome, &done, outcome.measured)?;
 
         let Some((session, _)) = outcome.measured else {
@@ -169,6 +168,9 @@ impl Trial {
         let [(verdict, 1)] = risen[..] else {
             return Err(format!("counted {risen:?}, not one verdict once"));
         };
+
+        self.counted[verdict as usize] += 1;
+
         let numbers = super::scene::SESSIONS.map(|watch| watch.number);
 
         Ok(Done {
@@ -362,7 +364,8 @@ fn tells(name: &str, outcome: &Outcome, again: bool) -> bool {
         (About::Fence, _) => &["fenced"],
         (About::Packet, Fate::Redirected(_)) => &["forwarded", "drained_across"],
         (About::Packet, Fate::Answered(_)) => &["drained"],
-        (About::Packet, _) => &["pass_local", "pass_forward_"],
+        (About::Packet, Fate::Dropped) => &["drop_no_nic"],
+        (About::Packet, _) => &["pass_local", "pass_forward_", "pass_next_hop_unknown"],
         (About::Return, Fate::Redirected(_)) => &["returned"],
         (About::Return, _) => &["pass_return", "pass_forward_ttl"],
     };

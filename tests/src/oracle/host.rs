@@ -129,8 +129,8 @@ pub enum To {
         out: u32,
         /// Longest packet that it sends.
         mtu: usize,
-        /// The server.
-        next_hop: Mac,
+        /// The server, if its MAC is known.
+        next_hop: Option<Mac>,
     },
     /// Back to the source, by a NIC.
     Drain {

@@ -40,16 +40,24 @@ impl Host {
 
     fn inbound(&self, arrival: &Arrival<'_>, packet: &Packet<'_>, nic: Nic, target: &Held) -> Fate {
         match target.to {
-            // The kernel says that it is too long, or has been on its way for too long.
+            // The kernel says that it is too long, or has been on its way for too long, or finds the server.
             To::Forward { mtu, .. } if packet.hops <= 1 || packet.length > mtu => Fate::Passed,
-            To::Forward { out, next_hop, .. } => {
+            To::Forward { next_hop: None, .. } => Fate::Passed,
+            To::Forward {
+                out,
+                next_hop: Some(next_hop),
+                ..
+            } => {
+                let Some(out) = self.nics.iter().find(|nic| nic.index == out) else {
+                    return Fate::Dropped;
+                };
                 let frame = one_hop_less(arrival, packet);
 
                 // The server is behind an untagged NIC.
                 Fate::Redirected(readdressed(
                     &untagged(&frame, arrival),
                     next_hop.0,
-                    self.mac(out).0,
+                    out.mac.0,
                 ))
             }
             To::Drain { out, next_hop } if arrival.link.src != next_hop => {

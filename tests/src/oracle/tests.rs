@@ -67,7 +67,7 @@ fn forwarding() -> Host {
     host(To::Forward {
         out: OUT,
         mtu: 1500,
-        next_hop: SERVER_MAC,
+        next_hop: Some(SERVER_MAC),
     })
 }
 
