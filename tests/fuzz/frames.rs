@@ -123,20 +123,28 @@ impl Target for Frames {
 
 /// Tries one input, and tells what becomes of it; `false`: it is treated wrongly.
 pub(crate) fn replay(trial: &mut Trial, input: &[u8]) -> bool {
-    match trial.input(input) {
-        Err(finding) => {
-            tell(&finding);
+    if let Err(finding) = trial.input(input) {
+        tell(&finding);
 
-            false
-        }
-        Ok(()) => {
-            for line in trial.summary() {
-                say(&line);
-            }
-
-            true
-        }
+        return false;
     }
+
+    for line in report::input(input) {
+        say(&line);
+    }
+
+    for line in trial.fates() {
+        say(&line);
+    }
+
+    let verdicts: Vec<_> = trial.verdicts().map(|verdict| verdict.name()).collect();
+
+    say(&format!(
+        "as it should be; counted: {}",
+        verdicts.join(", ")
+    ));
+
+    true
 }
 
 fn tell(finding: &Finding) {

@@ -6,7 +6,9 @@ use failover_tests::fuzz::{
     Trial, fixture,
     mutate::mutate,
     repair::{Repair, repair},
-    report, seeds,
+    report,
+    scene::SESSIONS,
+    seeds,
 };
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 
@@ -59,7 +61,9 @@ fn frames_that_are_made_up_are_treated_as_the_oracle_says() {
         }
 
         let verdicts = trial.verdicts().count();
+        let measuring: Vec<_> = trial.sessions().iter().copied().collect();
         eprintln!("{}", trial.summary().join("\n"));
+        assert_eq!(measuring, SESSIONS.map(|watch| watch.number));
         assert!(verdicts >= VERDICTS, "only {verdicts} verdicts");
     });
 }

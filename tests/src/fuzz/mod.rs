@@ -8,6 +8,7 @@
 pub mod counts;
 pub mod fixture;
 pub mod mutate;
+mod names;
 mod parsers;
 pub mod repair;
 pub mod report;

@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use super::scene::Scene;
+use super::{FRAME_AT, scene::Scene};
 use crate::{
     lab::Mac,
     oracle::{
@@ -45,15 +45,27 @@ pub fn finding(wrong: &str, scene: Scene, frame: &[u8], outcome: Option<&Outcome
         );
     }
 
-    put(&mut text, &format!("host:  {scene:?}"));
-
-    for line in words(frame) {
-        put(&mut text, &format!("frame: {line}"));
+    for line in told(scene, frame) {
+        put(&mut text, &line);
     }
 
-    put(&mut text, &hex(frame));
-
     text
+}
+
+/// An input in words and in hexadecimal, in lines.
+pub fn input(input: &[u8]) -> Vec<String> {
+    match input.split_at_checked(FRAME_AT) {
+        Some((selector, frame)) => told(Scene::of(selector[0]), frame).collect(),
+        None => vec!["no frame".to_owned()],
+    }
+}
+
+fn told(scene: Scene, frame: &[u8]) -> impl Iterator<Item = String> {
+    let words = words(frame).into_iter();
+
+    std::iter::once(format!("host:  {scene:?}"))
+        .chain(words.map(|line| format!("frame: {line}")))
+        .chain([hex(frame)])
 }
 
 /// Keeps an input in a directory. Says how it is tried again.

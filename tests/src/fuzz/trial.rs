@@ -2,14 +2,19 @@
 //! the oracle says: the action, every octet, every counter, every session and all traffic.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
 use failover_ebpf::verdict::{Action, Verdict};
 
-use super::{FRAME_AT, Fixture, parsers, report, scene::Scene};
-use crate::oracle::{About, Fate, Outcome};
+use super::{
+    FRAME_AT, Fixture,
+    names::{named, number, tells},
+    parsers, report,
+    scene::Scene,
+};
+use crate::oracle::{Fate, Outcome};
 
 /// The shortest frame that `BPF_PROG_TEST_RUN` takes: no driver hands over less.
 const SHORTEST: usize = 14;
@@ -26,6 +31,8 @@ pub struct Trial {
     outcomes: BTreeMap<(&'static str, &'static str), u64>,
     /// By verdict.
     counted: Vec<u64>,
+    /// Sessions that have measured something.
+    sessions: BTreeSet<u16>,
 }
 
 /// An input that was treated wrongly.
@@ -62,6 +69,7 @@ impl Trial {
             frames: 0,
             outcomes: BTreeMap::new(),
             counted: vec![0; Verdict::ALL.len()],
+            sessions: BTreeSet::new(),
         })
     }
 
@@ -123,6 +131,9 @@ impl Trial {
         let Some((session, _)) = outcome.measured else {
             return Ok(());
         };
+
+        self.sessions.insert(session);
+
         // A second time, which must not be measured.
         let again = self.hand_over(scene, frame)?;
 
@@ -270,12 +281,15 @@ impl Trial {
         self.frames
     }
 
+    /// How many frames were about what, and what became of them, in lines.
+    pub fn fates(&self) -> impl Iterator<Item = String> + '_ {
+        self.outcomes
+            .iter()
+            .map(|((about, fate), count)| format!("  {count:>10}  {about}: {fate}"))
+    }
+
     /// What was seen, in lines.
     pub fn summary(&self) -> Vec<String> {
-        let fates = self
-            .outcomes
-            .iter()
-            .map(|((about, fate), count)| format!("  {count:>10}  {about}: {fate}"));
         let never: Vec<_> = Verdict::ALL
             .iter()
             .filter(|verdict| self.counted[**verdict as usize] == 0)
@@ -286,7 +300,7 @@ impl Trial {
             "{} frames through parsers and program, and none was treated wrongly",
             self.frames
         ))
-        .chain(fates)
+        .chain(self.fates())
         .chain([format!(
             "{} of {} verdicts were given, never: {}",
             Verdict::ALL.len() - never.len(),
@@ -294,6 +308,11 @@ impl Trial {
             never.join(" ")
         )])
         .collect()
+    }
+
+    /// Sessions that have measured at least one reply.
+    pub fn sessions(&self) -> &BTreeSet<u16> {
+        &self.sessions
     }
 
     /// Verdicts that were given at least once.
@@ -307,85 +326,4 @@ impl Trial {
 
 fn broken(error: anyhow::Error) -> String {
     format!("{error:#}")
-}
-
-fn named(outcome: &Outcome) -> (&'static str, &'static str) {
-    let about = match outcome.about {
-        About::Nothing => "none of our business",
-        About::Request => "request",
-        About::Reply => "reply",
-        About::Echo => "echo",
-        About::Segment => "TCP segment to a session",
-        About::ArpReply => "ARP reply to a session",
-        About::Arp => "ARP for a held address",
-        About::Discovery => "neighbour discovery for a held address",
-        About::Claim => "claim",
-        About::Fence => "fenced address",
-        About::Packet => "packet for a held address",
-        About::Return => "return traffic",
-    };
-    let fate = match (&outcome.fate, outcome.measured) {
-        (Fate::Dropped, Some(_)) => "measured and dropped",
-        (Fate::Answered(_), Some(_)) => "measured and answered",
-        (_, Some(_)) => "measured and passed",
-        (Fate::Passed, None) => "passed",
-        (Fate::Dropped, None) => "dropped",
-        (Fate::Kept, None) => "passed or dropped, and not answered",
-        (Fate::Answered(_), None) => "answered",
-        (Fate::Redirected(_), None) => "redirected",
-    };
-
-    (about, fate)
-}
-
-/// Whether a counter's name tells what a frame was about, and what became of it; `again`: it was measured before.
-fn tells(name: &str, outcome: &Outcome, again: bool) -> bool {
-    let measured = outcome.measured.is_some() && !again;
-
-    if name.ends_with("_measured") != measured || name.ends_with("_duplicate") != again {
-        return false;
-    }
-
-    let words: &[&str] = match (outcome.about, &outcome.fate) {
-        (About::Nothing, _) => &["pass_", "request_not_ours", "arp_other_mac"],
-        (About::Request, Fate::Answered(_)) => &["request_answered", "request_admin_down"],
-        (About::Request, _) => &["request_", "pass_truncated"],
-        (About::Reply, _) => &["reply_", "pass_truncated"],
-        (About::Echo, _) => &["echo_"],
-        (About::Segment, _) => &["tcp_", "pass_unrelated"],
-        (About::ArpReply, _) => &["arp_measured", "arp_duplicate"],
-        (About::Arp, Fate::Answered(_)) => &["arp_answered", "arp_drained"],
-        (About::Arp, Fate::Dropped) => &["arp_wrong_nic", "arp_draining", "arp_yielded"],
-        (About::Arp, _) => &["pass_unrelated", "arp_other_mac"],
-        (About::Discovery, Fate::Answered(_)) => &["nd_answered", "nd_drained"],
-        (About::Discovery, Fate::Dropped) => &["nd_wrong_nic", "nd_draining", "nd_yielded"],
-        (About::Discovery, _) => &["pass_unrelated"],
-        (About::Claim, _) => &["pass_conflict"],
-        (About::Fence, _) => &["fenced"],
-        (About::Packet, Fate::Redirected(_)) => &["forwarded", "drained_across"],
-        (About::Packet, Fate::Answered(_)) => &["drained"],
-        (About::Packet, Fate::Dropped) => &["drop_no_nic"],
-        (About::Packet, _) => &["pass_local", "pass_forward_", "pass_next_hop_unknown"],
-        (About::Return, Fate::Redirected(_)) => &["returned"],
-        (About::Return, _) => &["pass_return", "pass_forward_ttl"],
-    };
-    // None of our business, and not counted as if it were.
-    let ours = [
-        "pass_conflict",
-        "pass_local",
-        "pass_forward_",
-        "pass_return",
-    ];
-    let among = |words: &[&str]| words.iter().any(|word| name.starts_with(word));
-
-    among(words) && !(outcome.about == About::Nothing && among(&ours))
-}
-
-fn number(action: Action) -> u32 {
-    match action {
-        Action::Drop => 1,
-        Action::Pass => 2,
-        Action::Transmit => 3,
-        Action::Redirect => 4,
-    }
 }
