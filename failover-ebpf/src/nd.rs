@@ -91,7 +91,9 @@ struct Options {
     wanted: u8,
     /// Units that still belong to the option before.
     rest: u8,
-    /// The link-layer address, once it is found.
+    /// Whether it was found, whatever it holds.
+    found: bool,
+    /// The link-layer address in it, if it is one of Ethernet's.
     mac: Option<Mac>,
 }
 
@@ -101,6 +103,7 @@ impl Options {
         Self {
             wanted,
             rest: 0,
+            found: false,
             mac: None,
         }
     }
@@ -115,8 +118,11 @@ impl Options {
         if unit.units() == 0 {
             return Err(Verdict::PassBadNd);
         }
-        if unit.kind() == self.wanted && unit.units() == 1 && self.mac.is_none() {
-            self.mac = Some(unit.mac());
+        if unit.kind() == self.wanted {
+            self.found = true;
+            if unit.units() == 1 && self.mac.is_none() {
+                self.mac = Some(unit.mac());
+            }
         }
         self.rest = unit.units() - 1;
         Ok(())
@@ -158,8 +164,8 @@ impl Message {
         }
         let unspecified = same(&self.source, &UNSPECIFIED);
         let right = if self.asks {
-            // Who has no address yet asks the target's group, and has no place to be answered at.
-            !unspecified || (is_solicited_node(&self.destination) && options.mac.is_none())
+            // RFC 4861 7.1.1: who has no address yet asks the target's group, and has no place to be answered at.
+            !unspecified || (is_solicited_node(&self.destination) && !options.found)
         } else {
             !is_multicast(&self.destination) || discovery.flags() & flag::SOLICITED == 0
         };

@@ -16,6 +16,7 @@ use crate::{
         ipv4::Ipv4,
         ipv6::Ipv6,
         tcp::{MAX_HEADER, PROTOCOL, Tcp, flag},
+        vlan::Vlan,
     },
 };
 
@@ -108,29 +109,33 @@ pub struct Segment<I> {
     pub tcp: Tcp,
 }
 
-/// The same with what may have to stay behind it; see [`SHORTEST`].
+/// The same with so many octets that may have to stay behind it; see [`SHORTEST`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Padded<I> {
+pub struct Padded<I, const N: usize> {
     /// Headers.
     pub segment: Segment<I>,
-    /// What is left of options.
-    pub padding: [u8; PADDING],
+    /// What is left of options, or of the padding of the frame that is answered.
+    pub padding: [u8; N],
 }
 
 // SAFETY: headers in a row, each of them octets with alignment 2 and an even length: no padding of the compiler's.
 unsafe impl<I: IpHeader> Header for Segment<I> {}
 // SAFETY: as above.
-unsafe impl<I: IpHeader> Header for Padded<I> {}
+unsafe impl<I: IpHeader> Header for Padded<I, PADDING> {}
+// SAFETY: as above.
+unsafe impl<I: IpHeader> Header for Padded<I, TAGGED_PADDING> {}
 
 const _: () = assert!(size_of::<Segment<Ipv4>>() == Ipv4::LEN + Tcp::LEN);
 const _: () = assert!(size_of::<Segment<Ipv6>>() == Ipv6::LEN + Tcp::LEN);
-const _: () = assert!(size_of::<Padded<Ipv4>>() == size_of::<Segment<Ipv4>>() + PADDING);
+const _: () = assert!(size_of::<Padded<Ipv4, PADDING>>() == size_of::<Segment<Ipv4>>() + PADDING);
 
 /// The shortest frame on a real wire, octets, without its checksum.
 pub const SHORTEST: usize = 60;
-/// The shortest reset lacks so many.
+/// The shortest reset lacks so many,
 pub const PADDING: usize = SHORTEST - (Eth::LEN + Ipv4::LEN + Tcp::LEN);
+/// and in one VLAN so many. In two it is long enough.
+pub const TAGGED_PADDING: usize = PADDING - Vlan::LEN;
 
 impl<I: IpHeader> Segment<I> {
     /// Length of the segment with its options, if the headers are all that the packet has: no answer to a request without

@@ -7,7 +7,7 @@ use failover_ebpf::{
     verdict::Verdict,
 };
 use failover_tests::{
-    frames::{Bfd, Flow, SBFD_PORT, arp_announcement, arp_reply, arp_request, udp},
+    frames::{Bfd, Flow, SBFD_PORT, arp_announcement, arp_reply, arp_request, echo_reply, udp},
     frames6::{
         self, ALL_NODES, ALL_NODES_MAC, Flow6, advertisement, flag, group_mac, solicitation,
         solicited_node, source_option, target_option,
@@ -193,6 +193,24 @@ fn fence6() -> Vec<Row> {
             told(CHOSEN_MAC, scene6::STRANGE),
         )
         .given(frozen6),
+        fenced(
+            "no advertisement to its identity",
+            frames6::advertisement(
+                &Flow6 {
+                    hops: 255,
+                    ..scene6::FROM_CLIENT
+                },
+                frames6::flag::SOLICITED,
+                scene6::CLIENT,
+                &frames6::target_option(CLIENT_MAC),
+            ),
+        )
+        .given(frozen6),
+        fenced(
+            "and no echo as long as ours",
+            frames6::echo_reply(&scene6::FROM_CLIENT, 99, 1, &[0; 18]),
+        )
+        .given(frozen6),
         passes(
             "it hears those for other addresses",
             solicited(CLIENT_MAC, scene6::CLIENT, scene6::STRANGE, &client),
@@ -244,6 +262,16 @@ fn fence() -> Vec<Row> {
         )
         .given(frozen),
         fenced("no packet", datagram(HOST)).given(frozen),
+        fenced(
+            "no echo, were it as long as ours",
+            echo_reply(&FROM_CLIENT, 99, 1, &[0; 18]),
+        )
+        .given(frozen),
+        fenced(
+            "not even one that is cut short",
+            echo_reply(&FROM_CLIENT, 99, 1, &[0; 18])[..50].to_vec(),
+        )
+        .given(frozen),
         fenced("and no heartbeat of another reflector's port", forged()).given(frozen),
         fenced("one whose check failed hears no packet", datagram(HOST)).given(ill),
         fenced("nor one that is still asking", datagram(HOST)).given(unproven),

@@ -44,6 +44,16 @@ fn echo_with(flow: &Flow, identifier: u16, sequence: u16, cookie: u64) -> Vec<u8
     frames::echo_reply(flow, identifier, sequence, &payload)
 }
 
+/// An echo that is sent to a MAC.
+fn echo_to(to_mac: Mac) -> Vec<u8> {
+    let flow = Flow {
+        to_mac,
+        ..FROM_SOURCE
+    };
+
+    echo_with(&flow, ICMP, SEQUENCE, COOKIE)
+}
+
 /// A reply to somebody who uses our port: a virtual machine behind a bridge, or whomever a switch could not find.
 fn reply_to(to_mac: Mac) -> Vec<u8> {
     let flow = Flow {
@@ -367,6 +377,31 @@ fn echoes() -> Vec<Row> {
             "an echo reply with a code",
             meant(echo(SEQUENCE), L4 + 1, &[1]),
         ),
+        Row::pass(
+            "an echo to another host's MAC",
+            echo_to(OTHER_MAC),
+            Verdict::PassOtherHost,
+        )
+        .given(sent),
+        Row::pass(
+            "an echo to another host's MAC, with a wrong checksum",
+            with(echo_to(OTHER_MAC), at::ICMP_CHECKSUM, &[1, 2]),
+            Verdict::PassOtherHost,
+        )
+        .given(sent),
+        Row::pass(
+            "an echo on a NIC that is not managed",
+            echo_to(Port::Unmanaged.mac()),
+            Verdict::PassOtherHost,
+        )
+        .given(sent)
+        .on(Port::Unmanaged),
+        consumed(
+            "an echo by another NIC of ours, to its MAC",
+            echo_to(Port::Out.mac()),
+            Verdict::EchoMeasured,
+        )
+        .on(Port::Out),
         Row::pass(
             "an echo without its last octet",
             echo(SEQUENCE)[..57].to_vec(),

@@ -236,6 +236,12 @@ fn echoes() -> Vec<Row> {
             with(echo(SEQUENCE), at::HOP_LIMIT, &[64]),
             Verdict::EchoMeasured,
         ),
+        Row::pass(
+            "ICMPv6: an echo to another host's MAC",
+            with(echo(SEQUENCE), 0, &OTHER_MAC.0),
+            Verdict::PassOtherHost,
+        )
+        .given(sent),
         consumed(
             "ICMPv6: an echo with a wrong checksum",
             with(echo(SEQUENCE), at::ICMP_CHECKSUM, &[1, 2]),

@@ -18,6 +18,7 @@ mod custody;
 mod discovery;
 mod drain;
 mod egress;
+mod fuzzed;
 mod harness;
 mod heard;
 mod heard6;
@@ -38,6 +39,7 @@ mod rfc;
 mod row;
 mod scene;
 mod scene6;
+mod seeming;
 mod signatures;
 mod size;
 mod steering;
@@ -67,6 +69,7 @@ fn tables() -> Vec<row::Row> {
         tcp6::rows(),
         discovery::rows(),
         steering::rows(),
+        seeming::rows(),
         return_traffic::rows(),
         drain::rows(),
         custody::rows(),

@@ -90,6 +90,11 @@ impl Row {
         }
     }
 
+    /// The same under another name.
+    pub(crate) fn named(self, name: String) -> Self {
+        Self { name, ..self }
+    }
+
     /// Counts as traffic of the held address.
     pub(crate) fn counted(self) -> Self {
         Self {

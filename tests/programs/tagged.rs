@@ -19,7 +19,7 @@ use crate::{
         self, CLIENT, CLIENT_MAC, CLIENT_PORT, DISCRIMINATOR, FROM_CLIENT, HELD, MIN_RX_US,
         OTHER_MAC, OUT_MAC, Port, STANDBY_MAC, TO_HELD, forward, local,
     },
-    scene6, steering, steering6,
+    scene6, seeming, steering, steering6,
 };
 
 /// Every row of the stages, in these VLANs.
@@ -35,6 +35,7 @@ pub(crate) fn derived(tags: Tags) -> Vec<Row> {
         discovery::rows(),
         steering::rows(),
         steering6::rows(),
+        seeming::rows(),
         drain::rows(),
     ]
     .concat()

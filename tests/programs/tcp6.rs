@@ -118,6 +118,22 @@ fn in_a_vlan() -> Vec<Row> {
         measured("a SYN-ACK in a VLAN", &accepted(TCP), ONE).given(|bench| in_vlans(bench, [5, 0])),
         measured("a SYN-ACK without options in a VLAN", &bare, ONE)
             .given(|bench| in_vlans(bench, [5, 0])),
+        // RFC 894: what fills a frame up is zeros, whatever filled up the one that is answered.
+        {
+            let frame = tagged(&bare.frame(&FROM_SOURCE), ONE);
+            let output = padded(
+                tagged(&bare.reset(&FROM_SOURCE), ONE),
+                &with_trailer(frame.clone(), 2),
+            );
+
+            Row::transmit(
+                "a SYN-ACK in a VLAN, filled up",
+                with_trailer(frame, 2),
+                Verdict::TcpMeasured,
+                output,
+            )
+            .given(|bench| in_vlans(bench, [5, 0]))
+        },
         measured("a SYN-ACK in a VLAN in a VLAN", &accepted(TCP), TWO)
             .given(|bench| in_vlans(bench, [5, 6])),
         Row::pass(

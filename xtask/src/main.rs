@@ -1,4 +1,4 @@
-//! Set up, build, run, demonstrate, measure, test and check: `cargo xtask VERB`.
+//! Set up, build, run, demonstrate, measure, test, check and fuzz: `cargo xtask VERB`.
 //!
 //! Progress goes to stderr, so that `cargo xtask run -- status --json` can be piped; the tests' own output and the closing
 //! lines go to stdout.
@@ -8,6 +8,7 @@ mod build;
 mod check;
 mod choice;
 mod demo;
+mod fuzz;
 mod linker;
 mod object;
 mod paths;
@@ -29,7 +30,7 @@ use clap::{Parser, Subcommand};
 #[command(
     name = "cargo xtask",
     bin_name = "cargo xtask",
-    about = "Set up, build, run, demonstrate, measure, test and check failover",
+    about = "Set up, build, run, demonstrate, measure, test, check and fuzz failover",
     after_help = "FAILOVER_TOOLCHAIN chooses what builds the eBPF program: \"active\" (the Rust toolchain in use), \"system\" \
                   (the distribution's, in /usr), or the name of a rustup toolchain. Default: the first that works.",
     disable_help_subcommand = true
@@ -70,6 +71,13 @@ enum Verb {
     Test(test::Args),
     /// Check format, lints and layout
     Check,
+    /// Make up frames and look for one that the program treats wrongly
+    ///
+    /// libFuzzer (a C++ compiler is needed) makes them up, guided by what the parsers reach on the host. Each goes through the
+    /// program in the kernel (as root, in a network namespace of its own), and an oracle says what has to become of it: the
+    /// action, every octet, every counter, every session. The first frame that is treated wrongly is told in words and in
+    /// hexadecimal, and kept in target/fuzz for --replay. What reaches something new stays in target/fuzz/corpus.
+    Fuzz(fuzz::Args),
 }
 
 fn main() -> ExitCode {
@@ -82,6 +90,7 @@ fn main() -> ExitCode {
         Verb::Bench { args } => bench::verb(&args),
         Verb::Test(args) => test::verb(&args),
         Verb::Check => check::verb(),
+        Verb::Fuzz(args) => fuzz::verb(&args),
     });
     match outcome {
         Ok(code) => code,

@@ -81,7 +81,9 @@ fn try_treat(
     message: &Message,
 ) -> Result<Verdict, Verdict> {
     // Behind the listening: what others say of an address is what ends its fence.
-    if message.is_about_whoever_has_it() && custody::is_fenced(own, &message.target) {
+    if custody::is_fenced(own, message.subject())
+        || (message.is_about_whoever_has_it() && custody::is_fenced(own, &message.target))
+    {
         return Err(Verdict::Fenced);
     }
     let mut packet = Packet::of(ctx, link);

@@ -1,12 +1,17 @@
 //! The takeover map, as stages ask it.
 
+use core::borrow::Borrow as _;
+
+use aya_ebpf::programs::XdpContext;
 use failover_ebpf::{
-    abi::{Held, Ip, Tags},
+    abi::{Held, Ip, Tags, held},
+    link::Link,
     maybe_held,
     verdict::Verdict,
+    wire::ip::IpHeader,
 };
 
-use super::maps;
+use super::{maps, packet::Packet};
 
 /// How an address is held in these VLANs, or why it is none of our business.
 #[inline(always)]
@@ -35,4 +40,24 @@ fn maybe(ip: &Ip) -> bool {
     maps::MAYBE_HELD
         .get(word)
         .is_some_and(|bits| bits & bit != 0)
+}
+
+/// Whether a packet is for an address that is held, and leaves this host again.
+#[inline(always)]
+pub(super) fn is_sent_on<I: IpHeader>(ctx: &XdpContext, link: Link) -> bool {
+    find_sent_on::<I>(ctx, link) != 0
+}
+
+/// A function of its own, so that its stack is not that of every stage. It returns a number as the verifier wants to see one
+/// returned.
+#[inline(never)]
+fn find_sent_on<I: IpHeader>(ctx: &XdpContext, link: Link) -> u32 {
+    let packet = Packet::of(ctx, link);
+    let Some(ip) = packet.network::<I>() else {
+        return 0;
+    };
+    match find(ip.destination().borrow(), link.tags) {
+        Ok(target) => (target.mode != held::LOCAL) as u32,
+        Err(_) => 0,
+    }
 }

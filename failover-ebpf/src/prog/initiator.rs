@@ -63,17 +63,20 @@ fn check<I: IpHeader>(ctx: &XdpContext, link: Link) -> Result<(), Verdict> {
 #[inline(always)]
 fn try_measure_echo<I: IpHeader>(packet: &mut Packet<'_>, link: Link) -> Result<Verdict, Verdict> {
     let reply: &EchoPacket<I> = packet.network().ok_or(Verdict::PassTruncated)?;
-    let number = reply.echo.identifier();
+    let (number, sequence) = (reply.echo.identifier(), reply.echo.sequence());
     let own = maps::SESSIONS
         .get(number as u32)
         .ok_or(Verdict::PassUnrelated)?;
     if !measure::is_ours(reply, link.tags, own) {
         return Err(Verdict::PassUnrelated);
     }
-    if !reply.intact() {
+    let intact = reply.intact();
+    // What this host's stack would not have received is no answer to it, whoever may have sent it.
+    nics::addressed(packet)?;
+    if !intact {
         return Err(Verdict::EchoBadChecksum);
     }
-    match record(own, number, reply.echo.sequence(), 0, remote::UNSET) {
+    match record(own, number, sequence, 0, remote::UNSET) {
         Ok(()) => Ok(Verdict::EchoMeasured),
         Err(NoSample::Stale) => Err(Verdict::EchoStale),
         Err(NoSample::Duplicate) => Err(Verdict::EchoDuplicate),

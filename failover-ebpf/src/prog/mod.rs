@@ -87,18 +87,29 @@ fn ipv6(ctx: &XdpContext, own: &Settings, link: Link) -> Result<Verdict, Verdict
 }
 
 /// A request that is not for our reflector goes the way of every packet: whoever has the address may have a reflector, too. So
-/// does a segment that answers no request of ours: on an address that is held, anybody may have the port.
+/// does what looks like an answer and answers no request of ours: on an address that is held, anybody may have the port, and
+/// anybody may ping.
 #[inline(always)]
 fn stage<I: Destined>(ctx: &XdpContext, own: &Settings, link: Link, kind: Kind) -> Verdict {
     let unrelated = match kind {
-        Kind::Reply => return initiator::measure::<I>(ctx, link),
-        Kind::EchoReply => return initiator::measure_echo::<I>(ctx, link),
+        Kind::Reply => initiator::measure::<I>(ctx, link),
+        Kind::EchoReply => initiator::measure_echo::<I>(ctx, link),
         Kind::Discovery => return discovery::answer(ctx, own, link),
         Kind::Segment => tcp::answer::<I>(ctx, own, link),
         Kind::Request if reflector::listens(ctx) => Verdict::RequestNotOurs,
         Kind::Request | Kind::Packet => Verdict::PassUnrelated,
     };
-    if kind == Kind::Segment && unrelated != Verdict::PassUnrelated {
+    let ends = match kind {
+        // What is cut short is no answer of ours either, and may be for a fenced address.
+        Kind::Segment | Kind::EchoReply => {
+            unrelated != Verdict::PassUnrelated && unrelated != Verdict::PassTruncated
+        }
+        // Refused by our sessions, it may still be on its way to another server's. On an address that this host's kernel
+        // has, the port is ours.
+        Kind::Reply => unrelated == Verdict::ReplyMeasured || !held::is_sent_on::<I>(ctx, link),
+        Kind::Request | Kind::Discovery | Kind::Packet => false,
+    };
+    if ends {
         return unrelated;
     }
     // Read again: the verifier trusts no pointer that was there before a stage that may cut the frame.

@@ -5,7 +5,7 @@ use failover_ebpf::{
     abi::{Settings, remote},
     link::Link,
     measure::NoSample,
-    tcp::{self, Answer, PADDING, Padded, SHORTEST, Segment},
+    tcp::{self, Answer, PADDING, Padded, SHORTEST, Segment, TAGGED_PADDING},
     verdict::Verdict,
     wire::{
         ip::{IpHeader, Shape},
@@ -85,8 +85,11 @@ fn reset<I: IpHeader>(ctx: &XdpContext, link: Link) -> Result<(), Verdict> {
     let (dst, src) = (eth.src(), eth.dst());
     eth.readdress(dst, src);
     segment.reset();
-    if let Some((_, padded)) = packet.headers::<Padded<I>>() {
+    // RFC 894: a frame is filled up with zeros.
+    if let Some((_, padded)) = packet.headers::<Padded<I, PADDING>>() {
         padded.padding = [0; PADDING];
+    } else if let Some((_, padded)) = packet.headers::<Padded<I, TAGGED_PADDING>>() {
+        padded.padding = [0; TAGGED_PADDING];
     }
     let end = packet.l3() + size_of::<Segment<I>>();
     let length = if packet.len() >= SHORTEST as u64 && end < SHORTEST {

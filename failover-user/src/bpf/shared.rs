@@ -183,6 +183,13 @@ impl Sessions {
         u64::from(microseconds.min(SLOWEST_US)) * 1000
     }
 
+    /// Valid replies so far.
+    pub fn received(&self, session: u16) -> u64 {
+        let rx = self.rx.element(session.into());
+        // SAFETY: as in `sending`.
+        unsafe { atomic!(AtomicU64, (*rx).received).load(Relaxed) }
+    }
+
     /// What the other end says of itself, in its latest valid reply: one of [`failover_ebpf::abi::remote`].
     pub fn remote_state(&self, session: u16) -> u32 {
         let rx = self.rx.element(session.into());
@@ -200,7 +207,7 @@ impl Sessions {
                 *bucket = atomic!(AtomicU64, (*rx).histogram[index]).load(Relaxed);
             }
             Measured {
-                received: atomic!(AtomicU64, (*rx).received).load(Relaxed),
+                received: self.received(session),
                 late: atomic!(AtomicU64, (*rx).late).load(Relaxed),
                 refused: atomic!(AtomicU64, (*rx).refused).load(Relaxed),
                 rtt_min_ns: atomic!(AtomicU64, (*rx).rtt_min_ns).load(Relaxed),

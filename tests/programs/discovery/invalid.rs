@@ -65,6 +65,10 @@ pub(super) fn questions() -> Vec<Row> {
         discarded("ND: a probe with a MAC to answer to", {
             probe(&source_option(SOURCE_MAC))
         }),
+        discarded(
+            "ND: a probe with an address to answer to, of another kind than Ethernet's",
+            probe(&[&[1, 2][..], &[0xa5; 14]].concat()),
+        ),
     ]
 }
 

@@ -3,7 +3,7 @@
 
 use std::{
     ffi::CStr,
-    os::fd::{AsFd as _, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -12,6 +12,7 @@ const BPF_MAP_CREATE: i64 = 0;
 const BPF_MAP_UPDATE_ELEM: i64 = 2;
 const BPF_PROG_LOAD: i64 = 5;
 const BPF_PROG_TEST_RUN: i64 = 10;
+const BPF_MAP_LOOKUP_BATCH: i64 = 24;
 const BPF_LINK_CREATE: i64 = 28;
 
 const BPF_MAP_TYPE_HASH: u32 = 1;
@@ -111,6 +112,19 @@ struct MapUpdate {
     padding: u32,
     key: u64,
     value: u64,
+    flags: u64,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct MapBatch {
+    from: u64,
+    next: u64,
+    keys: u64,
+    values: u64,
+    count: u32,
+    map_fd: u32,
+    element_flags: u64,
     flags: u64,
 }
 
@@ -309,6 +323,38 @@ pub(crate) fn run_timed(
         returned: attributes.result,
         ns: attributes.duration,
     })
+}
+
+/// Reads the first entries of an array, as many as there are `keys`.
+///
+/// # Safety
+///
+/// `values` must have room for the values of so many entries, with those of every processor that there may be if the array is one
+/// per processor.
+pub(crate) unsafe fn read_words(
+    map: impl AsFd,
+    keys: &mut [u32],
+    values: &mut [u64],
+) -> Result<()> {
+    let count = u32::try_from(keys.len())?;
+    let mut next = 0_u32;
+    let attributes = MapBatch {
+        next: (&raw mut next) as u64,
+        keys: keys.as_mut_ptr() as u64,
+        values: values.as_mut_ptr() as u64,
+        count,
+        map_fd: map.as_fd().as_raw_fd().cast_unsigned(),
+        ..MapBatch::default()
+    };
+
+    // SAFETY: the pointers are to room for a key, for so many keys, and, by the caller's promise, for their values; all of it
+    // outlives the call.
+    match unsafe { bpf(BPF_MAP_LOOKUP_BATCH, &attributes) } {
+        Ok(_) => Ok(()),
+        // That there is nothing behind them.
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+        Err(error) => Err(error).context("reading an array as a whole (Linux 5.13)"),
+    }
 }
 
 /// Runs an XDP program `runs` times, `batch` at a time, on frames that are really sent wherever it says. Each begins as
