@@ -196,7 +196,11 @@ impl Host {
 
         let subject = if asks { target } else { packet.dst };
 
-        if self.fenced.contains(&subject) {
+        // A kernel that is just checking an address gives it up for good when all nodes are told that another host has it
+        // (RFC 4862 5.4.5).
+        let tells_all = !asks && packet.dst.is_multicast();
+
+        if self.fenced.contains(&subject) || tells_all && self.fenced.contains(&target) {
             return Some(Outcome::new(About::Fence, Fate::Dropped));
         }
 
