@@ -8,6 +8,7 @@
 mod accounts;
 mod generator;
 mod mix;
+mod others;
 mod signed;
 
 use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
@@ -25,6 +26,7 @@ use crate::pair::{Pair, REFLECTOR, automatic, events, source, wait_for_state};
 
 use accounts::{Accounts, Wires};
 use mix::{Invalid, Session};
+use others::Usage;
 
 /// Frames a second, at each of the two.
 const RATE: u64 = 500_000;
@@ -32,6 +34,11 @@ const TIME: Duration = Duration::from_secs(30);
 /// Frames a second that have to be reached for the test to say anything. Far below what a machine with two processors
 /// does, as others may want them too: it is the rate in the output that one looks at.
 const SLOWEST: f64 = 50_000.0;
+/// The share of the processors that others may use in a run which shows something. A verdict in any other run is no failure: it is
+/// tried again.
+const DISTURBED: f64 = 0.1;
+/// Runs until one shows something.
+const RUNS: usize = 3;
 /// Different frames of each flood.
 const FRAMES: usize = 1000;
 
@@ -62,8 +69,31 @@ fn floods_of_wrongly_signed_heartbeats_get_neither_a_verdict_nor_an_answer() {
 /// Frames of a flood at the one who has the other end of a session.
 type Forge = fn(&Session, usize, &mut StdRng) -> Vec<Invalid>;
 
-/// A pair with these configurations, under floods of what is forged.
+/// A pair with these configurations, under floods of what is forged, until there was no verdict in a run. In one that nobody has
+/// disturbed there must not be any.
 fn withstands(reflector: &str, initiator: &str, requests: Forge, replies: Forge) -> Accounts {
+    for _ in 0..RUNS {
+        match run(reflector, initiator, requests, replies) {
+            Ok(accounts) => return accounts,
+            Err((verdict, others)) => {
+                eprintln!(
+                    "others use {:.0} % of the processors: {verdict}",
+                    others * 100.0
+                );
+                assert!(others > DISTURBED, "{verdict}");
+            }
+        }
+    }
+    panic!("others use this machine, so that nothing can be shown here");
+}
+
+/// One run. `Err`: there was this verdict, and others used that share of the processors.
+fn run(
+    reflector: &str,
+    initiator: &str,
+    requests: Forge,
+    replies: Forge,
+) -> Result<Accounts, (String, f64)> {
     let seed: u64 = rand::random();
     eprintln!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
@@ -75,16 +105,19 @@ fn withstands(reflector: &str, initiator: &str, requests: Forge, replies: Forge)
     let requests = requests(&session, FRAMES, &mut random);
     let replies = replies(&session, FRAMES, &mut random);
     let before = path(&target);
+    let usage = Usage::now([&source, &target]);
 
     let at_source = flood(&pair.source_nic, &requests);
     let at_target = flood(&pair.target_nics[0], &replies);
     let (at_source, at_target) = (at_source.finish(), at_target.finish());
 
+    let others = Usage::now([&source, &target]).of_others_since(usage);
     let after = path(&target);
     report("reflector", &at_source);
     report("initiator", &at_target);
     report_session(&before, &after);
-    assert_no_verdict(&target);
+    eprintln!("others used {:.0} % of the processors", others * 100.0);
+    let verdict = verdict(&target);
     // Nothing is sent from now on, so that what is counted stays as it is.
     target.kill9();
     let accounts = Accounts::close(&pair, wires, &source, &target);
@@ -100,7 +133,10 @@ fn withstands(reflector: &str, initiator: &str, requests: Forge, replies: Forge)
     for sent in [at_source, at_target] {
         assert!(sent.rate() > SLOWEST, "{:.0} frames a second", sent.rate());
     }
-    accounts
+    match verdict {
+        None => Ok(accounts),
+        Some(verdict) => Err((verdict, others)),
+    }
 }
 
 fn flood(nic: &failover_tests::lab::Nic, frames: &[Invalid]) -> Flood {
@@ -123,23 +159,20 @@ fn counted(frames: &[Invalid], sent: &Sent) -> Vec<(Verdict, u64)> {
     reasons
 }
 
-/// No verdict: on the way the source was at most suspected for a heartbeat that was lost, as on any wire that is full.
-fn assert_no_verdict(target: &Daemon) {
+/// The verdict, if there was one, and what came of it. On the way the source may be suspected for a heartbeat that was lost, as on any
+/// wire that is full. Nothing was taken over in any case: the source answers ARP.
+fn verdict(target: &Daemon) -> Option<String> {
     wait_for_state(target, "web1", "healthy");
+    let status = target.status();
+    assert_eq!(source(&status, "web1")["last_takeover"], Value::Null);
+    assert!(events(target, "takeover").is_empty());
     let transitions = events(target, "transition");
     let to = |state: &str| {
         let such = transitions.iter().filter(|event| event["to"] == state);
         such.count()
     };
-    assert_eq!(
-        to("healthy") + to("suspect"),
-        transitions.len(),
-        "{transitions:?}"
-    );
-    let status = target.status();
-    assert_eq!(source(&status, "web1")["last_takeover"], Value::Null);
-    assert!(events(target, "takeover").is_empty());
     eprintln!("the source was suspected {} times", to("suspect"));
+    (to("healthy") + to("suspect") != transitions.len()).then(|| format!("{transitions:?}"))
 }
 
 fn path(target: &Daemon) -> PathStatus {
