@@ -159,15 +159,17 @@ impl Host {
         let IpAddr::V6(src) = packet.src else {
             return None;
         };
-        let asks = match *packet.behind.first()? {
+        // A type without a code is no message, and goes the way of every packet.
+        let [kind, _] = *packet.behind.first_chunk()?;
+        let asks = match kind {
             _ if packet.protocol != 58 || packet.extended => return None,
             SOLICITATION => true,
             ADVERTISEMENT => false,
             _ => return None,
         };
 
-        if packet.payload.is_empty() {
-            // What is behind the end of the packet may only look like a type.
+        if packet.payload.len() < 2 {
+            // What is behind the end of the packet may only look like them.
             return Some(Outcome::new(About::Nothing, Fate::Kept));
         }
 

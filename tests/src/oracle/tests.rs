@@ -195,6 +195,29 @@ fn a_claim_of_another_host_is_one_and_of_our_own_nic_is_none() {
 }
 
 #[test]
+fn a_type_without_a_code_is_no_neighbour_discovery_and_one_behind_the_packet_may_be_taken_for_it() {
+    let held6 = "2001:db8::11".parse().expect("an address");
+    let mut host = forwarding();
+    host.held[0].ip = IpAddr::V6(held6);
+    let flow = crate::frames6::Flow6 {
+        from_mac: CLIENT_MAC,
+        to_mac: MAC,
+        from: "2001:db8::1".parse().expect("an address"),
+        to: held6,
+        hops: 255,
+    };
+    let empty = crate::frames6::icmp(&flow, 136, 0, [0; 4], &[]);
+    let length =
+        |frame: Vec<u8>, octets| with(frame, crate::frames6::at::PAYLOAD_LEN, &[0, octets]);
+
+    let short = fate(&host, &length(empty[..55].to_vec(), 1));
+    let behind = fate(&host, &length(empty, 1));
+
+    assert!(matches!(short, Fate::Redirected(_)), "{short:?}");
+    assert_eq!(behind, Fate::Kept);
+}
+
+#[test]
 fn no_length_of_a_frame_makes_it_leave_this_host() {
     let frame = request().frame(&FLOW, 49_152, SBFD_PORT);
 
