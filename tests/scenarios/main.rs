@@ -22,6 +22,7 @@ mod pair;
 mod probes;
 mod readme;
 mod refusals;
+mod refused;
 mod reload;
 mod several;
 mod signatures;
