@@ -17,17 +17,22 @@ mod hooking;
 mod identity;
 mod keys;
 mod layout;
+mod leftovers;
 mod nics;
 mod plans;
 mod port;
+mod problems;
 mod reload;
 mod remembering;
 mod reports;
+mod restoring;
 mod source_side;
 mod start;
 mod status;
 mod story;
+mod strays;
 mod tcp_source;
+mod unmonitored;
 mod watching;
 mod witnesses;
 
@@ -110,6 +115,16 @@ struct Daemon {
     attached: BTreeMap<String, Mode>,
     /// Why NICs are not managed that should be.
     unmanageable: BTreeMap<String, String>,
+    /// NICs that the heartbeat thread could not open for sending.
+    unopened: BTreeSet<String>,
+    /// NICs whose routing table could not be filled.
+    unrouted: BTreeSet<String>,
+    /// NICs that have to do with addresses which are held, and not in the configuration any more.
+    kept: BTreeSet<String>,
+    /// Held addresses that are missing.
+    restoring: restoring::Restoring,
+    /// Something that is not held any more may still be on a NIC.
+    leftovers: bool,
     /// Multicast groups that are listened to.
     groups: Groups,
     /// Why NICs do not listen to groups that they should.
@@ -143,6 +158,8 @@ struct Daemon {
     strangers: VecDeque<Claim>,
     /// Sources that are not watched, because an administrator said so.
     unmonitored: BTreeSet<usize>,
+    /// Those of them that have heartbeats still, because their addresses are going back.
+    fading: BTreeSet<usize>,
     /// What people are told about each unit.
     told: BTreeMap<UnitId, Told>,
     events: EventLog,
@@ -211,13 +228,16 @@ pub async fn run(config: Config, options: &Options) -> anyhow::Result<()> {
         store,
         hooks,
     };
+    // Before anything is listed: what changes from then on is told.
+    let links = net::link_watch::watch()?;
+    let neighbours = net::neighbours::watch()?;
     let (mut daemon, checks) = Daemon::start(config, pins, parts, &memories).await?;
     let mut sources = Sources {
         reports,
         calls,
         loaded,
-        links: net::link_watch::watch()?,
-        neighbours: net::neighbours::watch()?,
+        links,
+        neighbours,
         claims: claims::forward(&daemon.pins)?,
         hooks: hooks_done,
         checks,
@@ -292,6 +312,7 @@ impl Daemon {
                 Some(loaded) = sources.loaded.recv() => self.on_loaded(loaded, &mut sources.reports).await,
                 () = sleep_until(deadline) => {
                     self.look_at_strangers();
+                    self.put_back_what_is_due();
                     self.feed(Input::Clock);
                 }
                 () = sleep_until(side_deadline) => self.on_side_clock(),
@@ -300,6 +321,11 @@ impl Daemon {
                         bail!("the heartbeat thread has died");
                     }
                     let result = self.manage_missing().await;
+                    self.note(result);
+                    self.open_unopened();
+                    let result = self.route_unrouted().await;
+                    self.note(result);
+                    let result = self.remove_leftovers().await;
                     self.note(result);
                     let result = self.maps.signing_keys.expire(clock::now());
                     self.note(result);
@@ -333,7 +359,11 @@ impl Daemon {
     /// When the policy has to be told the time.
     fn deadline(&self) -> Instant {
         const FAR: Duration = Duration::from_secs(3600);
-        let deadlines = [self.policy.next_deadline(), self.strangers_due()];
+        let deadlines = [
+            self.policy.next_deadline(),
+            self.strangers_due(),
+            self.restoring.next(),
+        ];
         let wait = deadlines
             .into_iter()
             .flatten()
@@ -375,6 +405,7 @@ impl Daemon {
         for result in results {
             self.feed(result);
         }
+        self.end_heartbeats();
     }
 
     fn act(&mut self, action: Action) -> Option<Input> {

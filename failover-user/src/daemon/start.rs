@@ -17,6 +17,7 @@ use super::{
     plans::Network,
     port::ReservedPort,
     reload::Reloading,
+    restoring::Restoring,
     source_side::SourceSide,
     story::{Told, timestamp},
     tcp_source::TcpSource,
@@ -99,6 +100,11 @@ impl Daemon {
             senders: Nics::new()?,
             attached: BTreeMap::new(),
             unmanageable: BTreeMap::new(),
+            unopened: BTreeSet::new(),
+            unrouted: BTreeSet::new(),
+            kept: BTreeSet::new(),
+            restoring: Restoring::default(),
+            leftovers: true,
             groups: Groups::default(),
             unheard: BTreeSet::new(),
             forwarding,
@@ -118,6 +124,7 @@ impl Daemon {
             board: HeardBoard::open(&pins)?,
             strangers: VecDeque::new(),
             unmonitored: BTreeSet::new(),
+            fading: BTreeSet::new(),
             told,
             events,
             waiting: Vec::new(),
@@ -134,6 +141,7 @@ impl Daemon {
             .into_iter()
             .map(|link| (link.name.clone(), link))
             .collect();
+        daemon.kept = daemon.nics_of_strays(&held);
         daemon.write_settings()?;
         daemon.listen()?;
         daemon.begin_source_side()?;
@@ -227,6 +235,7 @@ impl Daemon {
                 "held": held.iter().map(|(ip, _)| ip.to_string()).collect::<Vec<_>>(),
             }),
         );
+        self.tell_of_strays(held);
         self.remove_orphans(held).await?;
         self.recall(memories)?;
         self.adopt(held).await?;
@@ -264,17 +273,12 @@ impl Daemon {
     fn adopted(&self, held: &[(IpAddr, Held)]) -> BTreeMap<UnitId, bool> {
         let mut units = BTreeMap::new();
         for (ip, held) in held {
-            match layout::addresses(&self.config).find(|(_, address)| address.ip == *ip) {
-                Some((path, _)) => {
-                    let draining = units
-                        .entry(layout::unit_of(&self.config, path))
-                        .or_insert(false);
-                    *draining |= held.mode == held::DRAIN;
-                }
-                None => tracing::warn!(
-                    %ip,
-                    "held, but not in the configuration any more: it stays as it is until `failover stop` and `failover unload`",
-                ),
+            let mut addresses = layout::addresses(&self.config);
+            if let Some((path, _)) = addresses.find(|(_, address)| address.ip == *ip) {
+                let draining = units
+                    .entry(layout::unit_of(&self.config, path))
+                    .or_insert(false);
+                *draining |= held.mode == held::DRAIN;
             }
         }
         units
@@ -296,22 +300,6 @@ impl Daemon {
         }
         self.network.sources.extend(known.iter().cloned());
         self.network.neighbours.extend(known);
-    }
-
-    /// Addresses that an earlier daemon had put on a NIC when it was killed, before the takeover map had them.
-    async fn remove_orphans(&mut self, held: &[(IpAddr, Held)]) -> anyhow::Result<()> {
-        let mut batch = Batch::builder();
-        let addresses = net::cleanup::addresses(&self.netlink).await?;
-        let proxies = net::cleanup::proxies(&self.netlink).await?;
-        let proxies = proxies.into_iter().map(|(index, ip)| (index, ip.into()));
-        for (index, ip) in addresses.into_iter().chain(proxies) {
-            if !held.iter().any(|(known, _)| *known == ip) {
-                tracing::warn!(%ip, "an unfinished takeover of an earlier daemon is undone");
-                batch = batch.remove_held(index, ip);
-            }
-        }
-        self.undo(batch)
-            .context("removing the addresses of an unfinished takeover")
     }
 
     /// Held addresses that the configuration has on another NIC now, or on a standby server: where they were they would
@@ -357,7 +345,7 @@ impl Daemon {
             .context("removing addresses from where the configuration has them no more")
     }
 
-    fn undo(&mut self, batch: Builder) -> anyhow::Result<()> {
+    pub(super) fn undo(&mut self, batch: Builder) -> anyhow::Result<()> {
         let batch = batch.build();
         if batch.requests().is_empty() {
             return Ok(());

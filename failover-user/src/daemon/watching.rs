@@ -26,11 +26,9 @@ impl Daemon {
     pub(super) async fn resolve(&mut self, only_missing: bool) {
         let mut wanted = Vec::new();
         for (id, _, path) in layout::paths(&self.config) {
-            // The address is ours while it is held, and its neighbour entry is not the source's.
-            let held = self.policy.holds(layout::unit_of(&self.config, id));
             let known = self.network.mac(&path.nic, path.monitor).is_some();
             let fresh_enough = known && only_missing;
-            if !held && !fresh_enough {
+            if !fresh_enough && self.is_to_be_learnt(id) {
                 wanted.push((path.nic.clone(), path.monitor));
             }
         }
@@ -56,6 +54,19 @@ impl Daemon {
                 tracing::debug!(nic, %ip, error = %format!("{error:#}"), "the kernel cannot be asked for a MAC address");
             }
         }
+    }
+
+    /// Whether the MAC that the kernel has for a path's source may be the source's. While its addresses are held here, whoever
+    /// answers may stand in for it; what was never known is learnt all the same, unless it is this host that has the address.
+    pub(super) fn is_to_be_learnt(&self, id: PathId) -> bool {
+        let Some(path) = layout::path(&self.config, id) else {
+            return false;
+        };
+        let held = self.policy.holds(layout::unit_of(&self.config, id));
+        let known = self.network.mac(&path.nic, path.monitor).is_some();
+        // What cannot be read is taken for held.
+        let here = || !matches!(self.maps.addresses.get(path.monitor), Ok(None));
+        !held || !(known || here())
     }
 
     /// Asks the kernel for a MAC address, and takes what it has already: it may have told of it before it told of the NIC.

@@ -98,6 +98,7 @@ pub(crate) fn host(sources: Vec<SourceStatus>) -> Status {
         nics: vec![nic("ens1"), nic("ens2")],
         sources,
         reflector: None,
+        strays: Vec::new(),
         counters: BTreeMap::from([("pass".to_owned(), 1)]),
     }
 }
