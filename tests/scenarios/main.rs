@@ -31,6 +31,7 @@ mod several;
 mod signatures;
 mod six;
 mod source_side;
+mod stalled_log;
 mod strays;
 mod takeover;
 mod top;
