@@ -15,6 +15,7 @@ pub mod nics;
 mod plan;
 pub mod rehearsal;
 mod report;
+mod roster;
 pub mod scheduling;
 mod session;
 pub mod standing;
