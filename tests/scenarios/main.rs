@@ -1,5 +1,6 @@
 //! The scenario tier: real packets between namespaces. Needs root.
 
+mod asked_all_the_time;
 mod conflicts;
 mod decisions;
 mod demo;

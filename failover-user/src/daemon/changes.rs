@@ -199,7 +199,7 @@ impl Daemon {
         }
         if !before.usable() && link.usable() {
             self.announce_on(&link);
-            self.resolve(true).await;
+            self.resolve(true);
         }
         problems.into_result()
     }

@@ -34,6 +34,7 @@ mod strays;
 mod tcp_source;
 mod unmonitored;
 mod watching;
+mod wavering;
 mod witnesses;
 
 use std::{
@@ -74,7 +75,7 @@ use crate::{
     control::server::{Call, Server},
     events::{EventKind, EventLog},
     memory::Store,
-    monitor::{Monitor, PathStats, Report, clock, nics::Nics},
+    monitor::{Monitor, PathStats, Report, Watch, clock, nics::Nics},
     net::{
         self, batch::BatchSocket, groups::Groups, link_watch::LinkEvent,
         neighbours::NeighbourEvent, only_one::OnlyOne, xdp::Mode,
@@ -137,12 +138,20 @@ struct Daemon {
     cookie: u64,
     stats: BTreeMap<PathId, Arc<PathStats>>,
     paths: BTreeMap<PathId, PathState>,
+    /// How each path is watched.
+    watches: BTreeMap<PathId, Watch>,
     /// Paths with heartbeats. What the thread still has to say of others is old.
     watched: BTreeSet<PathId>,
     /// Paths that had answered an earlier daemon a moment before this one started, and are not watched yet.
     remembered: BTreeSet<PathId>,
     /// When the MAC that heartbeats of a path go to became another one.
     turned_ns: BTreeMap<PathId, u64>,
+    /// MAC addresses that were asked for, and the round of questions that is under way.
+    found: mpsc::UnboundedSender<watching::Found>,
+    resolving: Option<JoinHandle<()>>,
+    /// Paths that miss a heartbeat now and then, and units that are suspect because of that.
+    missing: wavering::Wavering<PathId>,
+    suspect: wavering::Wavering<UnitId>,
     /// Paths of which the verdict stood when they were last judged.
     down: BTreeSet<PathId>,
     /// Paths that are not watched because our own NIC or address was lost.
@@ -183,6 +192,8 @@ struct Sources {
     loaded: mpsc::UnboundedReceiver<Loaded>,
     links: mpsc::Receiver<LinkEvent>,
     neighbours: mpsc::Receiver<NeighbourEvent>,
+    /// What the kernel was asked for. The daemon has a sender itself, so there is always a next one.
+    found: mpsc::UnboundedReceiver<watching::Found>,
     claims: mpsc::Receiver<Claim>,
     hooks: mpsc::UnboundedReceiver<hooking::Done>,
     checks: mpsc::UnboundedReceiver<Checked>,
@@ -220,7 +231,9 @@ pub async fn run(config: Config, options: &Options) -> anyhow::Result<()> {
     let (reloading, loaded) = Reloading::new(options.config.clone());
     let (store, memories) = Store::open(&options.state_dir);
     let (hooks, hooks_done) = hooking::Hooks::new();
+    let (found_sender, found) = mpsc::unbounded_channel();
     let parts = start::Parts {
+        found: found_sender,
         forwarding,
         reloading,
         events: events.clone(),
@@ -238,6 +251,7 @@ pub async fn run(config: Config, options: &Options) -> anyhow::Result<()> {
         loaded,
         links,
         neighbours,
+        found,
         claims: claims::forward(&daemon.pins)?,
         hooks: hooks_done,
         checks,
@@ -275,10 +289,6 @@ impl Daemon {
                     Some(report) => self.on_report(report),
                     None => bail!("the heartbeat thread has ended"),
                 },
-                call = sources.calls.recv() => match call {
-                    Some(call) => self.on_call(call),
-                    None => bail!("the control server has ended"),
-                },
                 event = sources.links.recv() => match event {
                     Some(event) => {
                         let result = self.on_link(event).await;
@@ -293,6 +303,10 @@ impl Daemon {
                     }
                     None => bail!("the kernel no longer tells of neighbours"),
                 },
+                Some(found) = sources.found.recv() => {
+                    let result = self.on_found(&found);
+                    self.note(result);
+                }
                 claim = sources.claims.recv() => match claim {
                     Some(claim) => self.on_claim(&claim),
                     None => bail!("the kernel no longer tells of claims"),
@@ -337,9 +351,16 @@ impl Daemon {
                     }
                     self.keep_probing();
                     self.know_sources();
-                    self.resolve(!round.is_multiple_of(REFRESH_ROUNDS)).await;
+                    if !self.is_resolving() {
+                        self.resolve(!round.is_multiple_of(REFRESH_ROUNDS));
+                    }
                     round += 1;
                 }
+                // Last: everything else comes by itself and ends, and clients may ask without an end.
+                call = sources.calls.recv() => match call {
+                    Some(call) => self.on_call(call),
+                    None => bail!("the control server has ended"),
+                },
             }
         }
         Ok(())

@@ -220,7 +220,7 @@ impl Daemon {
             match self.manage(&link).await {
                 Ok(()) => {
                     self.unmanageable.remove(&link.name);
-                    problems.keep(self.settle_in(&link).await);
+                    problems.keep(self.settle_in(&link));
                 }
                 Err(error) => self.cannot_manage(&link, &error),
             }
@@ -229,7 +229,7 @@ impl Daemon {
     }
 
     /// A NIC is managed from now on.
-    async fn settle_in(&mut self, link: &Link) -> anyhow::Result<()> {
+    fn settle_in(&mut self, link: &Link) -> anyhow::Result<()> {
         // What brings the service back comes first, and what goes wrong keeps nothing else from being done.
         self.refresh_plans();
         self.restore_addresses_on(link);
@@ -237,7 +237,7 @@ impl Daemon {
         problems.keep(self.forget_absent());
         problems.keep(self.refresh_standbys());
         problems.keep(self.watch_all());
-        self.resolve(false).await;
+        self.resolve(false);
         problems.into_result()
     }
 

@@ -121,7 +121,7 @@ impl Daemon {
                 .monitor
                 .to_string();
             let fields = json!({ "monitor": monitor, "state": state, "missed": missed, "refused": refused, "at_ns": at_ns });
-            self.record(Some(unit), EventKind::Path, fields);
+            self.tell_of_path(unit, path, (before, state), fields);
             if state == PathState::Down {
                 let detect_ns = at_ns.saturating_sub(last_reply_ns);
                 let fields = json!({ "monitor": monitor, "missed": missed, "refused": refused, "detect_ns": detect_ns, "at_ns": at_ns });

@@ -21,6 +21,8 @@ use super::{
     source_side::SourceSide,
     story::{Told, timestamp},
     tcp_source::TcpSource,
+    watching::Found,
+    wavering::Wavering,
 };
 use crate::{
     bpf::{
@@ -46,6 +48,7 @@ use crate::{
 
 /// What a daemon is made of beside its configuration and the data plane.
 pub(super) struct Parts {
+    pub(super) found: UnboundedSender<Found>,
     pub(super) forwarding: Forwarding,
     pub(super) reloading: Reloading,
     pub(super) events: EventLog,
@@ -63,6 +66,7 @@ impl Daemon {
         memories: &Memories,
     ) -> anyhow::Result<(Self, UnboundedReceiver<Checked>)> {
         let Parts {
+            found,
             forwarding,
             reloading,
             events,
@@ -113,9 +117,14 @@ impl Daemon {
             cookie: random()?,
             stats: BTreeMap::new(),
             paths: BTreeMap::new(),
+            watches: BTreeMap::new(),
             watched: BTreeSet::new(),
             remembered: BTreeSet::new(),
             turned_ns: BTreeMap::new(),
+            found,
+            resolving: None,
+            missing: Wavering::default(),
+            suspect: Wavering::default(),
             down: BTreeSet::new(),
             lost: BTreeSet::new(),
             store,
@@ -239,7 +248,7 @@ impl Daemon {
         self.remove_orphans(held).await?;
         self.recall(memories)?;
         self.adopt(held).await?;
-        self.resolve(false).await;
+        self.resolve(false);
         self.forget_keys_of_others()?;
         crate::fault::point("start:unwatched");
         self.watch_all()

@@ -30,7 +30,7 @@ impl Daemon {
                 .filter(|id| id.source == source)
                 .collect();
             for path in paths {
-                self.monitor.unwatch(path);
+                self.unwatch(path);
                 self.watched.remove(&path);
                 self.paths.remove(&path);
                 self.feed(Input::Path {

@@ -81,7 +81,7 @@ impl Daemon {
         if diff.witnesses {
             self.watch_witnesses();
         }
-        self.resolve(true).await;
+        self.resolve(true);
         errors.keep(self.watch_all());
         self.remember();
         errors.into_vec()
@@ -119,12 +119,13 @@ impl Daemon {
             .collect();
         let units = layout::units_of(&self.config, source, None);
         for path in paths {
-            self.monitor.unwatch(path);
+            self.unwatch(path);
             self.watched.remove(&path);
             self.paths.remove(&path);
             self.stats.remove(&path);
             self.turned_ns.remove(&path);
             self.down.remove(&path);
+            self.missing.forget(&path);
             self.lost.remove(&path);
         }
         let actions = self.policy.remove(source, clock::now());
@@ -132,6 +133,7 @@ impl Daemon {
         for unit in units {
             self.monitor.remove_unit(unit);
             self.told.remove(&unit);
+            self.suspect.forget(&unit);
         }
         self.unmonitored.remove(&source);
         self.fading.remove(&source);
