@@ -80,10 +80,7 @@ impl EventLog {
             .as_deref()
             .map(|path| file::read_tail(path, limits))
             .unwrap_or_default();
-        // An earlier daemon that was killed may have told followers of more than it had written.
-        let last = kept
-            .last()
-            .map_or(0, |event| event.seq.saturating_add(file::QUEUE as u64));
+        let last = path.as_ref().map_or(0, |_| first_number(kept.last()));
         let (followers, _) = broadcast::channel(limits.follower_queue);
         Self {
             inner: Arc::new(Inner {
@@ -172,6 +169,15 @@ impl EventLog {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Where a daemon begins to count, if `last` is the last event in the file. An earlier daemon that was killed may have told
+/// followers of more than it had written, and one with a full disk of any number. No daemon tells a million a second, so the
+/// microseconds since 1970 are beyond what any before this one has told. (They are exact in JSON, up to the year 2255.)
+fn first_number(last: Option<&Event>) -> u64 {
+    let written = last.map_or(0, |event| event.seq.saturating_add(file::QUEUE as u64));
+    let clock = u64::try_from(Timestamp::now().as_microsecond()).unwrap_or_default();
+    written.max(clock)
 }
 
 /// New events, as they happen.

@@ -6,6 +6,7 @@
 )]
 
 mod batch;
+mod families;
 mod ipv6;
 mod lab;
 mod links;

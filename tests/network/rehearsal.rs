@@ -3,7 +3,7 @@ use std::{net::Ipv4Addr, path::PathBuf, thread};
 use failover_ebpf::abi::{Held, held};
 use failover_user::{
     config::L2Alive,
-    monitor::{Plan, Slice, rehearsal::rehearse},
+    monitor::{Announcement, Plan, Slice, rehearsal::rehearse},
     net::{RULE_PRIORITY, announce::announcement, batch::Batch, links, table_of},
     policy::UnitId,
 };
@@ -52,10 +52,11 @@ fn plan(count: u32, nics: &[u32]) -> Plan {
                 .collect(),
             announcements: addresses
                 .iter()
-                .flat_map(|&(ip, nic)| {
+                .enumerate()
+                .flat_map(|(entry, &(ip, nic))| {
                     announcement(ip.into(), MAC, MAC, false)
                         .into_iter()
-                        .map(move |frame| (nic, frame))
+                        .map(move |frame| Announcement { entry, nic, frame })
                 })
                 .collect(),
         }],
@@ -108,7 +109,7 @@ fn a_takeover_of_a_thousand_addresses_is_rehearsed_and_leaves_no_trace() {
 #[test]
 fn what_the_kernel_refuses_is_told() {
     let mut plan = plan(2, &[1]);
-    plan.slices[0].announcements[0].1 = vec![0; 1].into();
+    plan.slices[0].announcements[0].frame = vec![0; 1].into();
 
     let rehearsal = rehearse(&plan).unwrap();
 

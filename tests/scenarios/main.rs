@@ -1,5 +1,6 @@
 //! The scenario tier: real packets between namespaces. Needs root.
 
+mod asked_all_the_time;
 mod conflicts;
 mod decisions;
 mod demo;
@@ -10,6 +11,8 @@ mod flood;
 mod followed;
 mod forward;
 mod guards;
+mod held_addresses;
+mod holds_that_end;
 mod hooks;
 mod identity;
 mod ipv6;
@@ -23,10 +26,14 @@ mod pair;
 mod probes;
 mod readme;
 mod refusals;
+mod refused;
 mod reload;
+mod reload_holds;
 mod several;
 mod signatures;
 mod six;
 mod source_side;
+mod stalled_log;
+mod strays;
 mod takeover;
 mod top;

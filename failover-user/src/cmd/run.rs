@@ -11,7 +11,7 @@ use crate::{
 
 /// Runs the daemon until it is stopped. `socket` overrides the configuration's.
 pub(crate) fn run(options: cli::Run, socket: Option<PathBuf>) -> anyhow::Result<ExitCode> {
-    logging::start()?;
+    let log = logging::start()?;
     let config = match config::load(&options.config, &check::facts()?) {
         Ok(config) => config,
         Err(error) => return report(&error),
@@ -27,6 +27,7 @@ pub(crate) fn run(options: cli::Run, socket: Option<PathBuf>) -> anyhow::Result<
         .worker_threads(1)
         .enable_all()
         .build()?;
+    runtime.spawn(log.tell_of_what_is_left_out());
     let result = runtime.block_on(daemon::run(config, &options));
     // A file that is still being read for a reload keeps nobody waiting.
     runtime.shutdown_background();

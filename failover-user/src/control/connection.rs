@@ -4,13 +4,13 @@ use std::{io, pin::pin, time::Duration};
 
 use serde::Serialize;
 use tokio::{
-    io::{AsyncWriteExt as _, BufReader},
+    io::{AsyncWriteExt as _, BufReader, Interest},
     net::{
         UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
     sync::{mpsc, oneshot},
-    time::timeout,
+    time::{interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,9 @@ use super::{
     server::{Call, Limits},
 };
 use crate::events::{EventLog, Follower};
+
+/// How often it is looked whether a client that waits for an answer is still there.
+pub(super) const LOOK: Duration = Duration::from_millis(500);
 
 /// What every connection has in common.
 #[derive(Clone, Debug)]
@@ -81,7 +84,12 @@ pub(super) async fn serve(stream: UnixStream, shared: Shared) -> Result<(), Ende
                 | Request::Reload
                 | Request::Drill { .. }
                 | Request::Stop { .. }),
-            ) => write(&mut writer, &ask(&shared.calls, request).await, patience).await?,
+            ) => {
+                let Some(reply) = unless_gone(&writer, ask(&shared.calls, request)).await else {
+                    return Ok(());
+                };
+                write(&mut writer, &reply, patience).await?;
+            }
             Err(problem) => {
                 write(
                     &mut writer,
@@ -134,6 +142,26 @@ async fn ask(calls: &mpsc::Sender<Call>, request: Request) -> Reply {
         return ending();
     }
     answer.await.unwrap_or_else(|_| ending())
+}
+
+/// What `work` comes to; `None`: the client has closed the connection before that. One that only says that it will ask no more
+/// (`shutdown`, SHUT_WR) waits for the answer like any other.
+async fn unless_gone<T>(writer: &OwnedWriteHalf, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    let mut looks = interval(LOOK);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return Some(done),
+            _ = looks.tick() => {
+                // The socket is writable, so this does not wait.
+                let ready = writer.ready(Interest::WRITABLE).await;
+                if ready.is_ok_and(|ready| ready.is_write_closed()) {
+                    return None;
+                }
+            }
+        }
+    }
 }
 
 /// The state, the events that it includes, and a follower that goes on behind it; otherwise why there is no state.

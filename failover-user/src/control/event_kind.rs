@@ -51,7 +51,7 @@ kinds! {
         "a managed NIC came, went, or its link changed";
     Witness, "witness", ["nic", "address", "answers"],
         "a witness answers, or does not any more";
-    Path, "path", ["monitor", "state", "missed", "refused", "at_ns"],
+    Path, "path", ["monitor", "state", "missed", "refused", "at_ns", "left_out"],
         "the heartbeats of a path fare differently";
     Pace, "pace", ["monitor", "pace_ns", "interval_ns"],
         "a reflector takes heartbeats at another pace";
@@ -59,7 +59,7 @@ kinds! {
         "a path has failed";
     Heard, "heard", ["finding", "ip", "mac", "first"],
         "what an ARP probe for the addresses found";
-    Transition, "transition", ["from", "to", "cause"],
+    Transition, "transition", ["from", "to", "cause", "left_out"],
         "a unit changed its state";
     Takeover, "takeover", ["cause", "addresses", "held", "detect_ns", "decided_ns", "addresses_ns", "entries_ns",
         "announced_ns", "takeover_ns", "error"],

@@ -153,8 +153,7 @@ pub enum FailureKind {
 /// One line of `failover events`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
-    /// Its number: one more than that of the event before it. A restart leaves some out, and never goes back, as long as the
-    /// state directory is there.
+    /// Its number: one more than that of the event before it. A restart leaves some out, and never goes back.
     #[serde(default)]
     pub seq: u64,
     /// When, RFC 3339 with nanoseconds, UTC.
@@ -183,7 +182,7 @@ pub enum Message {
 pub struct Status {
     /// [`VERSION`].
     pub version: u32,
-    /// Number of the latest event that had happened: whatever has a higher one comes after this state. 0: there was none.
+    /// Number of the latest event that had happened: whatever has a higher one comes after this state.
     #[serde(default)]
     pub seq: u64,
     /// Version of the daemon.
@@ -198,10 +197,22 @@ pub struct Status {
     pub nics: Vec<NicStatus>,
     /// Sources, in the order of the configuration.
     pub sources: Vec<SourceStatus>,
+    /// Addresses that are held, and not in the configuration any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strays: Vec<StrayStatus>,
     /// This host's reflector, if it has one.
     pub reflector: Option<ReflectorStatus>,
     /// The program's verdicts by name, those that are not zero.
     pub counters: std::collections::BTreeMap<String, u64>,
+}
+
+/// An address that is held, and not in the configuration any more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StrayStatus {
+    /// The address.
+    pub ip: String,
+    /// The NIC that has it; `gone` if there is none.
+    pub nic: String,
 }
 
 /// A managed NIC.

@@ -282,10 +282,26 @@ impl Daemon {
             batch = batch.remove_held(index, address.ip);
         }
         let batch = batch.build();
+        // Whatever stays is looked for behind it.
+        self.leftovers = true;
         if batch.requests().is_empty() {
             return Ok(());
         }
-        Ok(self.batches.execute(&batch)?)
+        let removed = self.batches.execute(&batch);
+        self.forget_undrained(unit)?;
+        Ok(removed?)
+    }
+
+    /// Addresses of which nobody knows where the source has them: XDP would go on answering for them, and what comes has
+    /// nobody to be turned round to. The source is left to answer for itself.
+    fn forget_undrained(&mut self, unit: UnitId) -> anyhow::Result<()> {
+        for (ip, held) in self.held(unit)? {
+            if held.mode != held::DRAIN || held.next_hop == [0; 6] {
+                self.maps.addresses.remove(ip)?;
+                self.maps.clear_traffic(held.slot)?;
+            }
+        }
+        Ok(())
     }
 
     fn forget(&mut self, unit: UnitId) -> anyhow::Result<()> {
@@ -331,7 +347,7 @@ impl Daemon {
         let mut announced = Vec::new();
         for (ip, held) in held
             .into_iter()
-            .filter(|(_, held)| held.mode != held::DRAIN)
+            .filter(|(_, held)| held.mode != held::DRAIN && held.flags & held_flag::YIELDING == 0)
         {
             for frame in self.announcement(ip, &held) {
                 if let Err(error) = self.senders.send(held.nic, &frame) {

@@ -2,15 +2,12 @@
 
 use std::net::IpAddr;
 
-use failover_ebpf::abi::held;
-
-use super::{Daemon, layout};
+use super::{Daemon, layout, problems::Problems};
 use crate::{
     config::Deliver,
     events::EventKind,
     monitor::clock,
     net::{link_watch::LinkEvent, links::Link, neighbours::NeighbourEvent, subnet::single},
-    policy::{Cause, State},
 };
 
 impl Daemon {
@@ -24,7 +21,7 @@ impl Daemon {
     async fn on_link_event(&mut self, event: LinkEvent) -> anyhow::Result<()> {
         match event {
             LinkEvent::Appeared(link) => self.appeared(link).await,
-            LinkEvent::Disappeared(link) => self.disappeared(&link),
+            LinkEvent::Disappeared(link) => self.disappeared(&link).await,
             LinkEvent::Changed { before, after } => self.changed(&before, after).await,
             LinkEvent::AddressAdded { index, ip, prefix } => {
                 self.readdressed(index, |addresses| {
@@ -32,51 +29,17 @@ impl Daemon {
                         addresses.push((ip, prefix));
                     }
                 });
+                self.address_came(ip);
                 self.on_own_address(ip, prefix).await
             }
             LinkEvent::AddressRemoved { index, ip, prefix } => {
                 self.readdressed(index, |addresses| {
                     addresses.retain(|address| *address != (ip, prefix));
                 });
-                self.put_back(index, ip, prefix)?;
+                self.address_went(index, ip, prefix);
                 self.on_own_address(ip, prefix).await
             }
         }
-    }
-
-    /// A held address that somebody has removed by hand is put back, and people are told.
-    fn put_back(&mut self, index: u32, ip: IpAddr, prefix: u8) -> anyhow::Result<()> {
-        let path = layout::addresses(&self.config)
-            .find(|(_, address)| address.ip == ip)
-            .map(|(path, _)| path);
-        let Some(path) = path.filter(|_| prefix == single(ip)) else {
-            return Ok(());
-        };
-        let unit = layout::unit_of(&self.config, path);
-        let holds = matches!(
-            self.policy.state(unit),
-            Some(State::TakenOver | State::Conflict)
-        );
-        let here = self
-            .maps
-            .addresses
-            .get(ip)?
-            .is_some_and(|held| held.nic == index && held.mode == held::LOCAL);
-        // A NIC that is gone takes its addresses with it, one that is switched off its IPv6 addresses, and gets them again when
-        // it is back.
-        let Some(link) = self.network.by_index(index).filter(|link| link.up) else {
-            return Ok(());
-        };
-        if holds && here {
-            let nic = link.name.clone();
-            self.record(
-                Some(unit),
-                EventKind::PutBack,
-                serde_json::json!({ "address": ip.to_string(), "nic": nic }),
-            );
-            self.monitor.take_over(unit, Cause::Adopted);
-        }
-        Ok(())
     }
 
     fn readdressed(&mut self, index: u32, change: impl FnOnce(&mut Vec<(IpAddr, u8)>)) {
@@ -114,10 +77,11 @@ impl Daemon {
     }
 
     async fn appeared(&mut self, link: Link) -> anyhow::Result<()> {
-        let before = self.network.links.insert(link.name.clone(), link.clone());
-        if before.as_ref() == Some(&link) {
-            return Ok(());
+        // One that we have listed before the kernel began to tell of changes may have changed in between.
+        if let Some(known) = self.network.by_index(link.index).cloned() {
+            return Box::pin(self.caught_up(known, link)).await;
         }
+        let before = self.network.links.insert(link.name.clone(), link.clone());
         // What had the name before is gone, whether we have heard of that or not.
         if let Some(before) = before.filter(|before| before.index != link.index) {
             self.attached.remove(&before.name);
@@ -131,24 +95,34 @@ impl Daemon {
         self.watch_all()
     }
 
-    /// A NIC that was made anew, or switched on, has lost addresses that it held; one with another MAC has to be announced. Addresses
-    /// that are going back stay away.
-    pub(super) fn restore_addresses_on(&mut self, link: &Link) {
-        for unit in self.policy.units().collect::<Vec<_>>() {
-            let uses = layout::addresses_of(&self.config, unit)
-                .any(|(_, address)| address.target_nic == link.name);
-            if uses
-                && matches!(
-                    self.policy.state(unit),
-                    Some(State::TakenOver | State::Conflict)
-                )
-            {
-                self.monitor.take_over(unit, Cause::Adopted);
-            }
+    /// A NIC is not as it was when we listed it.
+    async fn caught_up(&mut self, known: Link, now: Link) -> anyhow::Result<()> {
+        let index = now.index;
+        let (before, after) = (known.addresses.clone(), now.addresses.clone());
+        let mut problems = Problems::default();
+        if (Link {
+            addresses: Vec::new(),
+            ..known.clone()
+        }) != (Link {
+            addresses: Vec::new(),
+            ..now.clone()
+        }) {
+            problems.keep(self.changed(&known, now).await);
         }
+        let gone = before.iter().filter(|address| !after.contains(address));
+        for (ip, prefix) in gone.copied() {
+            let event = LinkEvent::AddressRemoved { index, ip, prefix };
+            problems.keep(Box::pin(self.on_link_event(event)).await);
+        }
+        let new = after.iter().filter(|address| !before.contains(address));
+        for (ip, prefix) in new.copied() {
+            let event = LinkEvent::AddressAdded { index, ip, prefix };
+            problems.keep(Box::pin(self.on_link_event(event)).await);
+        }
+        problems.into_result()
     }
 
-    fn disappeared(&mut self, link: &Link) -> anyhow::Result<()> {
+    async fn disappeared(&mut self, link: &Link) -> anyhow::Result<()> {
         let ours = self
             .network
             .links
@@ -159,6 +133,7 @@ impl Daemon {
         }
         self.network.links.remove(&link.name);
         self.groups.forget(link.index);
+        let mut problems = Problems::default();
         if self.attached.remove(&link.name).is_some() {
             self.monitor.close_nic(link.index);
             self.senders.close(link.index);
@@ -167,17 +142,21 @@ impl Daemon {
                 EventKind::Nic,
                 serde_json::json!({ "nic": link.name, "xdp_mode": "none", "carrier": false }),
             );
-            self.forget_absent()?;
+            problems.keep(self.forget_absent());
         }
         self.unmanageable.remove(&link.name);
-        self.write_settings()?;
+        self.unrouted.remove(&link.name);
+        problems.keep(self.write_settings());
         self.refresh_plans();
-        self.watch_all()
+        problems.keep(self.watch_all());
+        // The kernel has removed its addresses and routes, and leaves the rules.
+        problems.keep(self.remove_rules_of(link.index).await);
+        problems.into_result()
     }
 
     async fn changed(&mut self, before: &Link, after: Link) -> anyhow::Result<()> {
         if before.name != after.name {
-            self.disappeared(before)?;
+            self.disappeared(before).await?;
             return self.appeared(after).await;
         }
         let addresses = self
@@ -193,11 +172,13 @@ impl Daemon {
         let Some(mode) = self.attached.get(&link.name).copied() else {
             return Ok(());
         };
+        // What brings the service back comes first, and what goes wrong keeps nothing else from being done.
+        let mut problems = Problems::default();
         if (before.mac, before.mtu) != (link.mac, link.mtu) {
-            self.maps.set_nic(link.index, self.nic(&link))?;
+            problems.keep(self.maps.set_nic(link.index, self.nic(&link)));
             self.refresh_plans();
             self.restore_addresses_on(&link);
-            self.watch_all()?;
+            problems.keep(self.watch_all());
         }
         if before.usable() != link.usable() {
             self.record(
@@ -211,30 +192,16 @@ impl Daemon {
             );
         }
         if !before.up && link.up {
-            // The kernel has flushed the NIC's routes in every table.
-            self.prepare_table(&link).await?;
-            // It has lost its IPv6 addresses, too.
+            // It has lost its IPv6 addresses.
             self.restore_addresses_on(&link);
+            // The kernel has flushed its routes in every table, too.
+            problems.keep(self.prepare_table(&link).await);
         }
         if !before.usable() && link.usable() {
             self.announce_on(&link);
-            self.resolve(true).await;
+            self.resolve(true);
         }
-        Ok(())
-    }
-
-    /// A link is back, perhaps at another port: switches and neighbours may look for what is held where it was, or may never
-    /// have heard of it. If another failover host has taken it meanwhile, the probes tell it whom it has to do with.
-    fn announce_on(&mut self, link: &Link) {
-        for unit in self.policy.units().collect::<Vec<_>>() {
-            let uses = layout::addresses_of(&self.config, unit)
-                .any(|(_, address)| address.target_nic == link.name);
-            let state = self.policy.state(unit);
-            if uses && matches!(state, Some(State::TakenOver | State::Conflict)) {
-                self.announce(unit);
-                self.probe_held(unit);
-            }
-        }
+        problems.into_result()
     }
 
     /// The MAC of a neighbour is known, or has changed.
@@ -252,10 +219,7 @@ impl Daemon {
             .map(|(id, ..)| id);
         let witness = self.witness_neighbours().contains(&key);
         let wanted = match monitored {
-            Some(id) => {
-                !self.policy.holds(layout::unit_of(&self.config, id))
-                    && !self.is_stand_in(id, event.ip, mac)
-            }
+            Some(id) => self.is_to_be_learnt(id) && !self.is_stand_in(id, event.ip, mac),
             None => witness || self.standbys().contains(&event.ip),
         };
         if !wanted || self.network.neighbours.get(&key) == Some(&mac) {

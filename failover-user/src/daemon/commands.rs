@@ -10,7 +10,7 @@ use crate::{
         protocol::{Failure, FailureKind, Reply, Request},
         server::Call,
     },
-    policy::{Command, Input, PathState, State, UnitId},
+    policy::{Command, Input, State, UnitId},
     reflector::dead_man::HAND_OVER,
 };
 
@@ -183,6 +183,7 @@ impl Daemon {
         if !self.unmonitored.remove(&source) {
             return self.begin_hold(name, Command::Resume, reply);
         }
+        self.fading.remove(&source);
         for unit in layout::units_of(&self.config, source, None) {
             if self.policy.on_hold(unit)
                 && let Err(refused) = self.try_feed(Input::Command {
@@ -214,26 +215,6 @@ impl Daemon {
             };
             answer(reply, Reply::Done(text));
         });
-    }
-
-    fn stop_monitoring(&mut self, source: usize) {
-        self.unmonitored.insert(source);
-        let paths: Vec<_> = layout::paths(&self.config)
-            .map(|(id, ..)| id)
-            .filter(|id| id.source == source)
-            .collect();
-        for path in paths {
-            self.monitor.unwatch(path);
-            self.watched.remove(&path);
-            self.paths.remove(&path);
-            self.feed(Input::Path {
-                path,
-                state: PathState::Unknown,
-                missed: 0,
-                refused: 0,
-            });
-        }
-        self.remember();
     }
 
     fn begin(

@@ -18,18 +18,24 @@ mod hooking;
 mod identity;
 mod keys;
 mod layout;
+mod leftovers;
 mod nics;
 mod plans;
 mod port;
+mod problems;
 mod reload;
 mod remembering;
 mod reports;
+mod restoring;
 mod source_side;
 mod start;
 mod status;
 mod story;
+mod strays;
 mod tcp_source;
+mod unmonitored;
 mod watching;
+mod wavering;
 mod witnesses;
 
 use std::{
@@ -71,7 +77,7 @@ use crate::{
     control::server::{Call, Server},
     events::{EventKind, EventLog},
     memory::Store,
-    monitor::{Monitor, PathStats, Report, clock, nics::Nics},
+    monitor::{Monitor, PathStats, Report, Watch, clock, nics::Nics},
     net::{
         self, batch::BatchSocket, groups::Groups, link_watch::LinkEvent,
         neighbours::NeighbourEvent, only_one::OnlyOne, xdp::Mode,
@@ -112,6 +118,16 @@ struct Daemon {
     attached: BTreeMap<String, Mode>,
     /// Why NICs are not managed that should be.
     unmanageable: BTreeMap<String, String>,
+    /// NICs that the heartbeat thread could not open for sending.
+    unopened: BTreeSet<String>,
+    /// NICs whose routing table could not be filled.
+    unrouted: BTreeSet<String>,
+    /// NICs that have to do with addresses which are held, and not in the configuration any more.
+    kept: BTreeSet<String>,
+    /// Held addresses that are missing.
+    restoring: restoring::Restoring,
+    /// Something that is not held any more may still be on a NIC.
+    leftovers: bool,
     /// Multicast groups that are listened to.
     groups: Groups,
     /// Why NICs do not listen to groups that they should.
@@ -124,12 +140,20 @@ struct Daemon {
     cookie: u64,
     stats: BTreeMap<PathId, Arc<PathStats>>,
     paths: BTreeMap<PathId, PathState>,
+    /// How each path is watched.
+    watches: BTreeMap<PathId, Watch>,
     /// Paths with heartbeats. What the thread still has to say of others is old.
     watched: BTreeSet<PathId>,
     /// Paths that had answered an earlier daemon a moment before this one started, and are not watched yet.
     remembered: BTreeSet<PathId>,
     /// When the MAC that heartbeats of a path go to became another one.
     turned_ns: BTreeMap<PathId, u64>,
+    /// MAC addresses that were asked for, and the round of questions that is under way.
+    found: mpsc::UnboundedSender<watching::Found>,
+    resolving: Option<JoinHandle<()>>,
+    /// Paths that miss a heartbeat now and then, and units that are suspect because of that.
+    missing: wavering::Wavering<PathId>,
+    suspect: wavering::Wavering<UnitId>,
     /// Paths of which the verdict stood when they were last judged.
     down: BTreeSet<PathId>,
     /// Paths that are not watched because our own NIC or address was lost.
@@ -147,6 +171,8 @@ struct Daemon {
     strangers: VecDeque<Claim>,
     /// Sources that are not watched, because an administrator said so.
     unmonitored: BTreeSet<usize>,
+    /// Those of them that have heartbeats still, because their addresses are going back.
+    fading: BTreeSet<usize>,
     /// What people are told about each unit.
     told: BTreeMap<UnitId, Told>,
     events: EventLog,
@@ -170,6 +196,8 @@ struct Sources {
     loaded: mpsc::UnboundedReceiver<Loaded>,
     links: mpsc::Receiver<LinkEvent>,
     neighbours: mpsc::Receiver<NeighbourEvent>,
+    /// What the kernel was asked for. The daemon has a sender itself, so there is always a next one.
+    found: mpsc::UnboundedReceiver<watching::Found>,
     claims: mpsc::Receiver<Claim>,
     hooks: mpsc::UnboundedReceiver<hooking::Done>,
     checks: mpsc::UnboundedReceiver<Checked>,
@@ -207,7 +235,9 @@ pub async fn run(config: Config, options: &Options) -> anyhow::Result<()> {
     let (reloading, loaded) = Reloading::new(options.config.clone());
     let (store, memories) = Store::open(&options.state_dir);
     let (hooks, hooks_done) = hooking::Hooks::new();
+    let (found_sender, found) = mpsc::unbounded_channel();
     let parts = start::Parts {
+        found: found_sender,
         forwarding,
         reloading,
         events: events.clone(),
@@ -215,13 +245,17 @@ pub async fn run(config: Config, options: &Options) -> anyhow::Result<()> {
         store,
         hooks,
     };
+    // Before anything is listed: what changes from then on is told.
+    let links = net::link_watch::watch()?;
+    let neighbours = net::neighbours::watch()?;
     let (mut daemon, checks) = Daemon::start(config, pins, parts, &memories).await?;
     let mut sources = Sources {
         reports,
         calls,
         loaded,
-        links: net::link_watch::watch()?,
-        neighbours: net::neighbours::watch()?,
+        links,
+        neighbours,
+        found,
         claims: claims::forward(&daemon.pins)?,
         hooks: hooks_done,
         checks,
@@ -262,10 +296,6 @@ impl Daemon {
                     Some(report) => self.on_report(report),
                     None => bail!("the heartbeat thread has ended"),
                 },
-                call = sources.calls.recv() => match call {
-                    Some(call) => self.on_call(call),
-                    None => bail!("the control server has ended"),
-                },
                 event = sources.links.recv() => match event {
                     Some(event) => {
                         let result = self.on_link(event).await;
@@ -281,6 +311,10 @@ impl Daemon {
                     }
                     None => bail!("the kernel no longer tells of neighbours"),
                 },
+                Some(found) = sources.found.recv() => {
+                    let result = self.on_found(&found);
+                    self.note(result);
+                }
                 claim = sources.claims.recv() => match claim {
                     Some(claim) => self.on_claim(&claim),
                     None => bail!("the kernel no longer tells of claims"),
@@ -300,6 +334,7 @@ impl Daemon {
                 Some(loaded) = sources.loaded.recv() => self.on_loaded(loaded, &mut sources.reports).await,
                 () = sleep_until(deadline) => {
                     self.look_at_strangers();
+                    self.put_back_what_is_due();
                     self.feed(Input::Clock);
                 }
                 () = sleep_until(side_deadline) => self.on_side_clock(),
@@ -308,6 +343,11 @@ impl Daemon {
                         bail!("the heartbeat thread has died");
                     }
                     let result = self.manage_missing().await;
+                    self.note(result);
+                    self.open_unopened();
+                    let result = self.route_unrouted().await;
+                    self.note(result);
+                    let result = self.remove_leftovers().await;
                     self.note(result);
                     let result = self.maps.signing_keys.expire(clock::now());
                     self.note(result);
@@ -319,9 +359,16 @@ impl Daemon {
                     }
                     self.keep_probing();
                     self.know_sources();
-                    self.resolve(!round.is_multiple_of(REFRESH_ROUNDS)).await;
+                    if !self.is_resolving() {
+                        self.resolve(!round.is_multiple_of(REFRESH_ROUNDS));
+                    }
                     round += 1;
                 }
+                // Last: everything else comes by itself and ends, and clients may ask without an end.
+                call = sources.calls.recv() => match call {
+                    Some(call) => self.on_call(call),
+                    None => bail!("the control server has ended"),
+                },
             }
         }
         Ok(())
@@ -341,7 +388,11 @@ impl Daemon {
     /// When the policy has to be told the time.
     fn deadline(&self) -> Instant {
         const FAR: Duration = Duration::from_secs(3600);
-        let deadlines = [self.policy.next_deadline(), self.strangers_due()];
+        let deadlines = [
+            self.policy.next_deadline(),
+            self.strangers_due(),
+            self.restoring.next(),
+        ];
         let wait = deadlines
             .into_iter()
             .flatten()
@@ -383,6 +434,7 @@ impl Daemon {
         for result in results {
             self.feed(result);
         }
+        self.end_heartbeats();
     }
 
     fn act(&mut self, action: Action) -> Option<Input> {

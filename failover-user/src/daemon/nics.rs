@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use failover_ebpf::abi::{Nic, nic};
 
-use super::{Daemon, layout, plans::Network};
+use super::{Daemon, layout, plans::Network, problems::Problems};
 use crate::{
     config::{Config, Deliver},
     events::EventKind,
@@ -47,7 +47,9 @@ fn ways_out(config: &Config, network: &Network) -> BTreeSet<(String, Version)> {
 impl Daemon {
     /// Names of the NICs that the configuration uses.
     pub(super) fn managed(&self) -> BTreeSet<String> {
-        managed(&self.config, &self.network)
+        let mut names = managed(&self.config, &self.network);
+        names.extend(self.kept.iter().cloned());
+        names
     }
 
     /// NICs with a standby server behind them, and the IP versions that are spoken there.
@@ -85,7 +87,8 @@ impl Daemon {
         let mode = self.attach(link).await?;
         self.senders.open(link.index, &link.name)?;
         self.monitor.open_nic(link.index, &link.name);
-        self.prepare_table(link).await?;
+        let result = self.prepare_table(link).await;
+        self.note(result);
         for (nic, version) in self.ways_out() {
             if nic == link.name {
                 self.forwarding.enable(&nic, version)?;
@@ -162,17 +165,38 @@ impl Daemon {
     }
 
     /// The main table has changed, and the tables of the NICs follow.
-    pub(super) async fn prepare_tables(&self) -> anyhow::Result<()> {
-        for name in self.attached.keys() {
-            if let Some(link) = self.network.links.get(name) {
-                self.prepare_table(link).await?;
-            }
-        }
-        Ok(())
+    pub(super) async fn prepare_tables(&mut self) -> anyhow::Result<()> {
+        let names = self.attached.keys().cloned().collect();
+        self.route_again(names).await
     }
 
-    /// The routes that replies of addresses held on this NIC take.
-    pub(super) async fn prepare_table(&self, link: &Link) -> anyhow::Result<()> {
+    /// Those that could not be filled before.
+    pub(super) async fn route_unrouted(&mut self) -> anyhow::Result<()> {
+        let names = std::mem::take(&mut self.unrouted);
+        self.route_again(names).await
+    }
+
+    async fn route_again(&mut self, names: BTreeSet<String>) -> anyhow::Result<()> {
+        let mut problems = Problems::default();
+        for name in names {
+            if let Some(link) = self.network.links.get(&name).cloned() {
+                problems.keep(self.prepare_table(&link).await);
+            }
+        }
+        problems.into_result()
+    }
+
+    /// The routes that replies of addresses held on this NIC take. Without them they leave as the main table says, and it is
+    /// tried again.
+    pub(super) async fn prepare_table(&mut self, link: &Link) -> anyhow::Result<()> {
+        let result = self.fill_table(link).await;
+        if result.is_err() {
+            self.unrouted.insert(link.name.clone());
+        }
+        result
+    }
+
+    async fn fill_table(&self, link: &Link) -> anyhow::Result<()> {
         let subnets: Vec<_> = layout::addresses(&self.config)
             .filter(|(_, address)| {
                 address.target_nic == link.name && address.deliver == Deliver::Local
@@ -191,30 +215,49 @@ impl Daemon {
             .filter(|name| !self.attached.contains_key(*name))
             .filter_map(|name| self.network.links.get(name).cloned())
             .collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
+        let mut problems = Problems::default();
         for link in missing {
             match self.manage(&link).await {
                 Ok(()) => {
                     self.unmanageable.remove(&link.name);
-                    self.settle_in(&link).await?;
+                    problems.keep(self.settle_in(&link));
                 }
                 Err(error) => self.cannot_manage(&link, &error),
             }
         }
-        Ok(())
+        problems.into_result()
     }
 
     /// A NIC is managed from now on.
-    async fn settle_in(&mut self, link: &Link) -> anyhow::Result<()> {
-        self.forget_absent()?;
+    fn settle_in(&mut self, link: &Link) -> anyhow::Result<()> {
+        // What brings the service back comes first, and what goes wrong keeps nothing else from being done.
         self.refresh_plans();
-        self.refresh_standbys()?;
         self.restore_addresses_on(link);
-        self.watch_all()?;
-        self.resolve(false).await;
-        Ok(())
+        let mut problems = Problems::default();
+        problems.keep(self.forget_absent());
+        problems.keep(self.refresh_standbys());
+        problems.keep(self.watch_all());
+        self.resolve(false);
+        problems.into_result()
+    }
+
+    /// The heartbeat thread, or its worker, cannot send by a NIC. It is told to try again, as long as it fails.
+    pub(super) fn on_nic_failed(&mut self, name: String, error: String) {
+        if let Some(link) = self.network.links.get(&name).cloned() {
+            self.cannot_manage(&link, &anyhow::anyhow!(error));
+            self.unopened.insert(name);
+        }
+    }
+
+    /// Has those opened that could not be.
+    pub(super) fn open_unopened(&mut self) {
+        for name in std::mem::take(&mut self.unopened) {
+            if self.attached.contains_key(&name)
+                && let Some(link) = self.network.links.get(&name)
+            {
+                self.monitor.open_nic(link.index, &name);
+            }
+        }
     }
 
     /// It is tried again and again; people are told once.

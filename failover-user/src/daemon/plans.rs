@@ -10,7 +10,7 @@ use failover_ebpf::abi::{Held, held};
 use super::layout::{self, Layout};
 use crate::{
     config::{Address, Config, Deliver},
-    monitor::{Plan, Probe, SLICE, Slice, finding::MAX_PROBES},
+    monitor::{Announcement, Plan, Probe, SLICE, Slice, finding::MAX_PROBES},
     net::{
         RULE_PRIORITY,
         announce::{announcement, probe, question},
@@ -145,9 +145,14 @@ fn slice(config: &Config, layout: &Layout, network: &Network, part: &[Taken]) ->
             entry(address, layout, network, link, source_mac),
         ));
         let router = network.is_router(&link.name);
+        let told = |frame| Announcement {
+            entry: entries.len() - 1,
+            nic: link.index,
+            frame,
+        };
         let mut frames = announcement(address.ip, link.mac, link.mac, router).into_iter();
-        announcements.extend(frames.next().map(|frame| (link.index, frame)));
-        once_more.extend(frames.map(|frame| (link.index, frame)));
+        announcements.extend(frames.next().map(told));
+        once_more.extend(frames.map(told));
     }
     // Each address once before any of them twice.
     announcements.append(&mut once_more);
@@ -365,12 +370,12 @@ mod tests {
     fn every_address_is_announced_as_a_request_before_any_is_as_a_reply() {
         let plan = planned();
 
-        let operations: Vec<u8> = plan.slices[0]
+        let operations: Vec<(usize, u8)> = plan.slices[0]
             .announcements
             .iter()
-            .map(|(_, frame)| frame[21])
+            .map(|one| (one.entry, one.frame[21]))
             .collect();
-        assert_eq!(operations, [1, 1, 1, 2, 2, 2]);
+        assert_eq!(operations, [(0, 1), (1, 1), (2, 1), (0, 2), (1, 2), (2, 2)]);
     }
 
     #[test]
@@ -525,7 +530,7 @@ mod tests {
             slice
                 .announcements
                 .iter()
-                .all(|(nic, frame)| (*nic, frame[58]) == (1, 0xa0))
+                .all(|one| (one.nic, one.frame[58]) == (1, 0xa0))
         );
         // Without an IPv6 address of its own a NIC can only ask as one who wants the address.
         assert!(

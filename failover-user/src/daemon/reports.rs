@@ -55,13 +55,7 @@ impl Daemon {
                 interval_ns,
             } => self.on_pace(path, pace_ns, interval_ns),
             Report::RemoteHold { path, on } => self.on_remote_hold(path, on),
-            Report::NicFailed { name, error } => {
-                self.record(
-                    None,
-                    EventKind::Error,
-                    json!({ "nic": name, "error": error }),
-                );
-            }
+            Report::NicFailed { name, error } => self.on_nic_failed(name, error),
         }
     }
 
@@ -91,6 +85,9 @@ impl Daemon {
             return;
         };
         let unit = layout::unit_of(&self.config, path);
+        if !on && !self.policy.says_hold(path) {
+            return;
+        }
         let fields = json!({ "monitor": monitor.to_string(), "on": on });
         self.record(Some(unit), EventKind::RemoteHold, fields);
         self.feed(Input::RemoteHold { path, on });
@@ -124,7 +121,7 @@ impl Daemon {
                 .monitor
                 .to_string();
             let fields = json!({ "monitor": monitor, "state": state, "missed": missed, "refused": refused, "at_ns": at_ns });
-            self.record(Some(unit), EventKind::Path, fields);
+            self.tell_of_path(unit, path, (before, state), fields);
             if state == PathState::Down {
                 let detect_ns = at_ns.saturating_sub(last_reply_ns);
                 let fields = json!({ "monitor": monitor, "missed": missed, "refused": refused, "detect_ns": detect_ns, "at_ns": at_ns });
@@ -175,6 +172,7 @@ impl Daemon {
         });
         if let Some(error) = &outcome.error {
             fields["error"] = json!(error);
+            self.leftovers = true;
         }
         self.record(Some(unit), EventKind::Takeover, fields);
         if cause != Cause::Adopted && outcome.held > 0 {

@@ -18,9 +18,12 @@ use super::{
     plans::Network,
     port::ReservedPort,
     reload::Reloading,
+    restoring::Restoring,
     source_side::SourceSide,
     story::{Told, timestamp},
     tcp_source::TcpSource,
+    watching::Found,
+    wavering::Wavering,
 };
 use crate::{
     bpf::{
@@ -46,6 +49,7 @@ use crate::{
 
 /// What a daemon is made of beside its configuration and the data plane.
 pub(super) struct Parts {
+    pub(super) found: UnboundedSender<Found>,
     pub(super) forwarding: Forwarding,
     pub(super) reloading: Reloading,
     pub(super) events: EventLog,
@@ -63,6 +67,7 @@ impl Daemon {
         memories: &Memories,
     ) -> anyhow::Result<(Self, UnboundedReceiver<Checked>)> {
         let Parts {
+            found,
             forwarding,
             reloading,
             events,
@@ -100,6 +105,11 @@ impl Daemon {
             senders: Nics::new()?,
             attached: BTreeMap::new(),
             unmanageable: BTreeMap::new(),
+            unopened: BTreeSet::new(),
+            unrouted: BTreeSet::new(),
+            kept: BTreeSet::new(),
+            restoring: Restoring::default(),
+            leftovers: true,
             groups: Groups::default(),
             unheard: BTreeSet::new(),
             forwarding,
@@ -108,9 +118,14 @@ impl Daemon {
             cookie: random()?,
             stats: BTreeMap::new(),
             paths: BTreeMap::new(),
+            watches: BTreeMap::new(),
             watched: BTreeSet::new(),
             remembered: BTreeSet::new(),
             turned_ns: BTreeMap::new(),
+            found,
+            resolving: None,
+            missing: Wavering::default(),
+            suspect: Wavering::default(),
             down: BTreeSet::new(),
             lost: BTreeSet::new(),
             store,
@@ -120,6 +135,7 @@ impl Daemon {
             neighbourhood: Neighbourhood::default(),
             strangers: VecDeque::new(),
             unmonitored: BTreeSet::new(),
+            fading: BTreeSet::new(),
             told,
             events,
             waiting: Vec::new(),
@@ -136,6 +152,7 @@ impl Daemon {
             .into_iter()
             .map(|link| (link.name.clone(), link))
             .collect();
+        daemon.kept = daemon.nics_of_strays(&held);
         daemon.write_settings()?;
         daemon.listen()?;
         daemon.begin_source_side()?;
@@ -229,10 +246,11 @@ impl Daemon {
                 "held": held.iter().map(|(ip, _)| ip.to_string()).collect::<Vec<_>>(),
             }),
         );
+        self.tell_of_strays(held);
         self.remove_orphans(held).await?;
         self.recall(memories)?;
         self.adopt(held).await?;
-        self.resolve(false).await;
+        self.resolve(false);
         self.forget_keys_of_others()?;
         crate::fault::point("start:unwatched");
         self.watch_all()
@@ -266,17 +284,12 @@ impl Daemon {
     fn adopted(&self, held: &[(IpAddr, Held)]) -> BTreeMap<UnitId, bool> {
         let mut units = BTreeMap::new();
         for (ip, held) in held {
-            match layout::addresses(&self.config).find(|(_, address)| address.ip == *ip) {
-                Some((path, _)) => {
-                    let draining = units
-                        .entry(layout::unit_of(&self.config, path))
-                        .or_insert(false);
-                    *draining |= held.mode == held::DRAIN;
-                }
-                None => tracing::warn!(
-                    %ip,
-                    "held, but not in the configuration any more: it stays as it is until `failover stop` and `failover unload`",
-                ),
+            let mut addresses = layout::addresses(&self.config);
+            if let Some((path, _)) = addresses.find(|(_, address)| address.ip == *ip) {
+                let draining = units
+                    .entry(layout::unit_of(&self.config, path))
+                    .or_insert(false);
+                *draining |= held.mode == held::DRAIN;
             }
         }
         units
@@ -298,22 +311,6 @@ impl Daemon {
         }
         self.network.sources.extend(known.iter().cloned());
         self.network.neighbours.extend(known);
-    }
-
-    /// Addresses that an earlier daemon had put on a NIC when it was killed, before the takeover map had them.
-    async fn remove_orphans(&mut self, held: &[(IpAddr, Held)]) -> anyhow::Result<()> {
-        let mut batch = Batch::builder();
-        let addresses = net::cleanup::addresses(&self.netlink).await?;
-        let proxies = net::cleanup::proxies(&self.netlink).await?;
-        let proxies = proxies.into_iter().map(|(index, ip)| (index, ip.into()));
-        for (index, ip) in addresses.into_iter().chain(proxies) {
-            if !held.iter().any(|(known, _)| *known == ip) {
-                tracing::warn!(%ip, "an unfinished takeover of an earlier daemon is undone");
-                batch = batch.remove_held(index, ip);
-            }
-        }
-        self.undo(batch)
-            .context("removing the addresses of an unfinished takeover")
     }
 
     /// Held addresses that the configuration has on another NIC now, or on a standby server: where they were they would
@@ -359,7 +356,7 @@ impl Daemon {
             .context("removing addresses from where the configuration has them no more")
     }
 
-    fn undo(&mut self, batch: Builder) -> anyhow::Result<()> {
+    pub(super) fn undo(&mut self, batch: Builder) -> anyhow::Result<()> {
         let batch = batch.build();
         if batch.requests().is_empty() {
             return Ok(());

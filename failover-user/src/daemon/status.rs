@@ -54,6 +54,7 @@ impl Daemon {
             sources: sources
                 .map(|index| self.source_status(index))
                 .collect::<anyhow::Result<_>>()?,
+            strays: self.stray_statuses()?,
             reflector: self.reflector_status()?,
             counters: self
                 .maps

@@ -7,7 +7,8 @@ use super::Daemon;
 use crate::{
     control::protocol::TakeoverStatus,
     events::EventKind,
-    policy::{Cause, Finding, State, UnitId},
+    monitor::clock,
+    policy::{Cause, Finding, PathId, PathState, State, UnitId},
 };
 
 /// Now, RFC 3339, UTC, nanoseconds.
@@ -63,6 +64,14 @@ impl Told {
     }
 }
 
+/// Whether it is told, and how many like it were not.
+fn count(fields: &mut Value, left_out: Option<u64>) -> bool {
+    if let Some(times) = left_out.filter(|times| *times > 0) {
+        fields["left_out"] = json!(times);
+    }
+    left_out.is_some()
+}
+
 impl Daemon {
     pub(super) fn told(&mut self, unit: UnitId) -> &mut Told {
         self.told.entry(unit).or_insert_with(Told::new)
@@ -73,11 +82,18 @@ impl Daemon {
         let told = self.told(unit);
         told.since = timestamp();
         told.heard = None;
-        self.record(
-            Some(unit),
-            EventKind::Transition,
-            json!({ "from": from, "to": to, "cause": cause }),
-        );
+        let mut fields = json!({ "from": from, "to": to, "cause": cause });
+        let told = match (from, to) {
+            (State::Healthy, State::Suspect) => {
+                let left_out = self.suspect.wrong(unit, clock::now());
+                count(&mut fields, left_out)
+            }
+            (State::Suspect, State::Healthy) => self.suspect.right(&unit),
+            _ => true,
+        };
+        if told {
+            self.record(Some(unit), EventKind::Transition, fields);
+        }
         // Whoever waits for a takeover or a failback is told that it does not happen.
         match (from, to) {
             (State::TakingOver, State::TakenOver) => {}
@@ -86,6 +102,27 @@ impl Daemon {
                 self.failback_prevented(unit, cause);
             }
             _ => {}
+        }
+    }
+
+    /// A path's heartbeats fare differently than before.
+    pub(super) fn tell_of_path(
+        &mut self,
+        unit: UnitId,
+        path: PathId,
+        change: (Option<PathState>, PathState),
+        mut fields: Value,
+    ) {
+        let told = match change {
+            (Some(PathState::Up), PathState::Missing) => {
+                let left_out = self.missing.wrong(path, clock::now());
+                count(&mut fields, left_out)
+            }
+            (Some(PathState::Missing), PathState::Up) => self.missing.right(&path),
+            _ => true,
+        };
+        if told {
+            self.record(Some(unit), EventKind::Path, fields);
         }
     }
 

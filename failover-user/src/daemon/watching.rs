@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use failover_ebpf::abi::{Session, initial_sequence, session};
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::{Daemon, layout};
 use crate::{
@@ -22,15 +23,41 @@ use crate::{
 };
 
 impl Daemon {
-    /// Asks the kernel for the MAC addresses that are still missing, and for fresh ones where the source is healthy.
-    pub(super) async fn resolve(&mut self, only_missing: bool) {
+    /// Asks the kernel for the MAC addresses that are still missing, and for fresh ones where the source is healthy. It is done
+    /// beside the loop: with thousands of paths it takes its time. What is found comes to [`Self::on_found`].
+    pub(super) fn resolve(&mut self, only_missing: bool) {
+        let wanted = self.wanted(only_missing);
+        let (netlink, found) = (self.netlink.clone(), self.found.clone());
+        let earlier = self.resolving.take();
+        self.resolving = Some(tokio::spawn(async move {
+            // One after the other, or a kernel that is slow to answer would have more and more to do.
+            if let Some(earlier) = earlier
+                && let Err(error) = earlier.await
+            {
+                tracing::error!(%error, "asking for MAC addresses");
+            }
+            for (ifindex, ip) in wanted {
+                if let Err(error) = ask(&netlink, ifindex, ip, &found).await {
+                    tracing::debug!(ifindex, %ip, error = %format!("{error:#}"), "the kernel cannot be asked for a MAC address");
+                }
+            }
+        }));
+    }
+
+    /// Whether an earlier round of questions is still under way.
+    pub(super) fn is_resolving(&self) -> bool {
+        self.resolving
+            .as_ref()
+            .is_some_and(|round| !round.is_finished())
+    }
+
+    /// Whose MAC address is asked for, by NIC (ifindex).
+    fn wanted(&self, only_missing: bool) -> Vec<(u32, IpAddr)> {
         let mut wanted = Vec::new();
         for (id, _, path) in layout::paths(&self.config) {
-            // The address is ours while it is held, and its neighbour entry is not the source's.
-            let held = self.policy.holds(layout::unit_of(&self.config, id));
             let known = self.network.mac(&path.nic, path.monitor).is_some();
             let fresh_enough = known && only_missing;
-            if !held && !fresh_enough {
+            if !fresh_enough && self.is_to_be_learnt(id) {
                 wanted.push((path.nic.clone(), path.monitor));
             }
         }
@@ -47,23 +74,35 @@ impl Daemon {
                 wanted.push((nic, ip));
             }
         }
-        for (nic, ip) in wanted {
-            let Some(link) = self.network.links.get(&nic).filter(|link| link.usable()) else {
-                continue;
-            };
-            let ifindex = link.index;
-            if let Err(error) = self.ask(ifindex, ip).await {
-                tracing::debug!(nic, %ip, error = %format!("{error:#}"), "the kernel cannot be asked for a MAC address");
-            }
-        }
+        let usable = |nic: &String| self.network.links.get(nic).filter(|link| link.usable());
+        wanted
+            .into_iter()
+            .filter_map(|(nic, ip)| Some((usable(&nic)?.index, ip)))
+            .collect()
     }
 
-    /// Asks the kernel for a MAC address, and takes what it has already: it may have told of it before it told of the NIC.
-    async fn ask(&mut self, ifindex: u32, ip: IpAddr) -> anyhow::Result<()> {
-        neighbours::resolve(&self.netlink, ifindex, ip).await?;
-        self.ask_by_hand(ifindex, ip);
-        let mac = neighbours::lookup(&self.netlink, ifindex, ip).await?;
-        self.on_neighbour(&NeighbourEvent { ifindex, ip, mac })
+    /// Whether the MAC that the kernel has for a path's source may be the source's. While its addresses are held here, whoever
+    /// answers may stand in for it; what was never known is learnt all the same, unless it is this host that has the address.
+    pub(super) fn is_to_be_learnt(&self, id: PathId) -> bool {
+        let Some(path) = layout::path(&self.config, id) else {
+            return false;
+        };
+        let held = self.policy.holds(layout::unit_of(&self.config, id));
+        let known = self.network.mac(&path.nic, path.monitor).is_some();
+        // What cannot be read is taken for held.
+        let here = || !matches!(self.maps.addresses.get(path.monitor), Ok(None));
+        !held || !(known || here())
+    }
+
+    /// A question for a MAC address is under way, or is answered.
+    pub(super) fn on_found(&mut self, found: &Found) -> anyhow::Result<()> {
+        match found {
+            Found::Asked { ifindex, ip } => {
+                self.ask_by_hand(*ifindex, *ip);
+                Ok(())
+            }
+            Found::Known(event) => self.on_neighbour(event),
+        }
     }
 
     /// The kernel asks for an IPv6 neighbour from a link-local address only, which a NIC does not have until duplicate
@@ -146,7 +185,7 @@ impl Daemon {
         let anew = self.watched.contains(&id) && !self.is_same_host(number, &session)?;
         if anew {
             // Before the program knows: until the thread has heard of it, it would take refused answers for missing ones.
-            self.monitor.unwatch(id);
+            self.unwatch(id);
         }
         // Before the program asks for them.
         self.write_session_keys(number, &keys, interval)?;
@@ -166,7 +205,7 @@ impl Daemon {
         let stats = self.stats(id);
         let unit = layout::unit_of(&self.config, id);
         self.watched.insert(id);
-        self.monitor.watch(Watch {
+        let watch = Watch {
             path: id,
             unit,
             session: number,
@@ -178,8 +217,20 @@ impl Daemon {
             outage,
             request,
             stats,
-        });
+        };
+        // Anything that changes at a NIC leads here for every path, and the heartbeat thread has other things to do.
+        let before = self.watches.get(&id);
+        if before.is_none_or(|before| !watch.adds_nothing_to(before)) {
+            self.watches.insert(id, watch.clone());
+            self.monitor.watch(watch);
+        }
         Ok(())
+    }
+
+    /// Ends heartbeats on a path.
+    pub(super) fn unwatch(&mut self, id: PathId) {
+        self.watches.remove(&id);
+        self.monitor.unwatch(id);
     }
 
     /// Our NIC or our address is gone: the source cannot answer, and its silence says nothing about it.
@@ -188,7 +239,7 @@ impl Daemon {
             self.on_path(id, PathState::Isolated, (0, 0), clock::now(), 0);
             self.watched.remove(&id);
             self.lost.insert(id);
-            self.monitor.unwatch(id);
+            self.unwatch(id);
         }
     }
 
@@ -244,6 +295,30 @@ impl Daemon {
     fn is_same_host(&self, number: u16, session: &Session) -> anyhow::Result<bool> {
         Ok(same_host(&self.maps.session(number)?, session))
     }
+}
+
+/// What has come of a question for a MAC address.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// The kernel asks, and takes an answer from now on.
+    Asked { ifindex: u32, ip: IpAddr },
+    /// It has it already.
+    Known(NeighbourEvent),
+}
+
+/// Asks the kernel for a MAC address, and takes what it has already: it may have told of it before it told of the NIC.
+async fn ask(
+    netlink: &rtnetlink::Handle,
+    ifindex: u32,
+    ip: IpAddr,
+    found: &UnboundedSender<Found>,
+) -> anyhow::Result<()> {
+    neighbours::resolve(netlink, ifindex, ip).await?;
+    // The daemon goes away only together with the process.
+    let _ = found.send(Found::Asked { ifindex, ip });
+    let mac = neighbours::lookup(netlink, ifindex, ip).await?;
+    let _ = found.send(Found::Known(NeighbourEvent { ifindex, ip, mac }));
+    Ok(())
 }
 
 fn same_host(before: &Session, session: &Session) -> bool {

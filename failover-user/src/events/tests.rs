@@ -51,7 +51,7 @@ fn events_survive_a_restart() {
 fn numbers_rise_by_one_and_do_not_go_back_with_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let log = EventLog::open(Some(dir.path()));
-    assert_eq!(log.last_seq(), 0);
+    let first = log.last_seq();
     for number in 0..3 {
         log.record(None, EventKind::Announced, fields(number));
     }
@@ -64,9 +64,27 @@ fn numbers_rise_by_one_and_do_not_go_back_with_a_restart() {
     let log = EventLog::open(Some(dir.path()));
     log.record(None, EventKind::Started, fields(3));
 
-    assert_eq!(before, [1, 2, 3]);
+    assert_eq!(before, [first + 1, first + 2, first + 3]);
     assert!(log.kept()[3].seq > lost, "{:?}", log.kept());
     assert_eq!(log.last_seq(), log.kept()[3].seq);
+}
+
+#[test]
+fn numbers_do_not_go_back_with_a_restart_after_the_disk_was_full() {
+    let dir = tempfile::tempdir().unwrap();
+    // Nothing can be written to it, as if there were no room.
+    fs::create_dir(dir.path().join(FILE_NAME)).unwrap();
+    let log = EventLog::open(Some(dir.path()));
+    for number in 0..10 {
+        log.record(None, EventKind::Announced, fields(number));
+    }
+    let told = log.last_seq();
+    drop(log);
+
+    let log = EventLog::open(Some(dir.path()));
+    log.record(None, EventKind::Started, fields(0));
+
+    assert!(log.last_seq() > told, "{} after {told}", log.last_seq());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What ARP says about a source whose heartbeats fail. Pure.
+//! What ARP or neighbour discovery says about a source whose heartbeats fail. Pure.
 
 use failover_ebpf::abi::Heard;
 

@@ -15,6 +15,7 @@ pub mod nics;
 mod plan;
 pub mod rehearsal;
 mod report;
+mod roster;
 pub mod scheduling;
 mod session;
 pub mod standing;
@@ -37,7 +38,7 @@ use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
 use self::worker::Brake;
 pub use self::{
-    plan::{Outcome, Plan, Probe, SLICE, Slice},
+    plan::{Announcement, Outcome, Plan, Probe, SLICE, Slice},
     report::Report,
     scheduling::Scheduling,
     watch::{PathStats, Request, Watch, WitnessRequest, WitnessWatch},
@@ -236,6 +237,11 @@ impl Monitor {
     /// is being taken: to be called before addresses are given back. What was begun is reported as broken off.
     pub fn abandon(&self, unit: UnitId) {
         self.brake.abandon(unit);
+    }
+
+    /// Does something short while no address is being taken: everything that was begun has its entries by then.
+    pub fn while_nothing_is_taken<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.brake.between_takeovers(work)
     }
 
     /// Has a unit's addresses asked for by ARP now, whether or not its source answers. After [`PROBE_WAIT`],

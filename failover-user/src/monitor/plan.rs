@@ -8,13 +8,15 @@ use super::{clock, nics::Nics};
 use crate::{
     bpf::{addresses::Addresses, pins::Pins},
     config::L2Alive,
-    net::batch::{Batch, BatchSocket},
+    net::batch::{Batch, BatchError, BatchSocket, Operation, Request},
     policy::UnitId,
 };
 
 /// Addresses of one slice, at most. While a slice's requests are in the kernel nothing else runs on that processor if the
 /// kernel is not preemptible (`PREEMPT_NONE`).
 pub const SLICE: usize = 16;
+
+const _: () = assert!(SLICE <= Refused::MOST);
 
 /// Requests to the kernel beyond which a takeover takes longer than the time that the thread has reserved in a period.
 const LONG: usize = 32;
@@ -45,8 +47,19 @@ pub struct Slice {
     pub batch: Batch,
     /// Entries of the takeover map.
     pub entries: Vec<(IpAddr, Held)>,
-    /// Announcements: the NIC that each leaves by (ifindex), and the frame.
-    pub announcements: Vec<(u32, bytes::Bytes)>,
+    /// What the network is told of them.
+    pub announcements: Vec<Announcement>,
+}
+
+/// A frame that tells where an address is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// The place of the address among [`Slice::entries`].
+    pub entry: usize,
+    /// The NIC that it leaves by (ifindex).
+    pub nic: u32,
+    /// The frame.
+    pub frame: bytes::Bytes,
 }
 
 /// A probe for one address: an ARP probe (RFC 5227 1.1) or a neighbour solicitation.
@@ -121,6 +134,78 @@ impl Plan {
     }
 }
 
+impl Slice {
+    /// Puts the addresses on their NICs. Says which could not be taken: whatever the kernel has refused of what it takes to
+    /// serve an address, the network must not be told that it is here.
+    fn take(&self, netlink: &mut BatchSocket, error: &mut Option<String>) -> Refused {
+        let mut refused = Refused::default();
+        let mut first: Option<(Request, i32)> = None;
+        let mut times = 0;
+        let result = netlink.execute_each(&self.batch, |request, errno| {
+            first.get_or_insert((*request, errno));
+            times += 1;
+            let place = self.entries.iter().position(|(ip, _)| *ip == request.ip);
+            if let Some(place) = place.filter(|_| is_needed(request.operation)) {
+                refused.insert(place);
+            }
+        });
+        if let Err(reason) = result {
+            // It is not known what was done: nothing that can be relied on.
+            error.get_or_insert_with(|| reason.to_string());
+            return Refused::all();
+        }
+        if let Some((first, errno)) = first {
+            error.get_or_insert_with(|| {
+                BatchError::Refused {
+                    first,
+                    errno,
+                    refused: times,
+                }
+                .to_string()
+            });
+        }
+        refused
+    }
+}
+
+/// Whether an address cannot be served without it.
+fn is_needed(operation: Operation) -> bool {
+    match operation {
+        Operation::AddAddress | Operation::AddProxy | Operation::AddRule => true,
+        // The kernel makes one by itself, later; the others take nothing.
+        Operation::AddLocalRoute
+        | Operation::RemoveAddress
+        | Operation::RemoveRule
+        | Operation::RemoveLocalRoute
+        | Operation::RemoveProxy => false,
+    }
+}
+
+/// Addresses of a slice, by their places.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Refused(u64);
+
+impl Refused {
+    /// How many places it can tell apart.
+    const MOST: usize = 64;
+
+    fn all() -> Self {
+        Self(u64::MAX)
+    }
+
+    fn insert(&mut self, place: usize) {
+        self.0 |= 1 << place.min(Self::MOST - 1);
+    }
+
+    fn contains(self, place: usize) -> bool {
+        self.0 & 1 << place.min(Self::MOST - 1) != 0
+    }
+
+    fn any(self) -> bool {
+        self.0 != 0
+    }
+}
+
 /// A plan that is being carried out.
 pub(super) struct Progress<'a> {
     rest: std::slice::Iter<'a, Slice>,
@@ -147,19 +232,26 @@ impl<'a> Progress<'a> {
         };
         let Outcome { held, error, .. } = &mut self.outcome;
         crate::fault::point("takeover:decided");
-        if let Err(refused) = means.netlink.execute(&slice.batch) {
-            error.get_or_insert_with(|| refused.to_string());
-        }
+        let mut refused = slice.take(&mut means.netlink, error);
         crate::fault::point("takeover:addresses");
         let addresses_ns = clock::now();
 
         let now_unix_ns = clock::unix_now();
-        for (ip, entry) in &slice.entries {
-            // What is held already was taken when it says so: by an earlier daemon, or before its NIC was made anew.
-            let taken_at_unix_ns = match means.addresses.get(*ip) {
-                Ok(Some(held)) if held.mode != held::DRAIN => held.taken_at_unix_ns,
-                Ok(_) | Err(_) => now_unix_ns,
+        let mut undone = Batch::builder();
+        for (place, (ip, entry)) in slice.entries.iter().enumerate() {
+            let before = match means.addresses.get(*ip) {
+                Ok(Some(held)) if held.mode != held::DRAIN => Some(held),
+                Ok(_) | Err(_) => None,
             };
+            if refused.contains(place) {
+                // What was held before and is to be put right stays as it was.
+                if before.is_none() {
+                    undone = undone.remove_held(entry.nic, *ip);
+                }
+                continue;
+            }
+            // What is held already was taken when it says so: by an earlier daemon, or before its NIC was made anew.
+            let taken_at_unix_ns = before.map_or(now_unix_ns, |held| held.taken_at_unix_ns);
             match means.addresses.set(
                 *ip,
                 Held {
@@ -168,9 +260,10 @@ impl<'a> Progress<'a> {
                 },
             ) {
                 Ok(()) => *held += 1,
-                Err(refused) => {
-                    error
-                        .get_or_insert_with(|| format!("the takeover map refuses {ip}: {refused}"));
+                Err(reason) => {
+                    refused.insert(place);
+                    undone = undone.remove_held(entry.nic, *ip);
+                    error.get_or_insert_with(|| format!("the takeover map refuses {ip}: {reason}"));
                 }
             }
             crate::fault::point("takeover:entry");
@@ -178,12 +271,19 @@ impl<'a> Progress<'a> {
         crate::fault::point("takeover:entries");
         let entries_ns = clock::now();
 
-        for (nic, frame) in &slice.announcements {
+        let known = slice.announcements.iter();
+        for Announcement { nic, frame, .. } in known.filter(|one| !refused.contains(one.entry)) {
             if let Err(refused) = means.nics.send(*nic, frame) {
                 error.get_or_insert_with(|| format!("an announcement was not sent: {refused}"));
             }
         }
         crate::fault::point("takeover:announced");
+        if refused.any() {
+            // Not `error`: why they were refused is told, and the daemon looks for what is left behind a takeover with an error.
+            if let Err(error) = means.netlink.execute(&undone.build()) {
+                tracing::warn!(%error, "what was taken of a refused address stays for now");
+            }
+        }
         self.outcome.addresses_ns = addresses_ns;
         self.outcome.entries_ns = entries_ns;
         self.outcome.announced_ns = clock::now();

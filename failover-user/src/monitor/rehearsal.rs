@@ -119,8 +119,8 @@ impl<'a> Stage<'a> {
             }
             let entries = Instant::now();
 
-            for (_, frame) in &slice.announcements {
-                if let Err(error) = self.nics.send(self.loopback, frame) {
+            for announcement in &slice.announcements {
+                if let Err(error) = self.nics.send(self.loopback, &announcement.frame) {
                     refused.get_or_insert_with(|| format!("an announcement was not sent: {error}"));
                 }
             }

@@ -41,8 +41,8 @@ pub(super) struct Session {
     misses: u32,
     /// The pace that the daemon knows of.
     told_pace_ns: u64,
-    /// The hold that the daemon knows of.
-    told_hold: bool,
+    /// Whether the source is on hold, as the daemon was told.
+    hold: ToldHold,
     request: Request,
     judge: Judge,
     stats: Arc<PathStats>,
@@ -85,7 +85,7 @@ impl Session {
             refusals: 0,
             misses: watch.misses,
             told_pace_ns: watch.interval.as_nanos() as u64,
-            told_hold: false,
+            hold: ToldHold::new(now),
             request: watch.request,
             judge: match watch.outage {
                 Some(was_down) => Judge::behind_outage(watch.misses, was_down),
@@ -144,11 +144,8 @@ impl Session {
     /// What the daemon is to be told about the source's own hold, when it has changed.
     pub(super) fn hold_changed(&mut self, shared: &Sessions) -> Option<Report> {
         let on = self.is_on_hold(shared);
-        if on == self.told_hold {
-            return None;
-        }
-        self.told_hold = on;
-        Some(Report::RemoteHold {
+        let news = self.hold.is_news(on, self.last_reply_ns(shared));
+        news.then_some(Report::RemoteHold {
             path: self.path,
             on,
         })
@@ -308,6 +305,34 @@ impl Session {
     }
 }
 
+/// What the daemon was told of the source's own hold. A session that begins does not know what an earlier one had told, and what
+/// the source said last may have been cleared with that one: its first answer tells.
+#[derive(Clone, Copy, Debug)]
+struct ToldHold {
+    told: Option<bool>,
+    /// When the session began.
+    began_ns: u64,
+}
+
+impl ToldHold {
+    fn new(began_ns: u64) -> Self {
+        Self {
+            told: None,
+            began_ns,
+        }
+    }
+
+    /// Whether the daemon has to be told that the source is on hold, or is not. It is told once.
+    fn is_news(&mut self, on: bool, last_reply_ns: u64) -> bool {
+        let known = on || self.told.is_some() || last_reply_ns >= self.began_ns;
+        let news = known && self.told != Some(on);
+        if news {
+            self.told = Some(on);
+        }
+        news
+    }
+}
+
 /// When a session is due again that was due at `due_ns` and had its turn `late_ns` later.
 ///
 /// Ticks that were slept through are not made up for: they would be a burst. A tick that is close ahead is left out, too: the
@@ -330,6 +355,19 @@ fn earlier_due(due_ns: u64, in_flight: Option<u64>, interval_ns: u64, now: u64) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_session_says_that_the_hold_is_over_once_the_source_has_answered() {
+        let mut hold = ToldHold::new(100);
+
+        let silent = hold.is_news(false, 99);
+        let answers = [hold.is_news(false, 101), hold.is_news(false, 102)];
+        let put_on_hold = [hold.is_news(true, 103), hold.is_news(true, 104)];
+
+        assert!(!silent);
+        assert_eq!((answers, put_on_hold), ([true, false], [true, false]));
+        assert!(ToldHold::new(100).is_news(true, 0), "it has said so before");
+    }
 
     #[test]
     fn a_shorter_interval_does_not_wait_for_the_longer_one_to_end() {

@@ -3,6 +3,7 @@
 
 mod acting;
 mod asking;
+mod paces;
 mod sending;
 
 use std::{
@@ -19,9 +20,11 @@ use rustix::{
 };
 use tokio::sync::mpsc::UnboundedSender;
 
+use self::paces::Paces;
 use super::{
     Command, Report, Watch, clock,
     plan::{Means, Plan},
+    roster::Roster,
     scheduling,
     session::{Session, next_due},
     standing::Standing,
@@ -101,9 +104,10 @@ pub(super) struct Heartbeats {
     means: Means,
     worker: mpsc::Sender<Job>,
     brake: Arc<Brake>,
-    sessions: Vec<Session>,
+    sessions: Roster<Session>,
     units: BTreeMap<UnitId, Unit>,
     witnesses: BTreeMap<usize, Witness>,
+    paces: Paces,
     /// What is due when. An entry of a path or a witness counts if that is due then; there may be others.
     due: BinaryHeap<Reverse<(u64, Due)>>,
     /// Requests of this tick by NIC, kept for its memory.
@@ -129,7 +133,8 @@ impl Heartbeats {
             means: Means::open(pins)?,
             worker,
             brake,
-            sessions: Vec::new(),
+            sessions: Roster::default(),
+            paces: Paces::default(),
             units: BTreeMap::new(),
             witnesses: BTreeMap::new(),
             due: BinaryHeap::new(),
@@ -150,6 +155,15 @@ impl Heartbeats {
 
     /// Carries commands out; `false` ends the thread.
     fn obey(&mut self) -> bool {
+        let goes_on = self.carry_out_commands();
+        // Once for each unit, however many of its paths are watched no more.
+        for unit in self.sessions.thinned() {
+            self.forget_verdict(unit);
+        }
+        goes_on
+    }
+
+    fn carry_out_commands(&mut self) -> bool {
         loop {
             match self.inbox.try_recv() {
                 Ok(Command::Stop) | Err(mpsc::TryRecvError::Disconnected) => return false,
@@ -173,10 +187,7 @@ impl Heartbeats {
                     self.units.remove(&unit);
                 }
                 Ok(Command::Watch(watch)) => self.watch(*watch),
-                Ok(Command::Unwatch(path)) => {
-                    self.sessions.retain(|session| session.path != path);
-                    self.number_anew();
-                }
+                Ok(Command::Unwatch(path)) => self.sessions.remove(path),
                 Ok(Command::Witness(watch)) => self.watch_witness(*watch),
                 Ok(Command::KeepWitnesses { count }) => {
                     self.witnesses.split_off(&count);
@@ -214,38 +225,25 @@ impl Heartbeats {
 
     fn watch(&mut self, watch: Watch) {
         let now = clock::now();
-        let known = self
-            .sessions
-            .iter()
-            .position(|session| session.path == watch.path);
-        let index = match known {
+        let index = match self.sessions.place(watch.path) {
             Some(index) => {
+                self.sessions.move_to(index, watch.nic);
                 if !self.sessions[index].update(watch, now) {
                     return;
                 }
                 index
             }
             None => {
-                self.sessions.push(Session::new(watch, &self.shared, now));
+                let (path, unit, nic) = (watch.path, watch.unit, watch.nic);
+                let session = Session::new(watch, &self.shared, now);
+                let index = self.sessions.add(path, unit, nic, session);
                 self.outgoing
                     .reserve(self.sessions.len() + self.witnesses.len());
-                self.sessions.len() - 1
+                index
             }
         };
         self.due
             .push(Reverse((self.sessions[index].due_ns, Due::Path(index))));
-    }
-
-    /// The places of the sessions have moved.
-    fn number_anew(&mut self) {
-        self.due
-            .retain(|Reverse((_, due))| !matches!(due, Due::Path(_)));
-        for (index, session) in self.sessions.iter().enumerate() {
-            self.due.push(Reverse((session.due_ns, Due::Path(index))));
-        }
-        for unit in self.units.keys().copied().collect::<Vec<_>>() {
-            self.forget_verdict(unit);
-        }
     }
 
     fn prepare(&mut self, plan: Arc<Plan>) {
@@ -259,6 +257,7 @@ impl Heartbeats {
     /// Does whatever is due.
     fn tick(&mut self) {
         let now = clock::now();
+        self.paces.begin();
         while let Some(Reverse((due_ns, due))) = self
             .due
             .peek()
@@ -280,12 +279,15 @@ impl Heartbeats {
 
     /// Judges the request of a path that is in flight, and makes the next one ready.
     fn path_is_due(&mut self, index: usize, due_ns: u64, now: u64) {
-        let Some(session) = self.sessions.get_mut(index) else {
-            return;
-        };
-        if session.due_ns != due_ns {
+        // Whoever was at this place when it was noted may be gone, and another one there.
+        if self
+            .sessions
+            .get(index)
+            .is_none_or(|session| session.due_ns != due_ns)
+        {
             return;
         }
+        let session = &mut self.sessions[index];
         let late_ns = now - due_ns;
         if late_ns > session.interval_ns {
             session.stalled(now);

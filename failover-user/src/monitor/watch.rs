@@ -39,8 +39,31 @@ pub struct Watch {
     pub stats: Arc<PathStats>,
 }
 
+impl Watch {
+    /// Whether a path that is watched as `other` says goes on as it is, with nothing new to be known of it.
+    pub fn adds_nothing_to(&self, other: &Self) -> bool {
+        let Self {
+            path,
+            unit,
+            session,
+            nic,
+            interval,
+            misses,
+            remembered,
+            outage,
+            request,
+            stats,
+        } = self;
+        let first = *remembered || outage.is_some();
+        !first
+            && (path, unit, session, nic) == (&other.path, &other.unit, &other.session, &other.nic)
+            && (interval, misses, request) == (&other.interval, &other.misses, &other.request)
+            && Arc::ptr_eq(stats, &other.stats)
+    }
+}
+
 /// A request to be sent again and again.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// S-BFD.
     Sbfd(frames::SbfdRequest),

@@ -83,6 +83,13 @@ impl Brake {
         (!self.is_abandoned(unit, ordered_ns)).then(carry_out)
     }
 
+    /// Does something while no address is being taken, by either thread. They wait: it has to be short.
+    pub(super) fn between_takeovers<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _short = lock(&self.short);
+        let _slice = lock(&self.slice);
+        work()
+    }
+
     fn is_void(&self, unit: UnitId, ordered_ns: u64) -> bool {
         self.stop.load(Relaxed) || self.is_abandoned(unit, ordered_ns)
     }
@@ -130,7 +137,9 @@ impl Worker {
             match job {
                 Job::Nic { index, name } => {
                     if let Err(error) = self.means.nics.open(index, &name) {
-                        tracing::warn!(nic = name, %error, "long takeovers cannot be announced by this NIC");
+                        let error = format!("long takeovers cannot be announced by it: {error}");
+                        // The daemon goes away only together with the process.
+                        let _ = self.reports.send(Report::NicFailed { name, error });
                     }
                 }
                 Job::NicGone { index } => self.means.nics.close(index),

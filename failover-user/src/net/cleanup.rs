@@ -34,31 +34,61 @@ pub struct Removed {
 /// map says.
 ///
 /// # Errors
-/// The kernel refuses, or does not answer; what was not reached is still there.
+/// The kernel refuses, or does not answer: the first reason. Everything else is removed all the same.
 pub async fn remove_everything(handle: &rtnetlink::Handle) -> anyhow::Result<Removed> {
     let mut removed = Removed::default();
+    let mut failed = Failed::default();
     // Addresses first: as long as one is there, its replies should leave by its NIC.
-    for (ip, address) in our_addresses(handle).await? {
+    for (ip, address) in failed.note(our_addresses(handle).await).unwrap_or_default() {
         let result = handle.address().del(address).execute().await;
-        gone(result, &[libc::EADDRNOTAVAIL, libc::ENODEV])
-            .with_context(|| format!("cannot remove the address {ip}"))?;
-        removed.addresses += 1;
+        let result = gone(result, &[libc::EADDRNOTAVAIL, libc::ENODEV])
+            .with_context(|| format!("cannot remove the address {ip}"));
+        removed.addresses += usize::from(failed.note(result).is_some());
     }
-    for rule in our_rules(handle).await? {
+    for rule in failed.note(our_rules(handle).await).unwrap_or_default() {
         let result = handle.rule().del(rule).execute().await;
-        gone(result, &[libc::ENOENT]).context("cannot remove a rule")?;
-        removed.rules += 1;
+        let result = gone(result, &[libc::ENOENT]).context("cannot remove a rule");
+        removed.rules += usize::from(failed.note(result).is_some());
     }
-    for proxy in our_proxies(handle).await? {
+    for proxy in failed.note(our_proxies(handle).await).unwrap_or_default() {
         let result = handle.neighbours().del(proxy).execute().await;
-        gone(result, &[libc::ENOENT, libc::ENODEV]).context("cannot end listening as a proxy")?;
-        removed.proxies += 1;
+        let result =
+            gone(result, &[libc::ENOENT, libc::ENODEV]).context("cannot end listening as a proxy");
+        removed.proxies += usize::from(failed.note(result).is_some());
     }
-    for route in tables::ours(handle, None).await? {
-        tables::remove(handle, &route).await?;
-        removed.routes += 1;
+    let routes = failed.note(tables::ours(handle, None).await);
+    for route in routes.unwrap_or_default() {
+        let result = tables::remove(handle, &route).await;
+        removed.routes += usize::from(failed.note(result).is_some());
     }
-    Ok(removed)
+    match failed.first {
+        None => Ok(removed),
+        Some(error) if failed.others == 0 => Err(error),
+        Some(error) => Err(error.context(format!("{} removals failed", failed.others + 1))),
+    }
+}
+
+/// What could not be removed. It keeps nothing else from being removed.
+#[derive(Debug, Default)]
+struct Failed {
+    first: Option<anyhow::Error>,
+    others: usize,
+}
+
+impl Failed {
+    fn note<T>(&mut self, result: anyhow::Result<T>) -> Option<T> {
+        match result {
+            Ok(done) => Some(done),
+            Err(error) if self.first.is_none() => {
+                self.first = Some(error);
+                None
+            }
+            Err(_) => {
+                self.others += 1;
+                None
+            }
+        }
+    }
 }
 
 /// The addresses that carry our mark, and the NICs they are on.
@@ -100,14 +130,7 @@ async fn our_addresses(
     let mark = AddressAttribute::Protocol(AddressProtocol::Other(PROTOCOL));
     let mut addresses = Vec::new();
     for family in FAMILIES {
-        let mut request = handle.address().get();
-        request.message_mut().header.family = family;
-        let mut messages = request.execute();
-        while let Some(message) = messages
-            .try_next()
-            .await
-            .context("cannot list the addresses")?
-        {
+        for message in links::addresses_of(handle, family).await? {
             if message.attributes.contains(&mark)
                 && let Some((_, (ip, _))) = links::parse_address(&message)
             {
@@ -121,19 +144,28 @@ async fn our_addresses(
 async fn our_rules(handle: &rtnetlink::Handle) -> anyhow::Result<Vec<RuleMessage>> {
     let mark = RuleAttribute::Protocol(RouteProtocol::Other(PROTOCOL));
     let mut rules = Vec::new();
-    for version in [IpVersion::V4, IpVersion::V6] {
-        let messages = handle.rule().get(version).execute();
-        let listed: Vec<_> = messages
-            .try_collect()
-            .await
-            .context("cannot list the rules")?;
-        rules.extend(
-            listed
-                .into_iter()
-                .filter(|rule| rule.attributes.contains(&mark)),
-        );
+    for family in FAMILIES {
+        let mut listed = rules_of(handle, family).await?;
+        listed.retain(|rule| rule.attributes.contains(&mark));
+        rules.extend(listed);
     }
     Ok(rules)
+}
+
+/// All rules of an IP version. A kernel without it has none.
+///
+/// # Errors
+/// The kernel does not answer.
+pub async fn rules_of(
+    handle: &rtnetlink::Handle,
+    family: AddressFamily,
+) -> anyhow::Result<Vec<RuleMessage>> {
+    let mut request = handle.rule().get(IpVersion::V4);
+    request.message_mut().header.family = family;
+    match request.execute().try_collect().await {
+        Err(error) if errno(&error) == Some(libc::EAFNOSUPPORT) => Ok(Vec::new()),
+        listed => listed.context("cannot list the rules"),
+    }
 }
 
 /// The IPv6 addresses that NICs listen for as a proxy, with our mark, and the NICs.

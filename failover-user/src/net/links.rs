@@ -54,14 +54,7 @@ pub async fn list(handle: &rtnetlink::Handle) -> anyhow::Result<Vec<Link>> {
     }
 
     for family in FAMILIES {
-        let mut request = handle.address().get();
-        request.message_mut().header.family = family;
-        let mut messages = request.execute();
-        while let Some(message) = messages
-            .try_next()
-            .await
-            .context("cannot list the addresses")?
-        {
+        for message in addresses_of(handle, family).await? {
             if !will_not_last(&message)
                 && let Some((index, address)) = parse_address(&message)
                 && let Some(link) = links.get_mut(&index)
@@ -72,6 +65,26 @@ pub async fn list(handle: &rtnetlink::Handle) -> anyhow::Result<Vec<Link>> {
     }
 
     Ok(links.into_values().collect())
+}
+
+/// The addresses of an IP version on all NICs. A kernel without that version answers with those of every other one: there is
+/// nobody who knows better (`rtnetlink_rcv_msg` falls back to `PF_UNSPEC`).
+///
+/// # Errors
+/// The kernel does not answer.
+pub async fn addresses_of(
+    handle: &rtnetlink::Handle,
+    family: AddressFamily,
+) -> anyhow::Result<Vec<AddressMessage>> {
+    let mut request = handle.address().get();
+    request.message_mut().header.family = family;
+    let all: Vec<_> = request
+        .execute()
+        .try_collect()
+        .await
+        .context("cannot list the addresses")?;
+    let of_family = |message: &AddressMessage| message.header.family == family;
+    Ok(all.into_iter().filter(of_family).collect())
 }
 
 /// A NIC without its addresses. `None`: the message is of another family. Bridges tell of their ports in messages of

@@ -11,7 +11,7 @@ use netlink_packet_route::{
 };
 
 use super::{
-    PROTOCOL, errno,
+    PROTOCOL, TABLE_BASE, errno,
     links::Link,
     route_copy,
     subnet::{self, FAMILIES},
@@ -82,6 +82,26 @@ pub async fn clear(handle: &rtnetlink::Handle, ifindex: u32) -> anyhow::Result<(
     Ok(())
 }
 
+/// Removes our routes from the tables of NICs (ifindex) that are none of these. What is left of one that is gone, or is not
+/// used any more, would be in force again for whatever NIC gets its number.
+///
+/// # Errors
+/// The kernel refuses, or does not answer.
+pub async fn clear_others(
+    handle: &rtnetlink::Handle,
+    managed: &BTreeSet<u32>,
+) -> anyhow::Result<()> {
+    let kept: BTreeSet<u32> = managed.iter().copied().map(table_of).collect();
+    for route in ours(handle, None).await? {
+        let table = route_copy::table(&route);
+        // Local routes of held addresses are in the kernel's own table.
+        if table >= TABLE_BASE && !kept.contains(&table) {
+            remove(handle, &route).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Our routes, in one table or in all.
 pub(super) async fn ours(
     handle: &rtnetlink::Handle,
@@ -106,7 +126,11 @@ pub(super) async fn remove(handle: &rtnetlink::Handle, route: &RouteMessage) -> 
     }
 }
 
-async fn routes(
+/// Routes of an IP version, in one table or in all. A kernel without that version answers with those of every other one.
+///
+/// # Errors
+/// The kernel does not answer.
+pub async fn routes(
     handle: &rtnetlink::Handle,
     family: AddressFamily,
     table: Option<u32>,
@@ -120,7 +144,9 @@ async fn routes(
         match messages.try_next().await {
             // Without strict checking the kernel lists all tables.
             Ok(Some(route)) => {
-                if table.is_none_or(|table| route_copy::table(&route) == table) {
+                if route.header.address_family == family
+                    && table.is_none_or(|table| route_copy::table(&route) == table)
+                {
                     routes.push(route);
                 }
             }

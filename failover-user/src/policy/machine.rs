@@ -189,9 +189,21 @@ impl Policy {
         }
     }
 
+    /// Whether this host is to serve the addresses of the unit: it holds them, and the source has not been told to take them.
+    /// Until a failback has come so far, its hook may still prevent it.
+    pub fn serves(&self, unit: UnitId) -> bool {
+        self.units.get(&unit).is_some_and(Unit::serves)
+    }
+
     /// Whether an administrator has put the unit on hold. Its state is `held` then, unless something is held or under way.
     pub fn on_hold(&self, unit: UnitId) -> bool {
         self.units.get(&unit).is_some_and(|unit| unit.hold)
+    }
+
+    /// Whether the source has said, by this path, that it is on hold for its own administrator, and nothing else since.
+    pub fn says_hold(&self, path: PathId) -> bool {
+        let unit = self.unit_of(path).and_then(|id| self.units.get(&id));
+        unit.is_some_and(|unit| unit.paths.says_hold(path.path))
     }
 
     /// Whether the unit waits for `failover approve` or `failover decline`.

@@ -146,6 +146,12 @@ impl Paths {
         self.list.iter().any(|path| path.remote_hold)
     }
 
+    /// Whether it has said so by this path.
+    pub(super) fn says_hold(&self, index: usize) -> bool {
+        let mut paths = self.list.iter();
+        paths.any(|path| path.index == index && path.remote_hold)
+    }
+
     /// What the paths say about the unit.
     pub(super) fn verdict(&self) -> UnitVerdict {
         let standings = self.list.iter().map(|path| Standing {

@@ -111,7 +111,8 @@ pub enum Command {
     Resume,
 }
 
-/// What an ARP probe for a unit's addresses found (RFC 5227 2.1.1: sender address 0, so that nobody's cache is touched).
+/// What was found when a unit's addresses were asked for: by ARP probes (RFC 5227 2.1.1: sender address 0, so that nobody's cache
+/// is touched), or by solicitations as in duplicate address detection (RFC 4862 5.4.2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "finding", rename_all = "kebab-case")]
 pub enum Finding {
@@ -383,7 +384,7 @@ pub enum Action {
         /// Which.
         unit: UnitId,
     },
-    /// Ask by ARP who has the addresses. Answered by [`Input::Heard`].
+    /// Ask by ARP or neighbour discovery who has the addresses. Answered by [`Input::Heard`].
     Probe {
         /// Which.
         unit: UnitId,

@@ -146,6 +146,7 @@ fn status(state: State) -> Status {
         nics: vec![],
         sources: vec![source],
         reflector: None,
+        strays: Vec::new(),
         counters: [("pass".to_owned(), 7)].into(),
     }
 }

@@ -9,7 +9,7 @@ use super::{
     units::{ago, count, long, short, wrap},
 };
 use crate::{
-    control::protocol::{NicStatus, ReflectorStatus, SourceStatus, Status},
+    control::protocol::{NicStatus, ReflectorStatus, SourceStatus, Status, StrayStatus},
     policy::State,
 };
 
@@ -20,6 +20,7 @@ pub fn status(status: &Status, clock: &Clock) -> String {
         text.push('\n');
         text += &source::source(one, clock);
     }
+    text += &strays(&status.strays);
     if !status.nics.is_empty() {
         text += &format!("\n{}\n", "NICs of this host".bold());
         text += &nics(&status.nics);
@@ -72,6 +73,23 @@ fn pressure(state: State) -> u8 {
         State::Unknown => 10,
         State::Healthy => 11,
     }
+}
+
+/// Nobody looks after them, so a person has to.
+fn strays(strays: &[StrayStatus]) -> String {
+    if strays.is_empty() {
+        return String::new();
+    }
+    let shown: Vec<_> = strays
+        .iter()
+        .map(|stray| format!("{} on {}", stray.ip, stray.nic))
+        .collect();
+    let warning = format!(
+        "held, and not in the configuration any more: {}. Start with a file that has them to give them back, or say \
+         `failover stop --release`.",
+        shown.join(", ")
+    );
+    format!("\n{}", wrap("  Warning: ", &warning).yellow())
 }
 
 fn nics(nics: &[NicStatus]) -> String {

@@ -7,7 +7,7 @@ use super::*;
 use crate::{
     control::protocol::{
         AddressStatus, CheckStatus, Event, IdentityStatus, NicStatus, PathStatus, ReflectorStatus,
-        RttStatus, SourceStatus, Status, TakeoverStatus, VERSION, WatcherStatus,
+        RttStatus, SourceStatus, Status, StrayStatus, TakeoverStatus, VERSION, WatcherStatus,
     },
     policy::{Cause, PathState, State},
 };
@@ -98,6 +98,7 @@ pub(crate) fn host(sources: Vec<SourceStatus>) -> Status {
         nics: vec![nic("ens1"), nic("ens2")],
         sources,
         reflector: None,
+        strays: Vec::new(),
         counters: BTreeMap::from([("pass".to_owned(), 1)]),
     }
 }
@@ -132,6 +133,24 @@ fn a_source_that_is_not_watched_is_not_said_to_be_waited_for() {
     assert!(
         !text.contains("waiting") && text.contains("`failover resume web1`"),
         "{text}"
+    );
+}
+
+#[test]
+fn what_is_held_and_in_no_configuration_is_shown() {
+    let mut status = host(vec![source("db1", State::Healthy, "", vec![])]);
+    let without = shown(&status);
+
+    status.strays = vec![StrayStatus {
+        ip: "10.0.0.11".to_owned(),
+        nic: "ens2".to_owned(),
+    }];
+    let with = shown(&status);
+
+    assert!(!without.contains("Warning"), "{without}");
+    assert!(
+        with.contains("Warning: held, and not in the configuration any more: 10.0.0.11 on ens2."),
+        "{with}"
     );
 }
 

@@ -5,31 +5,26 @@ use std::{collections::BTreeSet, net::IpAddr};
 use failover_ebpf::abi::{Held, Session};
 
 use super::{
-    super::{Daemon, layout, story::Told},
+    super::{Daemon, layout, problems::Problems, story::Told},
     diff::{Diff, How},
 };
 use crate::{
     config::{Config, Source},
     monitor::clock,
-    policy::PathId,
+    policy::{Input, Memory, PathId},
 };
 
-/// What went wrong.
-#[derive(Debug, Default)]
-struct Errors(Vec<String>);
-
-impl Errors {
-    fn keep<T>(&mut self, result: anyhow::Result<T>) -> Option<T> {
-        result
-            .map_err(|error| self.0.push(format!("{error:#}")))
-            .ok()
-    }
+/// What an administrator has said of a source.
+#[derive(Clone, Copy, Debug)]
+struct Said {
+    hold: bool,
+    unmonitored: bool,
 }
 
 impl Daemon {
     /// Applies a configuration. Returns what went wrong.
     pub(super) async fn apply(&mut self, new: Config, diff: &Diff) -> Vec<String> {
-        let mut errors = Errors::default();
+        let mut errors = Problems::default();
         let before = self.managed();
         for removed in &diff.removed {
             self.remove_source(removed.old);
@@ -41,8 +36,11 @@ impl Daemon {
             let index = match &change.how {
                 How::Add => self.add_source(source),
                 How::Replace { old, .. } => {
+                    let said = self.said_of(*old);
                     self.remove_source(*old);
-                    self.add_source(source)
+                    let index = self.add_source(source);
+                    self.say_again(index, said);
+                    index
                 }
                 How::Keep { old, keys } => {
                     if !keys.is_empty() {
@@ -83,9 +81,34 @@ impl Daemon {
         if diff.witnesses {
             self.watch_witnesses();
         }
-        self.resolve(true).await;
+        self.resolve(true);
         errors.keep(self.watch_all());
-        errors.0
+        self.remember();
+        errors.into_vec()
+    }
+
+    /// What an administrator has said of a source, which is not undone by another way of watching it.
+    fn said_of(&self, source: usize) -> Said {
+        let units = layout::units_of(&self.config, source, None);
+        Said {
+            hold: units.into_iter().any(|unit| self.policy.on_hold(unit)),
+            unmonitored: self.unmonitored.contains(&source),
+        }
+    }
+
+    fn say_again(&mut self, source: usize, said: Said) {
+        if said.unmonitored {
+            self.unmonitored.insert(source);
+        }
+        if said.hold {
+            for unit in layout::units_of(&self.config, source, None) {
+                let memory = Memory {
+                    hold: true,
+                    ..Memory::default()
+                };
+                self.feed(Input::Remembered { unit, memory });
+            }
+        }
     }
 
     /// Nothing of it is held.
@@ -96,12 +119,13 @@ impl Daemon {
             .collect();
         let units = layout::units_of(&self.config, source, None);
         for path in paths {
-            self.monitor.unwatch(path);
+            self.unwatch(path);
             self.watched.remove(&path);
             self.paths.remove(&path);
             self.stats.remove(&path);
             self.turned_ns.remove(&path);
             self.down.remove(&path);
+            self.missing.forget(&path);
             self.lost.remove(&path);
         }
         let actions = self.policy.remove(source, clock::now());
@@ -109,8 +133,10 @@ impl Daemon {
         for unit in units {
             self.monitor.remove_unit(unit);
             self.told.remove(&unit);
+            self.suspect.forget(&unit);
         }
         self.unmonitored.remove(&source);
+        self.fading.remove(&source);
         layout::entomb(&mut self.config, source);
     }
 

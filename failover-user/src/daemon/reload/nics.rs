@@ -69,6 +69,7 @@ impl Daemon {
         before: &BTreeSet<String>,
         held: &[(IpAddr, Held)],
     ) -> anyhow::Result<()> {
+        self.kept = self.nics_of_strays(held);
         let now = self.managed();
         self.unmanageable.retain(|name, _| now.contains(name));
         for name in before.difference(&now) {

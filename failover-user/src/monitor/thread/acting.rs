@@ -42,6 +42,7 @@ impl Heartbeats {
             self.ask_around(unit);
         }
         if let Some(change) = judged.change {
+            self.note_pace(index);
             self.changed(index, change);
         }
         if judged.first_miss || judged.change.is_some() {
@@ -77,7 +78,7 @@ impl Heartbeats {
     /// What was heard, if the verdict on a unit has just come to stand.
     fn new_verdict(&mut self, unit: UnitId, now: u64) -> Option<Finding> {
         let Unit { standing, plan } = self.units.get_mut(&unit)?;
-        let paths = self.sessions.iter().filter(|session| session.unit == unit);
+        let paths = self.sessions.of_unit(unit);
         standing.follow(now, paths.map(Session::standing), |since| {
             heard_since(&self.board, plan.as_deref(), since)
         })
@@ -86,7 +87,7 @@ impl Heartbeats {
     /// The verdict on a unit may have lost what it was based on.
     pub(super) fn forget_verdict(&mut self, unit: UnitId) {
         if let Some(known) = self.units.get_mut(&unit) {
-            let paths = self.sessions.iter().filter(|session| session.unit == unit);
+            let paths = self.sessions.of_unit(unit);
             known.standing.forget(paths.map(Session::standing));
         }
     }
@@ -98,6 +99,10 @@ impl Heartbeats {
     }
 
     pub(super) fn arm(&mut self, unit: UnitId, armed: bool) {
+        // A verdict that has lost what it was based on is none to act on.
+        if self.sessions.was_thinned(unit) {
+            self.forget_verdict(unit);
+        }
         let Some(known) = self.units.get_mut(&unit) else {
             return;
         };
@@ -116,16 +121,17 @@ impl Heartbeats {
         {
             return None;
         }
-        let mut paths = self.sessions.iter().filter(|session| session.unit == unit);
         // The policy says so, too, and may not have been heard yet.
-        if paths
-            .clone()
+        if self
+            .sessions
+            .of_unit(unit)
             .any(|session| session.is_on_hold(&self.shared))
         {
             return None;
         }
-        let last_reply_ns = paths
-            .by_ref()
+        let last_reply_ns = self
+            .sessions
+            .of_unit(unit)
             .map(|session| session.last_reply_ns(&self.shared))
             .max()
             .unwrap_or(0);

@@ -161,9 +161,20 @@ impl Heartbeats {
         }
     }
 
-    fn witness_pace_ns(&self, nic: u32) -> u64 {
-        let paths = self.sessions.iter().filter(|session| session.nic == nic);
-        witness::pace_ns(paths.map(|session| (session.state(), session.pace_ns(&self.shared))))
+    fn witness_pace_ns(&mut self, nic: u32) -> u64 {
+        let paths = self.sessions.of_nic(nic);
+        let shared = &self.shared;
+        self.paces.of(nic, || {
+            witness::pace_ns(paths.map(|session| (session.state(), session.pace_ns(shared))))
+        })
+    }
+
+    /// A path has changed: its NIC's witnesses may have to be asked sooner in this very tick.
+    pub(super) fn note_pace(&mut self, index: usize) {
+        let session = &self.sessions[index];
+        let of_path = (session.state(), session.pace_ns(&self.shared));
+        let pace_ns = witness::pace_ns(std::iter::once(of_path));
+        self.paces.hurry(session.nic, pace_ns);
     }
 }
 

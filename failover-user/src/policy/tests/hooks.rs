@@ -8,7 +8,7 @@ use crate::{
     policy::{Cause, Claimant, Command, Finding, Hook, PathState::*, State},
 };
 
-fn program() -> Option<Vec<String>> {
+pub(super) fn program() -> Option<Vec<String>> {
     Some(vec!["/usr/local/bin/fence".to_owned()])
 }
 

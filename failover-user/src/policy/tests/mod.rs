@@ -17,6 +17,7 @@ mod reconfiguring;
 mod releasing;
 mod remembering;
 mod replaying;
+mod serving;
 mod simulation;
 mod source_holds;
 mod units;

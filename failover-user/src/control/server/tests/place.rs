@@ -24,6 +24,40 @@ async fn a_clean_end_writes_the_last_reply_and_removes_the_socket() {
 }
 
 #[tokio::test]
+async fn a_client_that_goes_before_its_answer_leaves_its_seat() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("control.sock");
+    let limits = Limits {
+        clients: 1,
+        ..Limits::default()
+    };
+    let server = Server::bind_with(&path, limits).unwrap();
+    let stop = CancellationToken::new();
+    let (calls, mut asked) = mpsc::channel::<Call>(4);
+    let serving = tokio::spawn(server.serve(calls, EventLog::open(None), stop.clone()));
+    let request = b"{\"request\":\"approve\",\"source\":\"web1\"}\n";
+    let mut client = Peer(BufReader::new(UnixStream::connect(&path).await.unwrap()));
+    client.send(request).await;
+    // It takes its time, as a failback does.
+    let mut call = asked.recv().await.unwrap();
+
+    drop(client);
+    timeout(PATIENCE, call.reply.closed()).await.unwrap();
+
+    let mut next = UnixStream::connect(&path).await.unwrap();
+    next.write_all(request).await.unwrap();
+    // Whose answer comes after it has said that it will ask no more.
+    next.shutdown().await.unwrap();
+    let mut next = Peer(BufReader::new(next));
+    let call = timeout(PATIENCE, asked.recv()).await.unwrap().unwrap();
+    tokio::time::sleep(3 * connection::LOOK).await;
+    call.reply.send(Reply::Done("yes".to_owned())).unwrap();
+    assert_eq!(next.reply().await, Reply::Done("yes".to_owned()));
+    stop.cancel();
+    timeout(PATIENCE, serving).await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn the_socket_is_closed_to_others() {
     let lab = Lab::start(Limits::default());
 
