@@ -15,7 +15,10 @@ use failover_tests::{
 use crate::{
     harness::Bench,
     row::{Row, check},
-    scene::{CHOSEN_MAC, CLIENT_MAC, OTHER_MAC, OUT_MAC, Port, SOURCE_MAC, drain, forward, local},
+    scene::{
+        CHOSEN_MAC, CLIENT_MAC, OTHER_MAC, OUT_MAC, Port, SOURCE_MAC, STANDBY_MAC, drain, forward,
+        local,
+    },
     scene6::{CLIENT, HELD, HOST, STRANGE},
 };
 
@@ -413,6 +416,15 @@ fn claims() -> Vec<Row> {
             "ND: a reply that says so to us",
             advertisement(&to_us, flag::SOLICITED, HELD, &target_option(OTHER_MAC)),
         ),
+        unrelated(
+            "ND: a reply of the source to us: it was asked",
+            advertisement(&to_us, flag::SOLICITED, HELD, &target_option(SOURCE_MAC)),
+        ),
+        unrelated(
+            "ND: a reply of the standby server to us: it was asked",
+            advertisement(&to_us, flag::SOLICITED, HELD, &target_option(STANDBY_MAC)),
+        )
+        .given(forwarded),
         conflict(
             "ND: a question that is sent with the address",
             solicitation(&asking(OTHER_MAC, HELD), STRANGE, &source_option(OTHER_MAC)),
