@@ -51,7 +51,7 @@ fn identity(status: &Value) -> Vec<(String, bool)> {
         .collect()
 }
 
-fn wait_until_ours(daemon: &Daemon) {
+pub(crate) fn wait_until_ours(daemon: &Daemon) {
     daemon.wait_for(PATIENCE, "the identity to be its own", |status| {
         identity(status)
             .iter()
@@ -59,7 +59,7 @@ fn wait_until_ours(daemon: &Daemon) {
     });
 }
 
-fn wait_until_elsewhere(daemon: &Daemon) {
+pub(crate) fn wait_until_elsewhere(daemon: &Daemon) {
     daemon.wait_for(PATIENCE, "the identity to be known elsewhere", |status| {
         identity(status)
             .iter()

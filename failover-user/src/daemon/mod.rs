@@ -15,6 +15,7 @@ mod end;
 mod forwarding;
 mod hooking;
 mod identity;
+mod inquiring;
 mod keys;
 mod layout;
 mod nics;
@@ -139,8 +140,11 @@ struct Daemon {
     side: source_side::SourceSide,
     /// What the program has heard of addresses.
     board: HeardBoard,
-    /// Claims of held addresses by hosts that may yet make themselves known, in the order in which they were heard.
-    strangers: VecDeque<Claim>,
+    /// Claims of held addresses by hosts that may yet make themselves known, in the order in which they were heard, each with
+    /// the time when it is looked at again.
+    strangers: VecDeque<(u64, Claim)>,
+    /// What was asked about held addresses, by unit.
+    inquired: BTreeMap<UnitId, inquiring::Inquired>,
     /// Sources that are not watched, because an administrator said so.
     unmonitored: BTreeSet<usize>,
     /// What people are told about each unit.

@@ -117,6 +117,7 @@ impl Daemon {
             side,
             board: HeardBoard::open(&pins)?,
             strangers: VecDeque::new(),
+            inquired: BTreeMap::new(),
             unmonitored: BTreeSet::new(),
             told,
             events,

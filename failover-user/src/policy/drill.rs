@@ -197,7 +197,8 @@ impl<'a> Copy<'a> {
             | Action::Announce { .. }
             | Action::AnnounceSource { .. }
             | Action::Defend { .. }
-            | Action::Introduce { .. } => None,
+            | Action::Introduce { .. }
+            | Action::Inquire { .. } => None,
         }
     }
 

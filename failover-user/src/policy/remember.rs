@@ -29,6 +29,7 @@ pub fn changes_memory(actions: &[Action]) -> bool {
         | Action::Probe { .. }
         | Action::Defend { .. }
         | Action::Introduce { .. }
+        | Action::Inquire { .. }
         | Action::AnnounceSource { .. }
         | Action::RunHook { .. } => false,
     })
