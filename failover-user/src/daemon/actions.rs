@@ -15,7 +15,7 @@ use crate::{
         clock,
     },
     net::{
-        announce::{announcement, introduction, probe},
+        announce::{announcement, probe},
         batch::Batch,
     },
     policy::{Action, Input, UnitId},
@@ -262,24 +262,6 @@ impl Daemon {
         );
     }
 
-    /// Makes this host known to one that claims a held address, and to nobody else: by a probe, as a failover host, and by a
-    /// claim, to which it answers likewise, or gives the address up, if it is one.
-    pub(super) fn introduce(&mut self, ip: IpAddr, other: [u8; 6]) {
-        let held = match self.maps.addresses.get(ip) {
-            Ok(Some(held)) if held.mode != held::DRAIN => held,
-            Ok(_) => return,
-            Err(error) => {
-                tracing::error!(%ip, error = %format!("{error:#}"), "it is not known how an address is held");
-                return;
-            }
-        };
-        for frame in introduction(ip, held.nic_mac, self.is_router_for(&held), other) {
-            if let Err(error) = self.senders.send(held.nic, &frame) {
-                tracing::warn!(%ip, %error, "whoever claims a held address is not asked who it is");
-            }
-        }
-    }
-
     /// Tells the network where the source is, on the NICs that would have carried its addresses, except for those that another host
     /// has by now.
     fn announce_source(&mut self, unit: UnitId) {
@@ -365,7 +347,7 @@ impl Daemon {
         announcement(ip, held.nic_mac, held.nic_mac, self.is_router_for(held))
     }
 
-    fn is_router_for(&self, held: &Held) -> bool {
+    pub(super) fn is_router_for(&self, held: &Held) -> bool {
         let link = self.network.by_index(held.nic);
         link.is_some_and(|link| self.network.is_router(&link.name))
     }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use failover_ebpf::abi::Claim;
+use failover_ebpf::abi::{Claim, held};
 use serde_json::json;
 
 use super::{Daemon, layout};
@@ -13,6 +13,7 @@ use crate::{
         claimant::{Heeded, claimant, heeded, show_mac},
         clock,
     },
+    net::announce::introduction,
     policy::{Claimant, Input, UnitId},
 };
 
@@ -50,6 +51,24 @@ impl Daemon {
             }),
         );
         self.feed(Input::Claim { unit, ip, mac, by });
+    }
+
+    /// Makes this host known to one that claims a held address, and to nobody else: by a probe, as a failover host, and by a
+    /// claim, to which it answers likewise, or gives the address up, if it is one.
+    pub(super) fn introduce(&mut self, ip: IpAddr, other: [u8; 6]) {
+        let held = match self.maps.addresses.get(ip) {
+            Ok(Some(held)) if held.mode != held::DRAIN => held,
+            Ok(_) => return,
+            Err(error) => {
+                tracing::error!(%ip, error = %format!("{error:#}"), "it is not known how an address is held");
+                return;
+            }
+        };
+        for frame in introduction(ip, held.nic_mac, self.is_router_for(&held), other) {
+            if let Err(error) = self.senders.send(held.nic, &frame) {
+                tracing::warn!(%ip, %error, "whoever claims a held address is not asked who it is");
+            }
+        }
     }
 
     /// Claims by hosts that nobody knew when they were heard are due: by now it is known whether they are other failover hosts.

@@ -122,8 +122,8 @@ impl Unit {
         }
     }
 
-    /// Whoever keeps the addresses knows us, too, and does not take us for a stranger: by a probe for each of them, which an IPv6
-    /// host is not sent (see [`crate::net::announce::question`]), and by one for the one that it claims.
+    /// Whoever keeps the addresses knows us, too, and does not take us for a stranger. IPv6 addresses are asked for in a way that
+    /// shows no failover host ([`crate::net::announce::question`]), so for the one that is claimed there is a probe as well.
     fn make_known(&self, turn: &mut Turn, ip: IpAddr, mac: String) {
         let unit = self.id;
         turn.actions.push(Action::Probe { unit });

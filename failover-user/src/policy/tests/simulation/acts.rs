@@ -16,8 +16,9 @@ impl World {
         self.check_leave(target, unit, cause);
         let place = &self.targets[target];
         let source = &place.standby.source;
-        // An address that is taken at the first miss is taken before a probe can be answered.
-        let at_once = source.misses == 1 && cause == Cause::Verdict;
+        // An address that is taken at the first miss is taken before a probe can be answered. Behind a hook it is asked once more.
+        let at_once =
+            source.misses == 1 && cause == Cause::Verdict && source.hooks.before_takeover.is_none();
         if cause == Cause::Adopted || at_once || place.stalled_until + 2 * SECOND > self.now {
             return;
         }

@@ -143,4 +143,14 @@ impl World {
             );
         }
     }
+
+    /// Since when the source has said by some path of a unit that it is on hold, and has not taken that back.
+    pub(super) fn says_hold(&self, target: usize, unit: UnitId) -> Option<Now> {
+        let beats = &self.targets[target].daemon.as_ref()?.thread.beats;
+        let beats = beats.iter().enumerate();
+        let of_unit = beats.filter(|(lan, _)| covers(unit, *lan));
+        of_unit
+            .filter_map(|(_, beats)| beats.as_ref()?.on_hold_since(self.now))
+            .min()
+    }
 }
