@@ -576,7 +576,8 @@ pub struct Heard {
     pub other_ns: u64,
 }
 
-/// Another host claims a held address (RFC 5227 2.4, RFC 4862 5.4.4), except while it goes back ([`held::DRAIN`]).
+/// Another host claims a held address (RFC 5227 2.4, RFC 4862 5.4.4), except while it goes back ([`held::DRAIN`]). That the
+/// source or a standby server has answered a question for it is no claim.
 ///
 /// Written at most once in [`CLAIM_INTERVAL_NS`] per address that is listened for, and for all others together with the
 /// message in the log, at most once a second. Two CPUs at the same instant may write one each. A full ring takes no more,

@@ -19,6 +19,12 @@ pub fn said(arp: &Arp) -> Option<Said> {
     (arp.operation() == operation::REQUEST).then(|| Said::Wants(ipv4_key(arp.tpa())))
 }
 
+/// Whether an ARP packet answers a question, and so tells the asker alone: a gratuitous reply names the address twice.
+#[inline(always)]
+pub fn answers(arp: &Arp) -> bool {
+    arp.operation() == operation::REPLY && arp.tpa() != arp.spa()
+}
+
 /// Deals with ARP for the held address `target`, received on `ingress`, whose MAC is `nic`: on success the frame is ready
 /// to be sent back.
 #[inline(always)]
@@ -76,6 +82,16 @@ mod tests {
                 assert_eq!(said, Some(Said::Has(ipv4_key(ADDRESS))));
             }
         }
+    }
+
+    #[test]
+    fn an_answer_is_for_the_asker_even_if_it_is_nobody() {
+        let answered = [TARGET, NOBODY, ADDRESS].map(|target| {
+            [operation::REPLY, operation::REQUEST]
+                .map(|operation| answers(&arp(operation, ADDRESS, target)))
+        });
+
+        assert_eq!(answered, [[true, false], [true, false], [false, false]]);
     }
 
     #[test]

@@ -198,7 +198,13 @@ impl Message {
     /// (RFC 4862 5.4.5), and could not take it up again when the other one lets go.
     #[inline(always)]
     pub fn is_about_whoever_has_it(&self) -> bool {
-        self.asks || is_multicast(&self.destination)
+        !self.answers()
+    }
+
+    /// Whether it answers a question, and so tells the asker alone (RFC 4861 7.2.4).
+    #[inline(always)]
+    pub const fn answers(&self) -> bool {
+        !self.asks && !is_multicast(&self.destination)
     }
 
     /// The address on whose account it came: the one that is asked for, or the one that an answer is for.
@@ -366,6 +372,21 @@ mod tests {
             said(&message(136, HOST, ALL_NODES, &link_layer(2))),
             Ok(Said::Has(TARGET))
         );
+    }
+
+    #[test]
+    fn an_advertisement_to_one_host_is_an_answer_and_one_to_all_nodes_is_none() {
+        let answers = |octets: &[u8]| read(octets).map(|message| message.answers());
+
+        assert_eq!(
+            answers(&message(136, TARGET, HOST, &link_layer(2))),
+            Ok(true)
+        );
+        assert_eq!(
+            answers(&message(136, TARGET, ALL_NODES, &link_layer(2))),
+            Ok(false)
+        );
+        assert_eq!(answers(&solicitation(&[])), Ok(false));
     }
 
     #[test]

@@ -75,9 +75,13 @@ pub const fn claim(ip: &Ip, mac: Mac, ingress: u32, now: u64) -> Claim {
 /// whether a MAC is one of this host's NICs: its kernel may announce or ask with any address from any NIC.
 ///
 /// While an address goes back, the source's claim is what we wait for.
+///
+/// `answers`: it was asked, and says so to nobody but the asker. A source that is back answers for what it is configured with,
+/// and so does a standby server for what it is to serve: neither takes anything from us by that. Whatever they tell others does.
 #[inline(always)]
-pub fn is_conflict(by: Mac, claimed: &Held, ours: impl FnOnce(Mac) -> bool) -> bool {
-    claimed.mode != held::DRAIN && by != claimed.nic_mac && !ours(by)
+pub fn is_conflict(by: Mac, claimed: &Held, answers: bool, ours: impl FnOnce(Mac) -> bool) -> bool {
+    let expected = answers && (by == claimed.source_mac || by == claimed.next_hop);
+    claimed.mode != held::DRAIN && by != claimed.nic_mac && !expected && !ours(by)
 }
 
 /// Whether a probe of this host finds a held address free: the source is about to take it back.
@@ -173,12 +177,32 @@ mod tests {
 
     #[test]
     fn another_host_contradicts_us_unless_the_address_goes_back() {
-        let conflict = |by, mode| is_conflict(by, &target(mode), |mac| mac == SOURCE);
+        let conflict = |by, mode| is_conflict(by, &target(mode), false, |mac| mac == SOURCE);
 
         assert!(conflict(OTHER, held::LOCAL));
         assert!(!conflict(MAC, held::LOCAL));
         assert!(!conflict(SOURCE, held::FORWARD), "a NIC of ours");
         assert!(!conflict(OTHER, held::DRAIN));
+    }
+
+    #[test]
+    fn the_source_and_a_standby_server_may_answer_and_may_not_claim() {
+        const STANDBY: Mac = [2, 0, 0, 0, 0, 10];
+        let held = Held {
+            source_mac: SOURCE,
+            next_hop: STANDBY,
+            ..target(held::FORWARD)
+        };
+        let conflict = |by, answers| is_conflict(by, &held, answers, |_| false);
+
+        assert_eq!(
+            [SOURCE, STANDBY, OTHER].map(|by| conflict(by, true)),
+            [false, false, true]
+        );
+        assert_eq!(
+            [SOURCE, STANDBY, OTHER].map(|by| conflict(by, false)),
+            [true; 3]
+        );
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! ARP about held addresses: answered on the chosen NIC and on no other.
 
+use std::net::Ipv4Addr;
+
 use etherparse::ArpOperation;
 use failover_ebpf::{abi::Held, verdict::Verdict};
 use failover_tests::{
@@ -13,9 +15,12 @@ use crate::{
     row::{Row, check},
     scene::{
         CHOSEN_MAC, CLIENT, CLIENT_MAC, HELD, HOST, NO_MAC, OTHER_MAC, OUT_MAC, Port, SOURCE_MAC,
-        STRANGE, forward, local,
+        STANDBY_MAC, STRANGE, forward, local,
     },
 };
+
+/// Who sends an ARP probe, and so whom it is answered to.
+const NOBODY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 
 fn held(bench: &mut Bench) {
     bench.hold(local(bench.index(Port::Chosen)));
@@ -233,6 +238,23 @@ fn claims() -> Vec<Row> {
     vec![
         conflict("an announcement", arp_announcement(OTHER_MAC, HELD)),
         conflict("the source is back", arp_announcement(SOURCE_MAC, HELD)),
+        unrelated(
+            "a reply of the source: it was asked",
+            arp_reply(SOURCE_MAC, HELD, CHOSEN_MAC, NOBODY),
+        ),
+        unrelated(
+            "a reply of the standby server: it was asked",
+            arp_reply(STANDBY_MAC, HELD, CHOSEN_MAC, NOBODY),
+        )
+        .given(forwarded),
+        conflict(
+            "a reply of another host",
+            arp_reply(OTHER_MAC, HELD, CHOSEN_MAC, NOBODY),
+        ),
+        conflict(
+            "a gratuitous reply of the source",
+            gratuitous_arp_reply(SOURCE_MAC, HELD),
+        ),
         conflict("a gratuitous reply", gratuitous_arp_reply(OTHER_MAC, HELD)),
         conflict(
             "a request that is sent with the address",

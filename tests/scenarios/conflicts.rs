@@ -14,9 +14,6 @@ use crate::pair::{
 
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 10);
 
-/// How often two targets race for the same addresses.
-const RACES: usize = 4;
-
 #[test]
 fn what_another_host_has_is_taken_over_when_it_is_unplugged() {
     let pair = Pair::new();
@@ -162,52 +159,6 @@ fn the_administrator_who_is_asked_can_have_the_addresses_given_up() {
     assert!(told.contains("given up"), "{told}");
 
     assert!(clock::wait_until(PATIENCE, || !claimed.held()));
-}
-
-#[test]
-fn of_two_targets_exactly_one_takes_over() {
-    const CONFIG: &str = r#"
-[[source]]
-name = "web1"
-interval = "10ms"
-on_failure = "automatic"
-[[source.path]]
-monitor = "10.0.0.10"
-target_nic = "ens1"
-addresses = ["10.0.0.10/24"]
-"#;
-    for race in 0..RACES {
-        let lab = Lab::new();
-        let switch = lab.switch("sw");
-        let hosts = ["source", "first", "second"].map(|name| lab.host(name));
-        let plug = |host, address| lab.plug(host, "ens1", &switch, address);
-        let cable = plug(&hosts[0], "10.0.0.10/24");
-        let nics = [
-            plug(&hosts[1], "10.0.0.2/24"),
-            plug(&hosts[2], "10.0.0.3/24"),
-        ];
-        let _source = Daemon::start(&lab, &hosts[0], REFLECTOR);
-        let targets = [1, 2].map(|host: usize| Daemon::start(&lab, &hosts[host], CONFIG));
-        for target in &targets {
-            wait_for_state(target, "web1", "healthy");
-        }
-
-        cable.pull();
-        let states = || {
-            targets
-                .each_ref()
-                .map(|target| state(&target.status(), "web1").to_owned())
-        };
-        let settled = clock::wait_until(PATIENCE, || {
-            let mut states = states();
-            states.sort();
-            states == ["held-elsewhere", "taken-over"]
-        });
-
-        assert!(settled, "race {race}: {:?}", states());
-        let holders = nics.each_ref().map(|nic| nic.has_address("10.0.0.10"));
-        assert!(holders[0] != holders[1], "race {race}: {holders:?}");
-    }
 }
 
 #[test]

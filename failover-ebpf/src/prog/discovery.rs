@@ -59,6 +59,7 @@ fn hear(ctx: &XdpContext, link: Link, message: &Message) -> Result<(), Verdict> 
             claimed,
             link.tags,
             message.by,
+            message.answers(),
             Packet::new(ctx).ingress(),
         )
     {

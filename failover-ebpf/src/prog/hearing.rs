@@ -20,19 +20,20 @@ pub(super) fn listen(said: &Said, tags: Tags, by: Mac) {
     }
 }
 
-/// Whether `by`, who has said that it has an address, contradicts us. User space and the log are told then.
+/// Whether `by`, who has said that it has an address, contradicts us; `answers`: in answer to a question. User space and the log are told then.
 #[inline(always)]
 pub(super) fn is_conflict(
     ctx: &XdpContext,
     claimed: &Ip,
     tags: Tags,
     by: Mac,
+    answers: bool,
     ingress: u32,
 ) -> bool {
     // One question after the other: the verifier does not let two pointers be asked at once whether they are there.
     if let Ok(held) = held::find(claimed, tags)
         && nics::managed(ingress).is_some()
-        && resolve::is_conflict(by, held, nics::is_ours)
+        && resolve::is_conflict(by, held, answers, nics::is_ours)
     {
         tell(ctx, claimed, tags, &by, ingress);
         return true;

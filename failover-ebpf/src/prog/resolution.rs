@@ -40,7 +40,14 @@ fn hear(ctx: &XdpContext, link: Link) -> Result<Verdict, Verdict> {
     if let Some(said) = arp::said(arp) {
         hearing::listen(&said, link.tags, arp.sha());
         if let Said::Has(claimed) = &said
-            && hearing::is_conflict(ctx, claimed, link.tags, arp.sha(), ingress)
+            && hearing::is_conflict(
+                ctx,
+                claimed,
+                link.tags,
+                arp.sha(),
+                arp::answers(arp),
+                ingress,
+            )
         {
             return Err(Verdict::PassConflict);
         }

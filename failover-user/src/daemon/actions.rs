@@ -1,6 +1,6 @@
 //! What the policy says, done.
 
-use std::{net::IpAddr, time::Duration};
+use std::net::IpAddr;
 
 use anyhow::anyhow;
 use bytes::Bytes;
@@ -10,17 +10,16 @@ use serde_json::json;
 use super::{Daemon, layout, plans};
 use crate::{
     events::EventKind,
-    monitor::{claimant::read_mac, clock},
+    monitor::{
+        claimant::{RECENT, claimed_since, is_elsewhere, read_mac, waits_for},
+        clock,
+    },
     net::{
         announce::{announcement, probe},
         batch::Batch,
     },
     policy::{Action, Input, UnitId},
 };
-
-/// A source that keeps off its addresses asks for them every second: whoever has done so for the last time before this does
-/// not wait for them.
-const ASKS_LATELY: Duration = Duration::from_secs(3);
 
 impl Daemon {
     /// Performs an action. What is done at once gives its result as the next input; takeovers report later.
@@ -55,6 +54,10 @@ impl Daemon {
             }
             Action::Probe { unit } => {
                 self.monitor.probe(unit);
+                None
+            }
+            Action::Inquire { unit, round } => {
+                self.inquire(unit, round);
                 None
             }
             Action::Defend { unit, ip } => {
@@ -157,8 +160,7 @@ impl Daemon {
         for (ip, held) in self.held(unit)? {
             let source_mac = self.source_mac(unit, ip).unwrap_or(held.source_mac);
             let heard = self.board.get(self.layout.slot(ip));
-            let lately = now.saturating_sub(heard.probed_ns) < ASKS_LATELY.as_nanos() as u64;
-            if source_mac == [0; 6] || heard.probed_by != source_mac || !lately {
+            if !waits_for(&heard, source_mac, now) {
                 continue;
             }
             let entry = Held {
@@ -166,6 +168,11 @@ impl Daemon {
                 flags: held.flags | held_flag::YIELDING,
                 ..held
             };
+            let lately = now.saturating_sub(RECENT.as_nanos() as u64);
+            if claimed_since(&heard, lately).any(|by| by == source_mac) {
+                // It may keep off the address only now, and who has heard it before is to be served until it is back.
+                self.announce_held(ip, &held);
+            }
             self.maps.addresses.set(ip, entry)?;
             addresses.push(ip);
         }
@@ -235,7 +242,8 @@ impl Daemon {
         Ok(())
     }
 
-    /// Tells the network where the source is, on the NICs that would have carried its addresses.
+    /// Tells the network where the source is, on the NICs that would have carried its addresses, except for those that another host
+    /// has by now.
     fn announce_source(&mut self, unit: UnitId) {
         let mut announced = Vec::new();
         let addresses: Vec<_> = layout::addresses_of(&self.config, unit)
@@ -248,6 +256,10 @@ impl Daemon {
             let Some(link) = self.network.links.get(&nic) else {
                 continue;
             };
+            let heard = self.board.get(self.layout.slot(ip));
+            if is_elsewhere(&heard, |mac| self.is_of_source(unit, mac), clock::now()) {
+                continue;
+            }
             for frame in announcement(ip, source_mac, link.mac, false) {
                 if let Err(error) = self.senders.send(link.index, &frame) {
                     tracing::warn!(%ip, %error, "the source was not announced");
@@ -328,11 +340,21 @@ impl Daemon {
 
     /// The frames that tell where a held address is.
     pub(super) fn announcement(&self, ip: IpAddr, held: &Held) -> Vec<Bytes> {
-        let router = self
-            .network
-            .by_index(held.nic)
-            .is_some_and(|link| self.network.is_router(&link.name));
-        announcement(ip, held.nic_mac, held.nic_mac, router)
+        announcement(ip, held.nic_mac, held.nic_mac, self.is_router_for(held))
+    }
+
+    pub(super) fn is_router_for(&self, held: &Held) -> bool {
+        let link = self.network.by_index(held.nic);
+        link.is_some_and(|link| self.network.is_router(&link.name))
+    }
+
+    /// Tells the network where a held address is.
+    pub(super) fn announce_held(&mut self, ip: IpAddr, held: &Held) {
+        for frame in self.announcement(ip, held) {
+            if let Err(error) = self.senders.send(held.nic, &frame) {
+                tracing::warn!(%ip, %error, "an announcement was not sent");
+            }
+        }
     }
 
     /// Tells the network again where the held addresses are.
@@ -349,11 +371,7 @@ impl Daemon {
             .into_iter()
             .filter(|(_, held)| held.mode != held::DRAIN && held.flags & held_flag::YIELDING == 0)
         {
-            for frame in self.announcement(ip, &held) {
-                if let Err(error) = self.senders.send(held.nic, &frame) {
-                    tracing::warn!(%ip, %error, "an announcement was not sent");
-                }
-            }
+            self.announce_held(ip, &held);
             announced.push(ip.to_string());
         }
         self.record(

@@ -10,7 +10,7 @@ use crate::{
     bpf::keys::ip,
     events::EventKind,
     monitor::{
-        claimant::{PEER_WAIT, RECENT, claimant, show_mac},
+        claimant::{Heeded, claimant, heeded, show_mac},
         clock,
     },
     policy::{Claimant, Input, UnitId},
@@ -19,9 +19,6 @@ use crate::{
 impl Daemon {
     pub(super) fn on_claim(&mut self, claim: &Claim) {
         let now = clock::now();
-        if now.saturating_sub(claim.at_ns) > RECENT.as_nanos() as u64 {
-            return;
-        }
         let ip = ip(&claim.ip);
         let path = layout::addresses(&self.config)
             .find(|(_, address)| address.ip == ip)
@@ -31,11 +28,14 @@ impl Daemon {
         };
         let unit = layout::unit_of(&self.config, path);
         let by = self.claimant(unit, ip, claim.mac, now);
-        let known = now.saturating_sub(claim.at_ns) >= PEER_WAIT.as_nanos() as u64;
-        if by == Claimant::Stranger && !known {
-            self.introduce(ip, claim.mac);
-            self.strangers.push_back(*claim);
-            return;
+        match heeded(claim.at_ns, by, now) {
+            Heeded::No => return,
+            Heeded::Later { again_ns } => {
+                self.introduce(ip, claim.mac);
+                self.strangers.push_back((again_ns, *claim));
+                return;
+            }
+            Heeded::Yes => {}
         }
         let mac = show_mac(claim.mac);
         self.record(
@@ -55,11 +55,8 @@ impl Daemon {
     /// Claims by hosts that nobody knew when they were heard are due: by now it is known whether they are other failover hosts.
     pub(super) fn look_at_strangers(&mut self) {
         let now = clock::now();
-        while self
-            .strangers
-            .front()
-            .is_some_and(|claim| due(claim) <= now)
-            && let Some(claim) = self.strangers.pop_front()
+        while self.strangers.front().is_some_and(|(due, _)| *due <= now)
+            && let Some((_, claim)) = self.strangers.pop_front()
         {
             self.on_claim(&claim);
         }
@@ -67,7 +64,7 @@ impl Daemon {
 
     /// When [`Self::look_at_strangers`] has something to do.
     pub(super) fn strangers_due(&self) -> Option<u64> {
-        self.strangers.front().map(due)
+        self.strangers.front().map(|(due, _)| *due)
     }
 
     /// Who a MAC belongs to.
@@ -76,14 +73,17 @@ impl Daemon {
             tracing::error!(%ip, error = %format!("{error:#}"), "it is not known how an address is held");
             None
         });
-        let of_source = layout::paths(&self.config)
-            .filter(|(id, ..)| id.source == unit.source)
-            .any(|(_, _, path)| self.network.source_mac(&path.nic, path.monitor) == Some(mac));
-        let heard = self.board.get(self.layout.slot(ip));
-        claimant(mac, held.as_ref(), of_source, &heard, now)
+        let others = layout::addresses_of(&self.config, unit).map(|(_, address)| address.ip);
+        let heard = std::iter::once(ip)
+            .chain(others)
+            .map(|ip| self.board.get(self.layout.slot(ip)));
+        claimant(mac, held.as_ref(), self.is_of_source(unit, mac), heard, now)
     }
-}
 
-fn due(claim: &Claim) -> u64 {
-    claim.at_ns + PEER_WAIT.as_nanos() as u64
+    /// Whether a MAC is known to be one of the source's.
+    pub(super) fn is_of_source(&self, unit: UnitId, mac: [u8; 6]) -> bool {
+        layout::paths(&self.config)
+            .filter(|(id, ..)| id.source == unit.source)
+            .any(|(_, _, path)| self.network.source_mac(&path.nic, path.monitor) == Some(mac))
+    }
 }

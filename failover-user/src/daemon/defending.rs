@@ -15,7 +15,10 @@ use super::{Daemon, plans::Mac};
 use crate::{
     events::EventKind,
     monitor::clock,
-    net::{announce::probe, neighbours::NeighbourEvent},
+    net::{
+        announce::{introduction, probe},
+        neighbours::NeighbourEvent,
+    },
     policy::UnitId,
 };
 
@@ -81,9 +84,7 @@ impl Daemon {
                 return;
             }
         };
-        let announcement = self.announcement(ip, &held);
-        for frame in [probe(ip, held.nic_mac), announcement[0].clone()] {
-            let frame = straight(&frame, other);
+        for frame in introduction(ip, held.nic_mac, self.is_router_for(&held), other) {
             if let Err(error) = self.senders.send(held.nic, &frame) {
                 tracing::warn!(%ip, %error, "whoever claims a held address is not asked who it is");
             }

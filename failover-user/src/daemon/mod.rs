@@ -16,6 +16,7 @@ mod end;
 mod forwarding;
 mod hooking;
 mod identity;
+mod inquiring;
 mod keys;
 mod layout;
 mod leftovers;
@@ -167,8 +168,11 @@ struct Daemon {
     board: HeardBoard,
     /// The hosts that this one talks to.
     neighbourhood: Neighbourhood,
-    /// Claims of held addresses by hosts that may yet make themselves known, in the order in which they were heard.
-    strangers: VecDeque<Claim>,
+    /// Claims of held addresses by hosts that may yet make themselves known, in the order in which they were heard, each with
+    /// the time when it is looked at again.
+    strangers: VecDeque<(u64, Claim)>,
+    /// What was asked about held addresses, by unit.
+    inquired: BTreeMap<UnitId, inquiring::Inquired>,
     /// Sources that are not watched, because an administrator said so.
     unmonitored: BTreeSet<usize>,
     /// Those of them that have heartbeats still, because their addresses are going back.

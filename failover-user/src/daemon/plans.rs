@@ -69,7 +69,7 @@ impl Network {
     }
 
     /// The IPv6 address that whoever has `ip` is asked from: as above, or any of the NIC.
-    fn asker(&self, link: &Link, ip: IpAddr) -> Option<Ipv6Addr> {
+    pub(super) fn asker(&self, link: &Link, ip: IpAddr) -> Option<Ipv6Addr> {
         let near = self.own_address(&link.name, ip);
         let own = link.addresses.iter().filter(|own| own.1 < single(own.0));
         let any = own.map(|(ip, _)| *ip).filter(IpAddr::is_ipv6).min();

@@ -179,9 +179,8 @@ impl Daemon {
             self.told(unit).taken_over(detect_ns, takeover_ns, cause);
         }
         let Outcome { held, error, .. } = outcome;
-        // What was given back while the news of it was on its way is not held any more.
-        let gone = held > 0 && self.held(unit).is_ok_and(|held| held.is_empty());
-        if !gone {
+        let entries = self.held(unit).map(|held| held.len());
+        if is_true_still(held, &entries) {
             self.feed(Input::TakeoverDone {
                 unit,
                 cause,
@@ -191,5 +190,41 @@ impl Daemon {
         }
         crate::fault::point("takeover:told");
         self.settle_takeover(unit, held, takeover_ns, error.as_deref());
+    }
+}
+
+/// Whether a report of a takeover, by which so many addresses are held, is to be believed, the takeover map having so many entries of
+/// the unit. What was given back while the news of it was on its way is not held any more. That nothing was taken is true
+/// whatever an earlier takeover has left, and without a look at the map nobody says otherwise.
+fn is_true_still(held: usize, entries: &anyhow::Result<usize>) -> bool {
+    held == 0 || !matches!(entries, Ok(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_given_back_while_the_news_was_on_its_way_is_not_believed() {
+        assert!(!is_true_still(2, &Ok(0)));
+    }
+
+    #[test]
+    fn a_takeover_of_which_anything_is_left_is_believed() {
+        for entries in [1, 2, 3] {
+            assert!(is_true_still(2, &Ok(entries)), "{entries}");
+        }
+    }
+
+    #[test]
+    fn that_nothing_was_taken_is_believed_so_that_the_attempt_ends() {
+        for entries in [0, 1] {
+            assert!(is_true_still(0, &Ok(entries)), "{entries}");
+        }
+    }
+
+    #[test]
+    fn a_map_that_cannot_be_read_contradicts_nobody() {
+        assert!(is_true_still(2, &Err(anyhow::anyhow!("no such map"))));
     }
 }

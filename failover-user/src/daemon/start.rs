@@ -134,6 +134,7 @@ impl Daemon {
             board: HeardBoard::open(&pins)?,
             neighbourhood: Neighbourhood::default(),
             strangers: VecDeque::new(),
+            inquired: BTreeMap::new(),
             unmonitored: BTreeSet::new(),
             fading: BTreeSet::new(),
             told,

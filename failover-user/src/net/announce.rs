@@ -12,6 +12,8 @@ pub use self::nd::solicited_node;
 /// A MAC address.
 type Mac = [u8; 6];
 
+const ETHERNET_ADDRESS: usize = 6;
+
 /// Tells all neighbours where an address is: gratuitous ARP in both forms, or an unsolicited neighbour advertisement.
 ///
 /// `announced` is the MAC address that neighbours are to send to; `ethernet_source` is the one of the NIC that sends. At
@@ -44,6 +46,24 @@ pub fn question(ip: IpAddr, source: Mac, own: Option<Ipv6Addr>) -> Bytes {
     }
 }
 
+/// A frame for everybody, sent to one host alone.
+pub fn straight(frame: &Bytes, to: Mac) -> Bytes {
+    [&to[..], &frame[ETHERNET_ADDRESS..]].concat().into()
+}
+
+/// Makes a host that holds `ip` by its NIC with the MAC `own` known to `other`, which claims it, and to nobody else: by a probe,
+/// as a failover host, and then by a claim.
+pub fn introduction(ip: IpAddr, own: Mac, router: bool, other: Mac) -> [Bytes; 2] {
+    let claim = match ip {
+        IpAddr::V4(ip) => {
+            let [request, _] = arp::announcement(ip, own, own);
+            request
+        }
+        IpAddr::V6(ip) => nd::announcement(ip, own, own, router),
+    };
+    [probe(ip, own), claim].map(|frame| straight(&frame, other))
+}
+
 /// A request from one host straight to another, whose MAC is known: an ARP request (RFC 1122 2.3.2.1), or a neighbour
 /// solicitation as for a neighbour whose reachability is in doubt (RFC 4861 7.3.3). The one that is asked learns where the
 /// asker is, and nobody else hears of it. Both are MAC and address, of one family.
@@ -59,5 +79,27 @@ fn ipv6(ip: IpAddr) -> Ipv6Addr {
     match ip {
         IpAddr::V4(ip) => ip.to_ipv6_mapped(),
         IpAddr::V6(ip) => ip,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: Mac = [2, 0, 0, 0, 0, 5];
+    const OTHER: Mac = [2, 0, 0, 0, 0, 9];
+
+    #[test]
+    fn an_introduction_is_a_probe_and_then_a_claim_for_the_other_host_alone() {
+        for ip in ["10.0.0.10", "fd00::10"].map(|ip| ip.parse::<IpAddr>().unwrap()) {
+            let frames = introduction(ip, OWN, false, OTHER);
+
+            let everybody = [probe(ip, OWN), announcement(ip, OWN, OWN, false)[0].clone()];
+            for (frame, everybody) in frames.iter().zip(&everybody) {
+                assert_eq!(frame[..6], OTHER, "{ip}");
+                assert_eq!(frame[6..], everybody[6..], "{ip}");
+                assert_ne!(everybody[..6], OTHER, "{ip}");
+            }
+        }
     }
 }

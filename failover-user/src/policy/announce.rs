@@ -32,6 +32,13 @@ impl Announcements {
         schedule
     }
 
+    /// Whoever has heard another host meanwhile is told as after a takeover, and as soon as that host has had time to let go.
+    pub(super) fn restart(&mut self, now: Now) {
+        const SOONER: Duration = Duration::from_millis(800);
+        self.start = now.saturating_sub(nanos(SOONER));
+        self.next = self.after(now);
+    }
+
     /// When the next one is due.
     pub(super) fn next(&self) -> Option<Now> {
         self.next

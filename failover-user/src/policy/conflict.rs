@@ -1,6 +1,6 @@
 //! Another host claims an address that this host holds (RFC 5227 2.4).
 
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use super::{
     Action, Claimant, Finding, Now, State,
@@ -22,6 +22,9 @@ const REASSURE_INTERVAL: Duration = Duration::from_millis(200);
 
 const _: () =
     assert!(REASSURE_INTERVAL.as_nanos() >= 2 * failover_ebpf::abi::CLAIM_INTERVAL_NS as u128);
+/// After a conflict with another failover host the network is told again who has the addresses, at most once in this time: both
+/// had answered for them.
+const TELL_AGAIN: Duration = Duration::from_secs(5);
 
 /// Another failover host is told who has an address at most once in this time, beside what defends it.
 const INTRODUCE_INTERVAL: Duration = Duration::from_secs(1);
@@ -29,14 +32,17 @@ const INTRODUCE_INTERVAL: Duration = Duration::from_secs(1);
 /// A conflict.
 #[derive(Clone, Debug)]
 pub(super) struct Clash {
+    since: Now,
     latest: Now,
+    /// Who made the latest claim.
+    by: Claimant,
     /// The administrator is asked, and has not said that they are to be defended.
     asks: bool,
     /// The latest claim, if it is no source's.
     other: Option<Finding>,
     ip: IpAddr,
-    /// When another failover host was last told who has an address.
-    introduced: BTreeMap<IpAddr, Now>,
+    /// Another failover host was heard, and gives them up: since then the network is told again.
+    told_again: Option<Now>,
     /// When the hosts that we know were last told where an address is.
     reassured: BTreeMap<IpAddr, Now>,
     /// What was claimed when it could not be answered at once.
@@ -73,7 +79,7 @@ impl Unit {
         }
         let rule = self.rules.on_conflict;
         let Phase::Holding(holding) = &mut self.phase else {
-            return;
+            return self.on_claim_giving_back(turn, ip, mac, by);
         };
         let other = match by {
             Claimant::Source => None,
@@ -83,15 +89,18 @@ impl Unit {
             }),
         };
         let clash = holding.clash.get_or_insert_with(|| Clash {
+            since: turn.now,
             latest: turn.now,
+            by,
             asks: rule == OnConflict::Ask,
             other: None,
             ip,
-            introduced: BTreeMap::new(),
+            told_again: None,
             reassured: BTreeMap::new(),
             owed: BTreeMap::new(),
         });
         clash.latest = turn.now;
+        clash.by = by;
         clash.ip = ip;
         clash.other.clone_from(&other);
         let asks = clash.asks;
@@ -104,14 +113,14 @@ impl Unit {
         }
         match (by, rule) {
             (Claimant::Peer { keeps: true }, _) => {
-                // By a probe the other one knows us, too, and does not take us for a stranger.
-                turn.actions.push(Action::Probe { unit: self.id });
+                self.make_known(turn, ip, mac);
                 self.start_failback(turn, On::Claim, words::PEER_KEEPS);
             }
             (Claimant::Peer { keeps: false }, _) => {
                 if !self.defend(turn, ip) {
                     self.introduce(turn, ip, mac);
                 }
+                self.tell_again(turn.now);
             }
             (Claimant::Source | Claimant::Stranger, OnConflict::Release) => {
                 self.start_failback(turn, On::Claim, words::RELEASED);
@@ -123,6 +132,64 @@ impl Unit {
                 self.answer_claim(turn, ip);
             }
             (Claimant::Source | Claimant::Stranger, OnConflict::Ask) => {}
+        }
+    }
+
+    /// The same while the addresses wait to go back. With a host that keeps them they wait no longer.
+    fn on_claim_giving_back(&mut self, turn: &mut Turn, ip: IpAddr, mac: String, by: Claimant) {
+        if !self.serves() {
+            return;
+        }
+        match by {
+            Claimant::Peer { keeps: true } => {
+                self.make_known(turn, ip, mac.clone());
+                self.give_way(turn, Finding::Other { ip, mac });
+            }
+            Claimant::Peer { keeps: false } => self.introduce(turn, ip, mac),
+            Claimant::Source | Claimant::Stranger => {}
+        }
+    }
+
+    /// Whoever keeps the addresses knows us, too, and does not take us for a stranger. IPv6 addresses are asked for in a way that
+    /// shows no failover host ([`crate::net::announce::question`]), so for the one that is claimed there is a probe as well.
+    fn make_known(&self, turn: &mut Turn, ip: IpAddr, mac: String) {
+        let unit = self.id;
+        turn.actions.push(Action::Probe { unit });
+        turn.actions.push(Action::Introduce { unit, ip, mac });
+    }
+
+    /// Another failover host gives the addresses up, and has answered for them until now.
+    fn tell_again(&mut self, now: Now) {
+        let Phase::Holding(holding) = &mut self.phase else {
+            return;
+        };
+        let Some(clash) = &mut holding.clash else {
+            return;
+        };
+        let lately = |at: Now| at.saturating_add(nanos(TELL_AGAIN)) > now;
+        if clash.told_again.is_some_and(lately) {
+            return;
+        }
+        clash.told_again = Some(now);
+        holding.announcements.restart(now);
+    }
+
+    /// How often it is asked who else has the addresses, once it is known: a host that is none of ours and does not let go is
+    /// defended against as rarely, and is not to fill the events meanwhile.
+    pub(super) fn strangers_pace(&self, now: Now) -> Option<Duration> {
+        match &self.phase {
+            Phase::Holding(holding) => {
+                let clash = holding.clash.as_ref()?;
+                let long = clash.since.saturating_add(nanos(CONFLICT_QUIET)) <= now;
+                (long && clash.by == Claimant::Stranger).then_some(DEFEND_INTERVAL)
+            }
+            Phase::Idle
+            | Phase::Watching(_)
+            | Phase::Checking { .. }
+            | Phase::BeforeTakeover(_)
+            | Phase::AwaitingThread { .. }
+            | Phase::Commanded(_)
+            | Phase::GivingBack(_) => None,
         }
     }
 
@@ -205,13 +272,10 @@ impl Unit {
     /// Tells another failover host that claims an address who keeps it. That one announcement in [`DEFEND_INTERVAL`] is used up
     /// must not make both hold it until the next scheduled one.
     fn introduce(&mut self, turn: &mut Turn, ip: IpAddr, mac: String) {
-        let unit = self.id;
-        let Some(clash) = self.clash_mut() else {
-            return;
-        };
         let again = |at: &Now| at.saturating_add(nanos(INTRODUCE_INTERVAL)) <= turn.now;
-        if clash.introduced.get(&ip).is_none_or(again) {
-            clash.introduced.insert(ip, turn.now);
+        if self.introduced.get(&ip).is_none_or(again) {
+            self.introduced.insert(ip, turn.now);
+            let unit = self.id;
             turn.actions.push(Action::Introduce { unit, ip, mac });
         }
     }

@@ -198,7 +198,8 @@ impl<'a> Copy<'a> {
             | Action::AnnounceSource { .. }
             | Action::Defend { .. }
             | Action::Reassure { .. }
-            | Action::Introduce { .. } => None,
+            | Action::Introduce { .. }
+            | Action::Inquire { .. } => None,
         }
     }
 

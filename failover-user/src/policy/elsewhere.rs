@@ -121,7 +121,12 @@ impl Unit {
     /// Asks the administrator.
     pub(super) fn ask(&mut self, turn: &mut Turn, on: On, cause: String) {
         self.go(turn, State::AwaitingApproval, on, cause);
-        self.watch(turn.now, PROBE_EVERY_PROMPT, PROBE_EVERY_PROMPT);
+        // One that an earlier daemon has left may end by itself.
+        let every = match self.rules.on_failure {
+            OnFailure::Automatic => PROBE_EVERY,
+            OnFailure::Ask => PROBE_EVERY_PROMPT,
+        };
+        self.watch(turn.now, every, every);
     }
 
     /// A round is due.

@@ -30,6 +30,7 @@ pub fn changes_memory(actions: &[Action]) -> bool {
         | Action::Defend { .. }
         | Action::Reassure { .. }
         | Action::Introduce { .. }
+        | Action::Inquire { .. }
         | Action::AnnounceSource { .. }
         | Action::RunHook { .. } => false,
     })

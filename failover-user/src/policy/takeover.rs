@@ -324,6 +324,7 @@ impl Unit {
             failback_at: None,
             clash: None,
         });
+        self.inquiries.begin(turn.now);
         self.go(turn, State::TakenOver, on, cause);
         self.watch_for_failback(turn.now);
     }

@@ -379,6 +379,14 @@ pub enum Action {
         /// Which.
         unit: UnitId,
     },
+    /// Ask who else answers for held addresses: one of each NIC, the one whose turn it is in this round. Whoever does comes as
+    /// [`Input::Claim`], unless it is the source, which is told who has its address.
+    Inquire {
+        /// Which.
+        unit: UnitId,
+        /// Rounds before this one; the number wraps.
+        round: u32,
+    },
     /// Announce the held addresses again.
     Announce {
         /// Which.

@@ -6,6 +6,7 @@ use super::{
     Action, Cause, Finding, Hook, Now, PathState, State, Taken, UnitId,
     elsewhere::Watching,
     failback::{Aborts, GivingBack},
+    inquiry::Inquiries,
     paths::{Misses, Paths},
     table::{self, On},
     takeover::{CHECK_WAIT, Holding},
@@ -131,6 +132,10 @@ pub(super) struct Unit {
     pub(super) aborts: Aborts,
     /// When each address was announced for its defence, in whatever conflict.
     pub(super) defended: BTreeMap<IpAddr, Now>,
+    /// When another failover host was last told who has each address, beside what defends it.
+    pub(super) introduced: BTreeMap<IpAddr, Now>,
+    /// When it is asked whether anybody else has what is held.
+    pub(super) inquiries: Inquiries,
     /// Runs of each hook whose end has not been told. One that nobody waited for may outlast what it was run for.
     running: BTreeMap<Hook, u32>,
     /// The state that the `notify` hook was told last.
@@ -161,6 +166,8 @@ impl Unit {
             taken: None,
             aborts: Aborts::default(),
             defended: BTreeMap::new(),
+            introduced: BTreeMap::new(),
+            inquiries: Inquiries::default(),
             running: BTreeMap::new(),
             told: State::Unknown,
         }
@@ -435,17 +442,19 @@ impl Unit {
             Phase::Holding(_) => self.on_clock_holding(turn),
             Phase::GivingBack(_) => self.on_clock_giving_back(turn),
         }
+        self.inquire(turn);
     }
 
     /// When [`Self::on_clock`] has something to do.
     pub(super) fn next_deadline(&self) -> Option<Now> {
-        match &self.phase {
+        let own = match &self.phase {
             Phase::Idle | Phase::Commanded(_) | Phase::BeforeTakeover(_) => None,
             Phase::AwaitingThread { until } | Phase::Checking { until, .. } => Some(*until),
             Phase::Watching(watching) => Some(watching.next()),
             Phase::Holding(holding) => holding.next_deadline(),
             Phase::GivingBack(giving_back) => giving_back.next_deadline(),
-        }
+        };
+        [own, self.inquiry_due()].into_iter().flatten().min()
     }
 }
 

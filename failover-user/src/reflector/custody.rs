@@ -109,6 +109,13 @@ enum Announced {
     },
 }
 
+/// Where others may look for an address that is about to be ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    Here,
+    Elsewhere,
+}
+
 /// Probes in a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Round {
@@ -334,7 +341,12 @@ impl Address {
             self.state = State::Asking { withheld, round };
             return vec![Act::Probe(ip)];
         }
-        self.take_up(ip, now, heard, withheld)
+        let known = if round.answered > 0 {
+            Known::Elsewhere
+        } else {
+            Known::Here
+        };
+        self.take_up(ip, now, heard, withheld, known)
     }
 
     /// Another host has it: still?
@@ -360,7 +372,7 @@ impl Address {
             return vec![Act::Tell(ip, self.standing())];
         }
         if sent >= PROBES {
-            return self.take_up(ip, now, heard, true);
+            return self.take_up(ip, now, heard, true, Known::Elsewhere);
         }
         round.send(now);
         self.state = State::Elsewhere {
@@ -371,9 +383,18 @@ impl Address {
         vec![Act::Probe(ip)]
     }
 
-    /// Nobody has it. Only what was withheld has to be announced: the others never heard of anybody else.
-    fn take_up(&mut self, ip: IpAddr, now: Now, heard: &Heard, withheld: bool) -> Vec<Act> {
-        let announced = if withheld {
+    /// Nobody has it. What was withheld has to be announced, and what another host has let go while it was being asked for: whoever
+    /// has held it waits for that. Otherwise the others have never heard of anybody else.
+    fn take_up(
+        &mut self,
+        ip: IpAddr,
+        now: Now,
+        heard: &Heard,
+        withheld: bool,
+        known: Known,
+    ) -> Vec<Act> {
+        let announces = withheld || known == Known::Elsewhere;
+        let announced = if announces {
             Announced::Since {
                 first: now,
                 more: 0,
@@ -393,6 +414,8 @@ impl Address {
                 Act::Announce(ip),
                 Act::Tell(ip, Standing::Ours),
             ]
+        } else if announces {
+            vec![Act::Announce(ip)]
         } else {
             Vec::new()
         }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::harness::Bench;
 use crate::row::Row;
-use crate::scene::{CHOSEN_MAC, CLIENT_MAC, OTHER_MAC, OUT_MAC, Port, SOURCE_MAC};
+use crate::scene::{CHOSEN_MAC, CLIENT_MAC, OTHER_MAC, OUT_MAC, Port, SOURCE_MAC, STANDBY_MAC};
 use crate::scene6::{HELD, HOST, STRANGE};
 
 /// Somebody else's claims: the kernel hears of them, and user space is told.
@@ -44,6 +44,15 @@ pub(super) fn claims() -> Vec<Row> {
             "ND: a reply that says so to us",
             advertisement(&to_us, flag::SOLICITED, HELD, &target_option(OTHER_MAC)),
         ),
+        unrelated(
+            "ND: a reply of the source to us: it was asked",
+            advertisement(&to_us, flag::SOLICITED, HELD, &target_option(SOURCE_MAC)),
+        ),
+        unrelated(
+            "ND: a reply of the standby server to us: it was asked",
+            advertisement(&to_us, flag::SOLICITED, HELD, &target_option(STANDBY_MAC)),
+        )
+        .given(forwarded),
         conflict(
             "ND: a question that is sent with the address",
             solicitation(&asking(OTHER_MAC, HELD), STRANGE, &source_option(OTHER_MAC)),

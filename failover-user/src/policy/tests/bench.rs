@@ -67,6 +67,7 @@ pub(super) fn word(action: &Action) -> String {
         Action::Reassure { ip, .. } => format!("reassure {ip}"),
         Action::Introduce { ip, mac, .. } => format!("introduce {ip} to {mac}"),
         Action::AnnounceSource { .. } => "announce-source".to_owned(),
+        Action::Inquire { round, .. } => format!("inquire {round}"),
         Action::RunHook { hook, .. } => format!("hook {}", hook.name()),
         Action::RemoveAddresses { .. } => "remove".to_owned(),
         Action::Forget { .. } => "forget".to_owned(),
@@ -87,6 +88,8 @@ pub(super) struct Bench {
     pub(super) finds: Option<Finding>,
     /// What the source asks for when it is to have it back.
     pub(super) asks_for: Vec<IpAddr>,
+    /// When it was asked who else has what is held, and in which round. It is no word, or every history would be full of it.
+    pub(super) inquired: Vec<(Now, u32)>,
 }
 
 impl Bench {
@@ -102,6 +105,7 @@ impl Bench {
             unit,
             finds: Some(Finding::Silent),
             asks_for: Vec::new(),
+            inquired: Vec::new(),
         }
     }
 
@@ -145,6 +149,9 @@ impl Bench {
                         if !self.asks_for.is_empty() {
                             words.push(word(&action));
                         }
+                    }
+                    (Action::Inquire { round, .. }, _) => {
+                        self.inquired.push((self.now, *round));
                     }
                     _ => words.push(word(&action)),
                 }

@@ -1,26 +1,10 @@
-//! Failback, by hand and automatic.
-
-use std::time::Duration;
+//! Failback, step by step.
 
 use super::bench::Bench;
 use crate::{
-    config::{Failback, OnConflict, OnFailure, Source, Trigger},
-    policy::{Claimant, Command, LISTEN, Now, PathState::*, State},
+    config::{OnFailure, Trigger},
+    policy::{Command, PathState::*},
 };
-
-fn automatic(source: &mut Source) {
-    source.failback = Failback::Automatic;
-    source.failback_after = Duration::from_secs(2);
-    source.announce_every = Duration::ZERO;
-}
-
-/// Only those that are no announcements.
-fn without_announcements(words: Vec<(u64, String)>) -> Vec<(u64, String)> {
-    words
-        .into_iter()
-        .filter(|(_, word)| word != "announce")
-        .collect()
-}
 
 /// Runs a failback without a drain to its end.
 fn finish_without_drain(bench: &mut Bench) -> Vec<String> {
@@ -54,117 +38,6 @@ fn with_a_source_that_answers_it_drains_waits_removes_waits_and_forgets() {
         ["announce-source", "failing-back->healthy", "arm"]
     );
     assert_eq!(bench.cause(), "source answers; addresses given back");
-}
-
-#[test]
-fn a_source_that_has_only_just_come_back_is_watched_for_a_while_first() {
-    let mut bench = Bench::taken_over(1, |_| {});
-    bench.path(0, Up);
-    bench.pass(500);
-
-    let begun = bench.command(Command::Failback);
-    let waited = bench.pass(3000);
-
-    assert_eq!(begun, ["taken-over->failing-back"]);
-    assert_eq!(
-        without_announcements(waited),
-        [(1500, "drain".to_owned())],
-        "2 s after the first answer"
-    );
-}
-
-#[test]
-fn a_source_that_goes_again_while_it_is_watched_is_not_waited_for() {
-    let mut bench = Bench::taken_over(1, |_| {});
-    bench.path(0, Up);
-    bench.command(Command::Failback);
-
-    bench.path(0, Down);
-    let words = bench.pass_words(3000);
-
-    assert_eq!(words, ["let-go"]);
-}
-
-/// Taken over by an earlier daemon, and nothing is known of the source yet.
-fn just_restarted(paths: u8) -> Bench {
-    let mut bench = Bench::new(paths, |_| {});
-    bench.adopt(false);
-    bench.pass(5);
-    bench
-}
-
-#[test]
-fn just_after_a_restart_the_first_answer_is_waited_for_so_that_nothing_is_lost() {
-    let mut bench = just_restarted(1);
-
-    let begun = bench.command(Command::Failback);
-    let silent = bench.pass_words(15);
-    let missed = bench.path(0, Missing);
-    bench.path(0, Up);
-    let drained = bench.pass(2000);
-
-    assert_eq!(begun, ["taken-over->failing-back"]);
-    assert_eq!((silent, missed), (Bench::none(), Bench::none()));
-    assert_eq!(without_announcements(drained), [(2000, "drain".to_owned())]);
-}
-
-#[test]
-fn just_after_a_restart_a_verdict_ends_the_wait() {
-    let mut bench = just_restarted(2);
-    bench.command(Command::Failback);
-
-    let first = bench.path(0, Down);
-    let second = bench.path(1, Down);
-
-    assert_eq!((first, second), (Bench::none(), vec!["let-go".to_owned()]));
-}
-
-#[test]
-fn just_after_a_restart_silence_is_not_waited_for_longer_than_from_the_start() {
-    let mut bench = just_restarted(1);
-    bench.pass(1000);
-    bench.command(Command::Failback);
-
-    let words = bench.pass(3000);
-
-    assert_eq!(without_announcements(words), [(995, "let-go".to_owned())]);
-}
-
-#[test]
-fn long_after_a_restart_a_source_that_has_never_answered_is_not_waited_for() {
-    let mut bench = just_restarted(1);
-    bench.pass(LISTEN.as_millis() as Now);
-
-    let begun = bench.command(Command::Failback);
-
-    assert_eq!(begun, ["taken-over->failing-back", "let-go"]);
-}
-
-#[test]
-fn monitoring_that_begins_anew_is_waited_for_as_well() {
-    let mut bench = Bench::taken_over(1, |_| {});
-    bench.path(0, Unknown);
-    bench.pass(500);
-    bench.path(0, Unknown);
-
-    bench.command(Command::Failback);
-    let words = bench.pass(3000);
-
-    assert_eq!(without_announcements(words), [(1500, "let-go".to_owned())]);
-}
-
-#[test]
-fn with_two_hosts_at_one_address_no_answer_is_waited_for() {
-    let mut bench = Bench::new(1, |source| source.on_conflict = OnConflict::Release);
-    bench.adopt(false);
-
-    let words = bench.claim(Claimant::Stranger);
-
-    assert_eq!(
-        words.last().map(String::as_str),
-        Some("let-go"),
-        "{words:?}"
-    );
 }
 
 #[test]
@@ -337,22 +210,55 @@ fn a_source_that_dies_during_it_is_taken_over_again_after_it() {
     bench.command(Command::Failback);
 
     let dies = bench.path(0, Down);
-    bench.step_done();
-    let goes_on = bench.pass_words(200);
-    bench.step_done();
-    bench.pass(3000);
-    let finished = bench.step_done();
+    let rest = [bench.step_done(), bench.step_done(), bench.step_done()].concat();
 
     assert_eq!(dies, Bench::none());
-    assert_eq!(goes_on, ["remove"]);
     assert_eq!(
-        finished,
+        rest,
         [
+            "remove",
+            "forget",
             "failing-back->failed",
             "failed->taking-over",
             "take-over verdict"
         ]
     );
+}
+
+#[test]
+fn nobody_is_turned_round_to_a_source_that_dies_meanwhile() {
+    let mut in_the_grace = Bench::taken_over(1, |_| {});
+    in_the_grace.path(0, Up);
+    in_the_grace.settle();
+    in_the_grace.command(Command::Failback);
+    in_the_grace.step_done();
+    let mut turned_round = in_the_grace.clone();
+    turned_round.pass(200);
+    turned_round.step_done();
+
+    let removed = in_the_grace.path(0, Down);
+    let forgotten = turned_round.path(0, Down);
+
+    assert_eq!(
+        (removed, forgotten),
+        (vec!["remove".to_owned()], vec!["forget".to_owned()])
+    );
+    assert_eq!(in_the_grace.step_done(), ["forget"]);
+}
+
+#[test]
+fn packets_are_turned_round_as_long_as_any_path_answers() {
+    let mut bench = Bench::taken_over(2, |source| source.trigger = Trigger::Any);
+    bench.path(0, Up);
+    bench.path(1, Up);
+    bench.settle();
+    bench.command(Command::Failback);
+    bench.step_done();
+
+    let words = bench.path(1, Down);
+
+    assert_eq!(words, Bench::none());
+    assert_eq!(bench.pass_words(200), ["remove"]);
 }
 
 #[test]
@@ -418,151 +324,4 @@ fn it_is_refused_when_nothing_is_held() {
             .refused(Command::Failback)
             .contains("going back already")
     );
-}
-
-#[test]
-fn automatic_waits_until_the_source_has_been_healthy_for_the_time() {
-    let mut bench = Bench::taken_over(1, automatic);
-    let absent = without_announcements(bench.pass(100_000));
-    bench.path(0, Up);
-
-    let words = bench.pass(2000);
-
-    assert_eq!(absent, []);
-    assert_eq!(
-        words,
-        [
-            (2000, "taken-over->failing-back".to_owned()),
-            (2000, "drain".to_owned())
-        ]
-    );
-    assert_eq!(bench.cause(), "source healthy for 2s");
-}
-
-#[test]
-fn automatic_waits_anew_after_the_source_was_down() {
-    let mut bench = Bench::taken_over(1, automatic);
-    bench.path(0, Up);
-    bench.pass(1900);
-    bench.path(0, Down);
-    bench.path(0, Up);
-
-    let words = without_announcements(bench.pass(2000));
-
-    assert_eq!(
-        words.first(),
-        Some(&(2000, "taken-over->failing-back".to_owned()))
-    );
-}
-
-#[test]
-fn automatic_is_not_delayed_by_single_misses_but_does_not_begin_in_one() {
-    let mut bench = Bench::taken_over(1, automatic);
-    bench.path(0, Up);
-    bench.pass(1000);
-    bench.path(0, Missing);
-    bench.path(0, Up);
-    bench.pass(900);
-    bench.path(0, Missing);
-
-    let in_the_miss = without_announcements(bench.pass(400));
-    bench.path(0, Up);
-    let after_it = without_announcements(bench.pass(500));
-
-    assert_eq!(in_the_miss, []);
-    assert_eq!(
-        after_it.first(),
-        Some(&(200, "taken-over->failing-back".to_owned())),
-        "looked at again 500 ms later"
-    );
-}
-
-#[test]
-fn automatic_wants_every_path_whatever_the_trigger() {
-    for trigger in [Trigger::Any, Trigger::All] {
-        let mut bench = Bench::taken_over(2, |source| {
-            automatic(source);
-            source.trigger = trigger;
-        });
-        bench.path(0, Up);
-        let one = without_announcements(bench.pass(60_000));
-        bench.path(1, Up);
-
-        let both = without_announcements(bench.pass(60_000));
-
-        assert_eq!(one, [], "{trigger:?}");
-        assert_eq!(
-            both.first(),
-            Some(&(2000, "taken-over->failing-back".to_owned())),
-            "{trigger:?}"
-        );
-    }
-}
-
-#[test]
-fn automatic_does_not_undo_a_takeover_by_hand_before_the_source_has_failed() {
-    let mut bench = Bench::healthy(1, automatic);
-    bench.command(Command::Takeover);
-    bench.done(crate::policy::Cause::Operator, 1);
-    bench.path(0, Missing);
-    bench.path(0, Up);
-
-    let while_it_answers = without_announcements(bench.pass(60_000));
-    bench.path(0, Down);
-    bench.path(0, Up);
-    let after_a_failure = without_announcements(bench.pass(2000));
-
-    assert_eq!(while_it_answers, []);
-    assert_eq!(
-        after_a_failure.first(),
-        Some(&(2000, "taken-over->failing-back".to_owned()))
-    );
-}
-
-#[test]
-fn automatic_follows_a_takeover_by_hand_of_a_source_that_had_failed() {
-    let mut bench = Bench::healthy(1, |source| {
-        automatic(source);
-        source.on_failure = OnFailure::Ask;
-    });
-    bench.path(0, Down);
-    bench.command(Command::Takeover);
-    bench.done(crate::policy::Cause::Operator, 1);
-    bench.path(0, Up);
-
-    let words = without_announcements(bench.pass(2000));
-
-    assert_eq!(
-        words.first(),
-        Some(&(2000, "taken-over->failing-back".to_owned()))
-    );
-}
-
-#[test]
-fn manual_never_fails_back_by_itself() {
-    let mut bench = Bench::taken_over(1, |source| source.announce_every = Duration::ZERO);
-    bench.path(0, Up);
-
-    let words = without_announcements(bench.pass(1_000_000));
-
-    assert_eq!(words, []);
-    assert_eq!(bench.state(), State::TakenOver);
-}
-
-#[test]
-fn a_path_that_flaps_does_not_put_a_failback_off_for_ever() {
-    let mut bench = Bench::taken_over(2, |source| source.announce_every = Duration::ZERO);
-    bench.path(0, Up);
-    bench.settle();
-    bench.path(1, Up);
-    bench.command(Command::Failback);
-
-    let mut words = Vec::new();
-    for _ in 0..30 {
-        words.extend(bench.pass_words(1000));
-        words.extend(bench.path(1, Down));
-        words.extend(bench.path(1, Up));
-    }
-
-    assert_eq!(words, ["drain"]);
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use crate::policy::{
-    Action, Cause, DEFEND_INTERVAL, Hook, Input, Now, State, UnitId, table::TABLE,
+    Action, Cause, DEFEND_INTERVAL, Hook, INQUIRE_EVERY, Input, Now, State, UnitId, table::TABLE,
 };
 
 /// What the policy must not do, whatever it is told: followed per unit from its actions and from what it was told.
@@ -20,6 +20,7 @@ pub(super) struct Watched {
     pub(super) steps: Vec<&'static str>,
     pub(super) announced: Option<Now>,
     defended: BTreeMap<IpAddr, Now>,
+    inquired: Option<Now>,
     /// `before_takeover` runs.
     pub(super) hook_pending: bool,
     /// May be taken over without being asked for.
@@ -41,6 +42,7 @@ impl Watched {
             steps: Vec::new(),
             announced: None,
             defended: BTreeMap::new(),
+            inquired: None,
             hook_pending: false,
             automatic,
             held: false,
@@ -109,6 +111,7 @@ impl Watched {
                         | State::AwaitingApproval
                         | State::Failed
                         | State::Conflict
+                        | State::FailingBack
                 ),
                 "probed in {:?}",
                 self.state
@@ -121,8 +124,24 @@ impl Watched {
                     "RFC 5227 2.4: at most once in ten seconds"
                 );
             }
-            Action::Reassure { .. } | Action::Introduce { .. } => {
-                assert_eq!(self.state, State::Conflict)
+            Action::Reassure { .. } => assert_eq!(self.state, State::Conflict),
+            Action::Introduce { .. } => {
+                assert!(matches!(self.state, State::Conflict | State::FailingBack));
+            }
+            Action::Inquire { .. } => {
+                let holds = matches!(
+                    self.state,
+                    State::TakenOver | State::Conflict | State::FailingBack
+                );
+                assert!(
+                    holds && self.steps.is_empty(),
+                    "asks in {:?} behind {:?}",
+                    self.state,
+                    self.steps
+                );
+                let before = self.inquired.replace(now);
+                let least = INQUIRE_EVERY.as_nanos() as Now;
+                assert!(before.is_none_or(|at| now - at >= least), "asks too often");
             }
             Action::AnnounceSource { .. } => assert!(
                 matches!(self.state, State::TakingOver | State::FailingBack),
@@ -201,6 +220,7 @@ pub(super) fn unit_of(action: &Action) -> UnitId {
     | Action::Defend { unit, .. }
     | Action::Reassure { unit, .. }
     | Action::Introduce { unit, .. }
+    | Action::Inquire { unit, .. }
     | Action::AnnounceSource { unit }
     | Action::RunHook { unit, .. }
     | Action::RemoveAddresses { unit }

@@ -316,6 +316,7 @@ impl World {
             Action::Announce { unit } => {
                 assert!(self.unit(unit).held, "announces what it does not hold")
             }
+            Action::Inquire { unit, .. } => assert!(self.unit(unit).held, "asks for nothing"),
             Action::Probe { unit } => {
                 let finding = finding(&mut self.rng);
                 self.news.push_back(Input::Heard { unit, finding });
@@ -335,7 +336,13 @@ impl World {
     }
 
     fn time_passes(&mut self) {
-        let wanted = self.now + self.rng.random_range(0..400) * MS;
+        // Now and then nothing happens for long: what is asked every second is made up for once.
+        let most = if self.rng.random_bool(0.02) {
+            60_000
+        } else {
+            400
+        };
+        let wanted = self.now + self.rng.random_range(0..most) * MS;
         let deadline = self.policy.next_deadline();
         self.now = match deadline {
             Some(at) if self.rng.random_bool(0.5) => at.max(self.now),

@@ -248,6 +248,18 @@ fn an_address_that_was_let_go_is_ours_within_one_and_a_half_seconds() {
 }
 
 #[test]
+fn what_another_host_lets_go_while_it_is_asked_for_is_announced_for_whoever_waits_for_that() {
+    let mut bench = Bench::new(Some(0), true, true);
+    bench.pass(50);
+
+    bench.peer = false;
+    bench.pass(1000);
+
+    assert_eq!(bench.deeds(), [(300, Act::Announce(ip()))]);
+    assert_eq!(bench.standing(), Standing::Ours);
+}
+
+#[test]
 fn one_answer_in_between_begins_the_count_anew() {
     let mut bench = Bench::elsewhere();
     bench.peer = false;

@@ -6,21 +6,22 @@
 //! - **c**: in the end the client is served wherever there is a host that has the address, and it hears of a takeover at once.
 //! - **d**: nothing is done without cause or twice: no takeover of what is held, announcements on schedule, a hook once for a
 //!   transition, and what [`super::super::watched`] knows.
+//! - **f**: while addresses are handed back to a source that waits for them, the client is served at every instant.
+//! - **g**: a source with our daemon uses an address that a target holds no longer than [`World::source_may_use_for`], while the link
+//!   between them is healthy.
 //! - **e**: every transition is in the table ([`super::super::watched`] again), and everything that was begun comes to an end.
 
 use super::{
-    daemon::{Excused, rests},
+    handshake::Handshake,
     network::{Host, LANS, MS, SECOND},
+    telling::{Excused, rests},
     thread::covers,
     world::{World, Wrong},
 };
 use crate::{
-    config::{L2Alive, OnFailure},
+    config::{OnFailure, Trigger},
     monitor::judge::Testimony,
-    policy::{
-        Action, Cause, DRAIN, GRACE, Hook, Input, Now, PROBE_EVERY, PathState, RIVAL_ROUNDS,
-        RIVAL_WAIT, SETTLE, SETTLE_AT_MOST, State, UnitId, tests::watched::unit_of,
-    },
+    policy::{DRAIN, GRACE, Hook, Input, Now, PathState, SETTLE_AT_MOST, State, TAKE_BACK, UnitId},
 };
 
 /// What does not hold.
@@ -47,12 +48,13 @@ pub(super) struct Checker {
     good_since: [[Option<Now>; LANS]; 2],
     /// Whether it was watching in peace when the source fell silent.
     was_ready: [[bool; LANS]; 2],
-    announced: [[Option<Now>; LANS]; 2],
-    hooks: Vec<(usize, UnitId, Hook)>,
+    pub(super) announced: [[Option<Now>; LANS]; 2],
+    pub(super) hooks: Vec<(usize, UnitId, Hook)>,
+    pub(super) handshakes: Vec<Handshake>,
     /// What ended daemons were told.
     pub(super) histories: Vec<(usize, Vec<(Now, Input)>)>,
     lans: usize,
-    targets: usize,
+    pub(super) targets: usize,
 }
 
 impl Checker {
@@ -70,6 +72,7 @@ impl Checker {
             was_ready: [[false; LANS]; 2],
             announced: [[None; LANS]; 2],
             hooks: Vec::new(),
+            handshakes: Vec::new(),
             histories: Vec::new(),
             lans,
             targets,
@@ -111,7 +114,9 @@ impl World {
             self.check_holders(lan);
             self.check_somebody_holds(lan);
             self.check_client(lan);
+            self.check_source_keeps_off(lan);
         }
+        self.check_handshakes();
     }
 
     /// With the source gone, a client on a healthy link sends to the one target that has the address as soon as that is
@@ -172,26 +177,6 @@ impl World {
         }
     }
 
-    /// How long two targets may both hold an address while the link between them is healthy: either has announced it according
-    /// to its schedule. The other one hears that, they make themselves known to each other, and one gives it up. It may be at
-    /// work on an administrator's failback already, and then does what that does first.
-    pub(super) fn both_may_hold_for(&self) -> Now {
-        let standbys = || self.targets.iter().map(|target| &target.standby);
-        let schedule = standbys().map(|standby| standby.source.announce_every.as_nanos() as Now);
-        let hooks = standbys()
-            .map(|standby| standby.hook_takes)
-            .max()
-            .unwrap_or(0);
-        // The schedule's longest early gap is 2.8 s.
-        let schedule = schedule.min().unwrap_or(0).max(2800 * MS);
-        schedule + self.exchange() + hooks + SETTLE.as_nanos() as Now
-    }
-
-    /// News, claims and orders, a few of each, at a daemon whose loop is as slow as it gets here.
-    fn exchange(&self) -> Now {
-        500 * MS
-    }
-
     fn check_somebody_holds(&mut self, lan: usize) {
         let held = self
             .targets
@@ -228,47 +213,6 @@ impl World {
         }
     }
 
-    /// Until when after a failure of the source somebody holds its addresses. `ready`: this target was watching in peace.
-    fn promise(&self, target: usize, ready: bool) -> Now {
-        let standby = &self.targets[target].standby;
-        let source = &standby.source;
-        let interval = source.interval.as_nanos() as Now;
-        let hook = if source.hooks.before_takeover.is_some() {
-            // What was heard before it is too old after it: it is asked once more.
-            standby.hook_takes + 200 * MS
-        } else {
-            0
-        };
-        let detection = (Now::from(source.misses) + 2) * interval;
-        let alone = detection + hook + self.exchange();
-        // The other one goes first, and does not get there.
-        let rival = if self.checker.targets > 1 {
-            (RIVAL_WAIT + PROBE_EVERY * (2 * RIVAL_ROUNDS + 1)).as_nanos() as Now
-                + SECOND
-                + self.other_hook(target)
-        } else {
-            0
-        };
-        if ready {
-            return alone + rival;
-        }
-        // Something else has to be ended first: a failback, a prompt about a source that answered ARP.
-        let failback = (SETTLE + GRACE + DRAIN).as_nanos() as Now + 3 * standby.hook_takes;
-        alone + rival + failback + 12 * SECOND
-    }
-
-    fn other_hook(&self, target: usize) -> Now {
-        let others = self
-            .targets
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| *index != target);
-        others
-            .map(|(_, other)| other.standby.hook_takes)
-            .max()
-            .unwrap_or(0)
-    }
-
     /// Whether nothing excuses a target for not protecting an address.
     fn is_good(&mut self, target: usize, lan: usize) -> bool {
         let now = self.now;
@@ -284,14 +228,19 @@ impl World {
             || daemon.ending.is_some()
             || place.stalled_until > now
             || daemon.policy.on_hold(unit)
+            || self.says_hold(target, unit).is_some()
         {
             return false;
         }
+        let whole = |source: &crate::config::Source| source.trigger != Trigger::Path;
+        let mine = whole(&place.standby.source);
         (0..self.checker.lans)
             .filter(|lan| covers(unit, *lan))
             .all(|lan| {
                 // Another target that fails over path by path may have one address of this unit, and then it stands back.
-                let elsewhere = self.targets.iter().any(|other| other.kernel.is_local(lan));
+                let elsewhere = self.targets.iter().any(|other| {
+                    whole(&other.standby.source) != mine && other.kernel.is_local(lan)
+                });
                 let answered = daemon.thread.beats[lan]
                     .as_ref()
                     .map_or(0, |beats| beats.last_reply(now));
@@ -322,125 +271,10 @@ impl World {
         state == Some(State::Healthy) && !misses && !answers && self.targets[target].busy == 0
     }
 
-    /// A target takes an address that it does not hold yet: nobody else that it could have heard of may have it.
-    pub(super) fn check_takeover(&mut self, target: usize, unit: UnitId, lan: usize, cause: Cause) {
-        self.check_leave(target, unit, cause);
-        let place = &self.targets[target];
-        let source = &place.standby.source;
-        // An address that is taken at the first miss is taken before a probe can be answered.
-        if cause == Cause::Adopted
-            || source.misses == 1
-            || place.stalled_until + 2 * SECOND > self.now
-        {
-            return;
-        }
-        let heard_in = source.interval.as_nanos() as Now * Now::from(source.misses) + 1500 * MS;
-        let me = Host::Target(target);
-        let long = |since: Option<Now>| since.is_some_and(|since| self.now > since + heard_in);
-        for other in (0..self.checker.targets).filter(|other| *other != target) {
-            let clean = self.network.clean_since(lan, me, Host::Target(other));
-            let holds = self.targets[other].kernel.local_since[lan];
-            if long(clean) && long(holds) {
-                let words = format!(
-                    "target {target} takes the address of LAN {lan} ({unit:?}, {cause:?}), which target {other} holds since {holds:?}"
-                );
-                return self.complain('d', words);
-            }
-        }
-        let clean = self.network.clean_since(lan, me, Host::Source);
-        let lives = self.source.lives_since();
-        if cause == Cause::Verdict
-            && source.l2_alive != L2Alive::Ignore
-            && long(clean)
-            && long(lives)
-        {
-            let words =
-                format!("target {target} takes the address of LAN {lan}, which the source has");
-            self.complain('d', words);
-        }
-    }
-
-    /// A target that takes a unit over by itself may do so.
-    fn check_leave(&mut self, target: usize, unit: UnitId, cause: Cause) {
-        let place = &self.targets[target];
-        let Some(policy) = place.daemon.as_ref().map(|daemon| &daemon.policy) else {
-            return;
-        };
-        let asks = place.standby.source.on_failure == OnFailure::Ask;
-        let for_long = policy
-            .since(unit)
-            .is_some_and(|since| since + SECOND < self.now);
-        let held_back = policy.state(unit) == Some(State::Held) && for_long;
-        if cause == Cause::Verdict && (asks || held_back) {
-            self.complain(
-                'd',
-                format!("target {target} takes {unit:?} over by itself, and may not"),
-            );
-        }
-    }
-
-    /// A scheduled announcement of an address.
-    pub(super) fn check_announcement(&mut self, target: usize, lan: usize) {
-        let before = self.checker.announced[target][lan].replace(self.now);
-        let every = self.targets[target]
-            .standby
-            .source
-            .announce_every
-            .as_nanos() as Now;
-        let least = every.min(1000 * MS);
-        if before.is_some_and(|before| self.now < before + least && self.now - before < 900 * MS) {
-            let words = format!(
-                "target {target} announces the address of LAN {lan} again since {before:?}"
-            );
-            self.complain('d', words);
-        }
-    }
-
-    /// What the policy of a target wants.
-    pub(super) fn watch_action(&mut self, target: usize, action: &Action) {
-        let now = self.now;
-        let Some(daemon) = &mut self.targets[target].daemon else {
-            return;
-        };
-        if let Some(unit) = daemon.watched.get_mut(&unit_of(action)) {
-            unit.watch(action, now);
-        }
-        match action {
-            Action::Transition { unit, to, .. } => {
-                self.checker
-                    .hooks
-                    .retain(|(host, known, _)| (*host, known) != (target, unit));
-                if *to == State::FailingBack {
-                    self.excuse_unit(target, Excused::Unit(*unit));
-                }
-            }
-            Action::RunHook { unit, hook, .. } => {
-                let run = (target, *unit, *hook);
-                if self.checker.hooks.contains(&run) {
-                    self.complain('d', format!("target {target} runs {hook:?} twice"));
-                }
-                self.checker.hooks.push(run);
-            }
-            Action::Arm { .. }
-            | Action::TakeOver { .. }
-            | Action::Yield { .. }
-            | Action::Drain { .. }
-            | Action::LetGo { .. }
-            | Action::RemoveAddresses { .. }
-            | Action::Forget { .. }
-            | Action::Announce { .. }
-            | Action::Probe { .. }
-            | Action::Defend { .. }
-            | Action::Reassure { .. }
-            | Action::Introduce { .. }
-            | Action::AnnounceSource { .. } => {}
-        }
-    }
-
     /// Nothing has gone wrong for a long time.
     pub(super) fn check_rest(&mut self) {
         for lan in 0..self.checker.lans {
-            let source = self.source.lives();
+            let source = self.source.uses(lan);
             let target = self
                 .targets
                 .iter()
@@ -469,7 +303,9 @@ impl World {
                 let held = (0..LANS).any(|lan| covers(unit, lan) && kernel.held[lan].is_some());
                 // A failback that its hook prevents is tried again, at any time.
                 let hook = self.targets[target].standby.hook_takes;
-                let takes = (SETTLE_AT_MOST + GRACE + DRAIN).as_nanos() as Now + 2 * hook + SECOND;
+                let takes = (SETTLE_AT_MOST + TAKE_BACK + GRACE + DRAIN).as_nanos() as Now
+                    + 2 * hook
+                    + SECOND;
                 let since = daemon.policy.since(unit).unwrap_or(0);
                 if !rests(state) && self.now > since + takes {
                     self.complain('e', format!("target {target} is still {state:?}"));

@@ -16,6 +16,8 @@ pub(super) struct Draw {
     pub(super) seed: u64,
     /// LANs in use.
     pub(super) lans: usize,
+    /// The source runs our daemon, which looks after its addresses.
+    pub(super) careful: bool,
     pub(super) targets: Vec<Standby>,
     pub(super) troubles: Vec<Trouble>,
 }
@@ -68,6 +70,8 @@ pub(super) enum What {
     Freezes,
     /// The source answers no heartbeats, and is well.
     Mute,
+    /// The source's own administrator has put it on hold: it answers heartbeats with AdminDown.
+    OnHold,
     Unplugged {
         lan: usize,
         host: Host,
@@ -155,9 +159,11 @@ impl Draw {
             troubles.push(Trouble { at, lasts, what });
         }
         troubles.sort_by_key(|trouble| trouble.at);
+        let careful = rng.random_bool(0.5);
         Self {
             seed,
             lans,
+            careful,
             targets,
             troubles,
         }
@@ -201,7 +207,7 @@ fn standby(rng: &mut SmallRng, lans: usize, octet: u8) -> Standby {
     ]
     .choose(rng)
     .unwrap_or(&OnConflict::Defend);
-    source.announce_every = Duration::from_secs(*[1, 2, 5, 15].choose(rng).unwrap_or(&5));
+    source.announce_every = Duration::from_secs(*[1, 5, 15, 3600].choose(rng).unwrap_or(&5));
     let mut hook = |often: f64| rng.random_bool(often).then(|| vec!["/bin/true".to_owned()]);
     source.hooks.before_takeover = hook(0.2);
     source.hooks.after_takeover = hook(0.1);
@@ -305,6 +311,7 @@ fn trouble(rng: &mut SmallRng, lans: usize, targets: usize) -> Trouble {
             What::Stalled { target }
         }
         75..79 => What::Busy { target },
+        79..84 => What::OnHold,
         _ => {
             let commands = [
                 Command::Takeover,

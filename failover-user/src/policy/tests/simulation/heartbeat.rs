@@ -1,5 +1,6 @@
 //! One path's heartbeats: the judge is the real one, sending and receiving is a model of `monitor/session.rs`.
 
+use super::network::SECOND;
 use crate::{
     monitor::judge::{Change, Judge, OwnLink},
     policy::{Now, PathState},
@@ -11,6 +12,17 @@ pub(super) enum Doze {
     Answered,
     Unanswered,
     Unsent,
+}
+
+/// Pace towards a reflector that is AdminDown (RFC 7880 7.3.3).
+pub(super) const BACK_OFF: Now = SECOND;
+
+/// A reply that arrives.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reply {
+    pub(super) at: Now,
+    /// It says that the source is on hold.
+    pub(super) on_hold: bool,
 }
 
 /// What a tick has led to.
@@ -31,14 +43,23 @@ pub(super) struct Heartbeats {
     pub(super) plan: u64,
     pub(super) doze: Option<Doze>,
     /// When the request in flight was sent, and when its reply arrives.
-    in_flight: Option<(Now, Option<Now>)>,
-    /// When replies arrive that have not yet.
-    arriving: Vec<Now>,
+    in_flight: Option<(Now, Option<Reply>)>,
+    /// Replies that have not arrived yet.
+    arriving: Vec<Reply>,
     last_reply: Now,
+    /// Since when the replies say that the source is on hold.
+    on_hold_since: Option<Now>,
+    /// The hold that the daemon knows of.
+    told_hold: bool,
 }
 
 impl Heartbeats {
-    pub(super) fn new(judge: Judge, interval: Now, misses: u32, last_reply: Now, now: Now) -> Self {
+    pub(super) fn new(
+        judge: Judge,
+        (interval, misses): (Now, u32),
+        (last_reply, on_hold_since): (Now, Option<Now>),
+        now: Now,
+    ) -> Self {
         Self {
             judge,
             interval,
@@ -49,7 +70,31 @@ impl Heartbeats {
             in_flight: None,
             arriving: Vec::new(),
             last_reply,
+            on_hold_since,
+            told_hold: false,
         }
+    }
+
+    /// Time between two requests.
+    fn pace(&self) -> Now {
+        match self.on_hold_since {
+            Some(_) => self.interval.max(BACK_OFF),
+            None => self.interval,
+        }
+    }
+
+    /// Since when the source has said in each reply that it is on hold.
+    pub(super) fn on_hold_since(&self, now: Now) -> Option<Now> {
+        let mut arrived: Vec<_> = self.arrived(now).collect();
+        arrived.sort_by_key(|reply| reply.at);
+        arrived.iter().fold(self.on_hold_since, held_since)
+    }
+
+    /// What the daemon is to be told of that, when it has changed.
+    pub(super) fn hold_changed(&mut self, now: Now) -> Option<bool> {
+        self.receive(now);
+        let on = self.on_hold_since.is_some();
+        (std::mem::replace(&mut self.told_hold, on) != on).then_some(on)
     }
 
     /// Judges the request in flight, whose time is up.
@@ -58,14 +103,14 @@ impl Heartbeats {
         if late > self.interval {
             self.judge.stalled(now);
         }
-        self.due += self.interval * (1 + late / self.interval);
         self.receive(now);
+        self.due += self.pace() * (1 + late / self.pace());
         let Some((sent, reply)) = self.in_flight.take() else {
             return Ticked::default();
         };
         let before = self.judge.now();
         let mut first_miss = false;
-        if reply.is_some_and(|at| at <= now) {
+        if reply.is_some_and(|reply| reply.at <= now) {
             self.judge.answered();
         } else {
             self.judge.missed(sent, self.last_reply, link);
@@ -78,7 +123,7 @@ impl Heartbeats {
     }
 
     /// The next request goes out, and its reply arrives then, if ever.
-    pub(super) fn send(&mut self, now: Now, reply: Option<Now>) {
+    pub(super) fn send(&mut self, now: Now, reply: Option<Reply>) {
         self.in_flight = Some((now, reply));
         self.arriving.extend(reply);
     }
@@ -98,7 +143,16 @@ impl Heartbeats {
         }
         let now = self.judge.now();
         match (now.state, self.in_flight) {
-            (PathState::Up, Some((_, Some(_)))) if now.missed == 0 => Some(Doze::Answered),
+            (PathState::Up, Some((_, Some(reply))))
+                if now.missed == 0
+                    && reply.on_hold == self.told_hold
+                    && self
+                        .arriving
+                        .iter()
+                        .all(|other| other.on_hold == reply.on_hold) =>
+            {
+                Some(Doze::Answered)
+            }
             (PathState::Down, Some((_, None))) => Some(Doze::Unanswered),
             (PathState::Unknown, Some((_, None))) if now.missed > self.misses => {
                 Some(Doze::Unanswered)
@@ -121,10 +175,15 @@ impl Heartbeats {
             return false;
         };
         if now >= self.due {
-            self.due += ((now - self.due) / self.interval + 1) * self.interval;
-            let sent = self.due - self.interval;
+            let pace = self.pace();
+            self.due += ((now - self.due) / pace + 1) * pace;
+            let sent = self.due - pace;
+            let reply = Reply {
+                at: sent,
+                on_hold: self.told_hold,
+            };
             self.in_flight = match doze {
-                Doze::Answered => Some((sent, Some(sent))),
+                Doze::Answered => Some((sent, Some(reply))),
                 Doze::Unanswered => Some((sent, None)),
                 Doze::Unsent => None,
             };
@@ -138,16 +197,28 @@ impl Heartbeats {
     /// When the latest reply arrived.
     pub(super) fn last_reply(&self, now: Now) -> Now {
         match self.doze {
-            Some(Doze::Answered) if now >= self.due => now - (now - self.due) % self.interval,
+            Some(Doze::Answered) if now >= self.due => now - (now - self.due) % self.pace(),
             Some(_) | None => {
-                let arrived = self.arriving.iter().filter(|at| **at <= now);
-                arrived.copied().max().unwrap_or(0).max(self.last_reply)
+                let arrived = self.arrived(now).map(|reply| reply.at);
+                arrived.max().unwrap_or(0).max(self.last_reply)
             }
         }
     }
 
+    fn arrived(&self, now: Now) -> impl Iterator<Item = Reply> {
+        self.arriving
+            .iter()
+            .copied()
+            .filter(move |reply| reply.at <= now)
+    }
+
     fn receive(&mut self, now: Now) {
         self.last_reply = self.last_reply(now);
-        self.arriving.retain(|at| *at > now);
+        self.on_hold_since = self.on_hold_since(now);
+        self.arriving.retain(|reply| reply.at > now);
     }
+}
+
+fn held_since(since: Option<Now>, reply: &Reply) -> Option<Now> {
+    reply.on_hold.then(|| since.unwrap_or(reply.at))
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use failover_ebpf::{
     abi::{Heard, Held, held},
-    resolve::{Said as EbpfSaid, tell_again},
+    resolve::{Said as EbpfSaid, is_conflict, tell_again, yields},
 };
 
 use super::network::{Arp, LANS, Mac, Said};
@@ -25,6 +25,8 @@ pub(super) enum Fate {
     Passes,
     /// It is answered.
     Answered,
+    /// It is not: the source is to find the address free.
+    Yielded,
     /// A held address is claimed: the daemon is told.
     Conflict,
     /// It is turned round to the source.
@@ -43,6 +45,10 @@ pub(super) struct Kernel {
     pub(super) claims: VecDeque<Told>,
     /// When the source answered last, by LAN.
     pub(super) last_reply: [Now; LANS],
+    /// Since when it has said in its answers that it is on hold.
+    pub(super) on_hold_since: [Option<Now>; LANS],
+    /// Its NIC had carrier when that was looked at last.
+    pub(super) carrier: [bool; LANS],
     /// It is in the table of neighbours.
     pub(super) knows_source: [bool; LANS],
 }
@@ -83,13 +89,17 @@ impl Kernel {
             };
         }
         if arp.said.claims() {
-            if tell_again(heard, now) {
+            let answers = arp.said == Said::Answers;
+            if is_conflict(arp.by, &entry, answers, |_| false) && tell_again(heard, now) {
                 heard.told_ns = now;
                 let (lan, by) = (arp.lan, arp.by);
                 self.claims.push_back(Told { at: now, lan, by });
                 return Fate::Conflict;
             }
             return Fate::Passes;
+        }
+        if arp.said == Said::Wants && yields(arp.by, &entry) {
+            return Fate::Yielded;
         }
         Fate::Answered
     }

@@ -1,14 +1,11 @@
 //! The heartbeat thread of a target. What it decides is the real thing ([`Standing`], `finding`, the judge); when it runs
 //! and what it sends is a model of `monitor/thread.rs`.
 
-use failover_ebpf::abi::{Held, held};
-use rand::Rng;
-
 use super::{
-    draw::Point,
-    heartbeat::Heartbeats,
-    network::{Arp, Host, LANS, MS, Said, US},
-    world::{Due, Event, Order, World, Wrong},
+    events::{Due, Event, Order},
+    heartbeat::{Heartbeats, Reply},
+    network::{Arp, Host, LANS, Said},
+    world::{World, Wrong},
 };
 use crate::{
     monitor::{
@@ -17,7 +14,7 @@ use crate::{
         judge::{Change, Judge, OwnLink, Testimony},
         standing::Standing,
     },
-    policy::{Cause, Finding, Input, Now, PathId, UnitId, trigger},
+    policy::{Finding, Input, Now, PathId, UnitId, trigger},
 };
 
 /// Whether a unit has the path in a LAN.
@@ -33,7 +30,7 @@ pub(super) struct Thread {
 }
 
 impl Thread {
-    fn unit(&mut self, id: UnitId) -> Option<&mut Standing> {
+    pub(super) fn unit(&mut self, id: UnitId) -> Option<&mut Standing> {
         let mut units = self.units.iter_mut();
         units
             .find(|(unit, _)| *unit == id)
@@ -101,7 +98,7 @@ impl World {
         (until > self.now).then_some(until)
     }
 
-    fn thread(&mut self, target: usize) -> Option<&mut Thread> {
+    pub(super) fn thread(&mut self, target: usize) -> Option<&mut Thread> {
         self.targets[target]
             .daemon
             .as_mut()
@@ -113,7 +110,10 @@ impl World {
         let now = self.now;
         let Self { targets, .. } = self;
         let place = &mut targets[target];
-        let last_reply = place.kernel.last_reply[lan];
+        let earlier = (
+            place.kernel.last_reply[lan],
+            place.kernel.on_hold_since[lan],
+        );
         let source = &place.standby.source;
         let Some(daemon) = &mut place.daemon else {
             return;
@@ -125,7 +125,7 @@ impl World {
             Judge::new(source.misses)
         };
         let interval = source.interval.as_nanos() as Now;
-        let beats = Heartbeats::new(judge, interval, source.misses, last_reply, now);
+        let beats = Heartbeats::new(judge, (interval, source.misses), earlier, now);
         let due = beats.due;
         daemon.thread.beats[lan] = Some(beats);
         self.due_at(target, due, Due::Tick { lan, plan: 0 });
@@ -145,7 +145,15 @@ impl World {
         if beats.plan != plan {
             return;
         }
+        let hold = beats.hold_changed(now);
         let ticked = beats.judge(now, &link);
+        if let Some(on) = hold.filter(|_| self.wrong != Some(Wrong::IgnoresHold)) {
+            let path = PathId {
+                source: 0,
+                path: lan,
+            };
+            self.reports(target, Some(Input::RemoteHold { path, on }));
+        }
         let unit = self.unit_on(target, lan);
         if let (true, Some(unit)) = (ticked.first_miss, unit) {
             let standing = self.thread(target).and_then(|thread| thread.unit(unit));
@@ -182,11 +190,13 @@ impl World {
     }
 
     /// When the reply to a request that is sent now arrives, if ever.
-    fn ask_source(&mut self, host: Host, lan: usize) -> Option<Now> {
+    fn ask_source(&mut self, host: Host, lan: usize) -> Option<Reply> {
         let answers = self.source.lives() && self.source.mute == 0;
         let there = self.network.takes(&mut self.rng, lan, host, Host::Source)?;
         let back = self.network.takes(&mut self.rng, lan, Host::Source, host)?;
-        answers.then_some(self.now + there + back)
+        let at = self.now + there + back;
+        let on_hold = self.source.on_hold > 0;
+        answers.then_some(Reply { at, on_hold })
     }
 
     fn link(&mut self, target: usize, lan: usize) -> Link {
@@ -352,135 +362,8 @@ impl World {
         self.reports(target, Some(Input::Heard { unit, finding }));
     }
 
-    fn act(&mut self, target: usize, unit: UnitId) {
-        let deed = self.deed(target, unit);
-        self.reports(target, deed);
-    }
-
-    /// Takes a unit over if its verdict stands and the thread may.
-    fn deed(&mut self, target: usize, unit: UnitId) -> Option<Input> {
-        let rule = self.targets[target].standby.source.l2_alive;
-        let standing = self.thread(target)?.unit(unit)?;
-        if !standing.acts(Some(rule)) {
-            return None;
-        }
-        self.take_over(target, unit, Cause::Verdict, self.now)
-    }
-
-    /// Takes a unit over, now or by the worker. What is to be reported of it.
-    fn take_over(
-        &mut self,
-        target: usize,
-        unit: UnitId,
-        cause: Cause,
-        ordered: Now,
-    ) -> Option<Input> {
-        self.thread(target)?.unit(unit)?.taken();
-        if self.targets[target].standby.long {
-            let at = self.now + self.rng.random_range(100 * US..30 * MS);
-            self.due_at(
-                target,
-                at,
-                Due::Worker {
-                    unit,
-                    cause,
-                    ordered,
-                },
-            );
-            return Some(Input::TakeoverBegan { unit });
-        }
-        self.execute(target, unit, cause, ordered)
-    }
-
-    /// The worker carries a takeover out.
-    pub(super) fn work(&mut self, target: usize, unit: UnitId, cause: Cause, ordered: Now) {
-        let report = self.execute(target, unit, cause, ordered);
-        self.reports(target, report);
-    }
-
-    /// Addresses, entries, announcements; unless it was abandoned since it was ordered.
-    fn execute(
-        &mut self,
-        target: usize,
-        unit: UnitId,
-        cause: Cause,
-        ordered: Now,
-    ) -> Option<Input> {
-        let host = Host::Target(target);
-        let abandoned = self.targets[target].daemon.as_ref()?.abandoned.get(&unit);
-        if abandoned.is_some_and(|until| ordered <= *until) {
-            let error = Some("the takeover was broken off".to_owned());
-            return Some(Input::TakeoverDone {
-                unit,
-                cause,
-                held: 0,
-                error,
-            });
-        }
-        let lans: Vec<_> = (0..self.draw.lans)
-            .filter(|lan| covers(unit, *lan))
-            .collect();
-        self.note(|_| format!("target {target} takes {lans:?} over: {cause:?}"));
-        let done = Input::TakeoverDone {
-            unit,
-            cause,
-            held: lans.len(),
-            error: None,
-        };
-        if self.wrong == Some(Wrong::Lies) {
-            return Some(done);
-        }
-        for &lan in &lans {
-            if !self.targets[target].kernel.is_local(lan) {
-                self.check_takeover(target, unit, lan, cause);
-            }
-            let nic_mac = self.mac(host, lan);
-            let source_mac = self.mac(Host::Source, lan);
-            let now = self.now;
-            let kernel = &mut self.targets[target].kernel;
-            let entry = Held {
-                mode: held::LOCAL,
-                nic_mac,
-                source_mac: if kernel.knows_source[lan] {
-                    source_mac
-                } else {
-                    [0; 6]
-                },
-                ..Held::default()
-            };
-            kernel.set(lan, Some(entry), now);
-        }
-        if self.is_killed_at(target, Point::Taken) {
-            return None;
-        }
-        for lan in lans {
-            let by = self.mac(host, lan);
-            self.announce(host, lan, by);
-        }
-        Some(done)
-    }
-
-    /// Gratuitous ARP in both forms.
-    pub(super) fn announce(&mut self, host: Host, lan: usize, by: [u8; 6]) {
-        if self.wrong == Some(Wrong::Dumb) {
-            return;
-        }
-        for _ in 0..2 {
-            let said = Said::Announces;
-            self.send(
-                host,
-                Arp {
-                    lan,
-                    to: None,
-                    by,
-                    said,
-                },
-            );
-        }
-    }
-
     /// To the daemon, in order.
-    fn reports(&mut self, target: usize, report: Option<Input>) {
+    pub(super) fn reports(&mut self, target: usize, report: Option<Input>) {
         let Some(report) = report else {
             return;
         };

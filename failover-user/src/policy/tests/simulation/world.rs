@@ -1,165 +1,23 @@
 //! The hosts, and what happens next.
 
-use std::{cmp::Ordering, collections::BinaryHeap};
-
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 
 use super::{
     checker::{Checker, Violation},
     client::{Asks, Client},
     daemon::{Daemon, Disk},
-    draw::{Draw, Point, Standby, Trouble, What},
-    kernel::{Fate, Kernel, Told},
+    draw::{Draw, Point, Standby},
+    events::{Event, Queue},
+    kernel::{Fate, Kernel},
     network::{Arp, HOSTS, Host, LANS, MS, Mac, Network, SECOND, Said, US},
+    source::Source,
 };
-use crate::policy::{Cause, Command, Hook, Input, Now, UnitId};
+use crate::policy::Now;
 
 /// How long nothing goes wrong at the end.
 const QUIET: Now = 75 * SECOND;
 /// How often the client sends a packet to each address.
 const CLIENT_EVERY: Now = SECOND;
-
-/// What is on its way.
-#[derive(Clone, Debug)]
-pub(super) enum Event {
-    /// A trouble begins.
-    Begins(usize),
-    /// It ends.
-    Ends(usize),
-    /// A cable that flaps comes or goes.
-    Flaps {
-        lan: usize,
-        host: Host,
-        plugged: bool,
-    },
-    /// An ARP packet arrives.
-    Arrives {
-        at: Host,
-        arp: Arp,
-    },
-    /// The client sends its packets.
-    Packets,
-    /// A source that is back talks.
-    SourceTalks {
-        announces: bool,
-        born: u32,
-    },
-    Start {
-        target: usize,
-    },
-    Target {
-        target: usize,
-        daemon: u32,
-        what: Due,
-    },
-}
-
-/// What is due at a target, for one of its daemons.
-#[derive(Clone, Debug)]
-pub(super) enum Due {
-    Tick {
-        lan: usize,
-        plan: u64,
-    },
-    /// The thread is told something.
-    Order(Order),
-    /// What probes have found is to be told.
-    Finding {
-        unit: UnitId,
-        sent: Now,
-    },
-    /// The worker carries a takeover out.
-    Worker {
-        unit: UnitId,
-        cause: Cause,
-        ordered: Now,
-    },
-    /// The daemon hears from the thread.
-    News(Input),
-    /// The daemon reads the claims.
-    Claims,
-    /// By now it is known who that was.
-    Stranger(Told),
-    Clock,
-    HookDone {
-        unit: UnitId,
-        hook: Hook,
-    },
-    /// Once a second.
-    Housekeeping,
-}
-
-/// From the daemon to the thread.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Order {
-    Arm {
-        unit: UnitId,
-        armed: bool,
-    },
-    TakeOver {
-        unit: UnitId,
-        cause: Cause,
-        ordered: Now,
-    },
-    Probe {
-        unit: UnitId,
-    },
-    Watch {
-        lan: usize,
-    },
-}
-
-#[derive(Debug)]
-struct Entry {
-    at: Now,
-    number: u64,
-    event: Event,
-}
-
-impl Ord for Entry {
-    /// The earliest is the greatest, and of two at once the one that was there first.
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.at, other.number).cmp(&(self.at, self.number))
-    }
-}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.number == other.number
-    }
-}
-
-impl Eq for Entry {}
-
-/// The host that is watched.
-#[derive(Debug, Default)]
-pub(super) struct Source {
-    pub(super) unpowered: u32,
-    pub(super) frozen: u32,
-    pub(super) mute: u32,
-    /// Counts its starts.
-    born: u32,
-    /// Since when it has been as it is.
-    since: Now,
-}
-
-impl Source {
-    /// It has its addresses, and answers for them.
-    pub(super) fn lives(&self) -> bool {
-        self.unpowered == 0 && self.frozen == 0
-    }
-
-    /// Since when it does so.
-    pub(super) fn lives_since(&self) -> Option<Now> {
-        self.lives().then_some(self.since)
-    }
-}
 
 /// A host that stands in.
 #[derive(Debug)]
@@ -193,6 +51,14 @@ pub(super) enum Wrong {
     Stutters,
     /// The heartbeat thread may act whatever it is told.
     AlwaysArmed,
+    /// Who holds addresses asks nobody whether he has them, too.
+    NeverInquires,
+    /// That the source is on hold is not told, and keeps nobody from anything.
+    IgnoresHold,
+    /// A source that keeps off its addresses is not let find them free before packets are turned round to it.
+    HandsNothingBack,
+    /// The source knows who has its addresses, and uses them all the same.
+    NoFence,
 }
 
 /// A history while it happens.
@@ -200,8 +66,7 @@ pub(super) struct World {
     pub(super) draw: Draw,
     pub(super) rng: SmallRng,
     pub(super) now: Now,
-    queue: BinaryHeap<Entry>,
-    numbers: u64,
+    queue: Queue,
     pub(super) network: Network,
     pub(super) source: Source,
     pub(super) targets: Vec<Target>,
@@ -217,7 +82,10 @@ impl World {
     pub(super) fn new(draw: Draw, wrong: Option<Wrong>, journal: bool) -> Self {
         let targets = draw.targets.iter().map(|standby| Target {
             standby: standby.clone(),
-            kernel: Kernel::default(),
+            kernel: Kernel {
+                carrier: [true; LANS],
+                ..Kernel::default()
+            },
             disk: Disk::default(),
             daemon: None,
             daemons: 0,
@@ -228,8 +96,7 @@ impl World {
         let mut world = Self {
             rng: SmallRng::seed_from_u64(draw.seed ^ 0x5eed),
             now: 0,
-            queue: BinaryHeap::new(),
-            numbers: 0,
+            queue: Queue::default(),
             network: Network::new(),
             source: Source::default(),
             targets: targets.collect(),
@@ -244,6 +111,7 @@ impl World {
             let mac = world.mac(Host::Source, lan);
             world.client.knows(lan, mac);
         }
+        world.source_starts(true);
         for target in 0..world.targets.len() {
             let at = world.rng.random_range(MS..100 * MS);
             world.at(at, Event::Start { target });
@@ -260,11 +128,11 @@ impl World {
         let calm = self.draw.calm();
         let end = calm + QUIET;
         let mut disarmed = false;
-        while let Some(entry) = self.queue.pop() {
-            if entry.at > end {
+        while let Some((at, event)) = self.queue.pop() {
+            if at > end {
                 break;
             }
-            self.now = entry.at;
+            self.now = at;
             if !disarmed && self.now > calm {
                 disarmed = true;
                 self.targets
@@ -272,7 +140,7 @@ impl World {
                     .for_each(|target| target.dies = None);
             }
             self.check();
-            self.happen(entry.event);
+            self.happen(event);
             if let Some(violation) = self.checker.violation.take() {
                 return Err(violation);
             }
@@ -284,12 +152,7 @@ impl World {
     }
 
     pub(super) fn at(&mut self, at: Now, event: Event) {
-        self.numbers += 1;
-        self.queue.push(Entry {
-            at,
-            number: self.numbers,
-            event,
-        });
+        self.queue.push(at, event);
     }
 
     pub(super) fn note(&mut self, words: impl FnOnce(&Self) -> String) {
@@ -340,6 +203,7 @@ impl World {
             }
             Event::Arrives { at, arp } => self.arrives(at, arp),
             Event::Packets => self.packets(),
+            Event::Custody { starts } => self.source_looks(starts),
             Event::SourceTalks { announces, born } => self.source_talks(announces, born),
             Event::Start { target } => self.start(target),
             Event::Target {
@@ -381,7 +245,11 @@ impl World {
         };
         match at {
             Host::Source => {
-                if self.source.lives() && arp.said.asks() {
+                if !self.source.lives() {
+                    return;
+                }
+                self.source_hears(&arp);
+                if self.source.uses(arp.lan) && arp.said.asks() {
                     let by = self.mac(Host::Source, arp.lan);
                     self.send(Host::Source, answer(by));
                 }
@@ -391,7 +259,7 @@ impl World {
             Host::Target(target) => {
                 let nic = self.mac(at, arp.lan);
                 match self.targets[target].kernel.receive(&arp, nic, self.now) {
-                    Fate::Passes => {}
+                    Fate::Passes | Fate::Yielded => {}
                     Fate::Answered => {
                         if self.wrong != Some(Wrong::Deaf) || arp.said == Said::Asks {
                             self.send(at, answer(nic));
@@ -411,13 +279,13 @@ impl World {
     }
 
     /// The host that a packet to a MAC ends up at, if it is served there.
-    fn serves(&self, lan: usize, mac: Mac) -> Option<Host> {
+    pub(super) fn serves(&self, lan: usize, mac: Mac) -> Option<Host> {
         let host = self.host_with(mac, lan)?;
         if !self.network.reaches(lan, Host::Client, host) {
             return None;
         }
         match host {
-            Host::Source => self.source.lives().then_some(host),
+            Host::Source => self.source.uses(lan).then_some(host),
             Host::Target(index) => {
                 let entry = self.targets[index].kernel.held[lan]?;
                 if self.targets[index].kernel.is_local(lan) {
@@ -425,7 +293,7 @@ impl World {
                 }
                 let source = Host::Source;
                 let turned = self.mac(source, lan) == entry.next_hop
-                    && self.source.lives()
+                    && self.source.uses(lan)
                     && self.network.passes(lan, host, source)
                     && self.network.passes(lan, source, Host::Client);
                 turned.then_some(source)
@@ -451,174 +319,11 @@ impl World {
         self.at(self.now + CLIENT_EVERY, Event::Packets);
     }
 
-    /// A source that is back may announce its addresses, and talks in their name.
-    fn source_talks(&mut self, announces: bool, born: u32) {
-        if !self.source.lives() || born != self.source.born {
-            return;
-        }
-        let said = if announces {
-            Said::Announces
-        } else {
-            Said::Mentions
-        };
-        for lan in 0..self.draw.lans {
-            let by = self.mac(Host::Source, lan);
-            self.send(
-                Host::Source,
-                Arp {
-                    lan,
-                    to: None,
-                    by,
-                    said,
-                },
-            );
-        }
-        let again = self.now + self.rng.random_range(SECOND..20 * SECOND);
-        if self.now < self.draw.calm() + 5 * SECOND {
-            self.at(
-                again,
-                Event::SourceTalks {
-                    announces: false,
-                    born,
-                },
-            );
-        }
-    }
-
-    fn source_is_back(&mut self) {
-        self.source.born += 1;
-        let (announces, born) = (self.rng.random_bool(0.5), self.source.born);
-        let at = self.now + self.rng.random_range(MS..SECOND);
-        self.at(at, Event::SourceTalks { announces, born });
-    }
-
-    fn trouble(&mut self, number: usize, begins: bool) {
-        let Trouble { lasts, what, .. } = self.draw.troubles[number].clone();
-        self.note(|_| format!("{} {what:?}", if begins { "TROUBLE" } else { "over:" }));
-        self.wake_all();
-        let count = |count: &mut u32| {
-            *count = if begins { *count + 1 } else { *count - 1 };
-            *count
-        };
-        let mut ends = lasts != Now::MAX;
-        if matches!(what, What::Dies | What::Freezes) {
-            self.source.since = self.now;
-        }
-        match what {
-            What::Dies => {
-                if count(&mut self.source.unpowered) == 0 {
-                    self.source_is_back();
-                }
-            }
-            What::Freezes => {
-                count(&mut self.source.frozen);
-            }
-            What::Mute => {
-                count(&mut self.source.mute);
-            }
-            What::Unplugged { lan, host } => {
-                let plugged = count(&mut self.network.port(lan, host).unplugged) == 0;
-                if plugged && host == Host::Source && self.source.lives() {
-                    self.source_is_back();
-                }
-            }
-            What::Flaps { lan, host, times } => {
-                ends = false;
-                let step = (lasts / (2 * times)).max(MS);
-                for flap in 0..2 * times {
-                    let plugged = flap % 2 == 1;
-                    self.at(self.now + flap * step, Event::Flaps { lan, host, plugged });
-                }
-            }
-            What::Cut { lan, host, way } => {
-                count(&mut self.network.port(lan, host).ways[way].cut);
-            }
-            What::Split { lan, sides } if begins => self.network.split(lan, number, sides),
-            What::Split { lan, .. } => self.network.unite(lan, number),
-            What::Lossy {
-                lan,
-                host,
-                way,
-                loss,
-            } => {
-                let known = &mut self.network.port(lan, host).ways[way].loss;
-                *known = if begins { *known + loss } else { *known - loss };
-            }
-            What::Late {
-                lan,
-                host,
-                way,
-                delay,
-            } => {
-                let known = &mut self.network.port(lan, host).ways[way].delay;
-                *known = if begins {
-                    *known + delay
-                } else {
-                    *known - delay
-                };
-            }
-            What::Killed { target, gently } => {
-                ends = false;
-                self.kill(target, gently, lasts);
-            }
-            What::KilledAt { target, point } => {
-                ends = false;
-                self.targets[target].dies = Some((point, lasts));
-            }
-            What::Stalled { target } => {
-                ends = false;
-                let until = &mut self.targets[target].stalled_until;
-                *until = (*until).max(self.now + lasts);
-            }
-            What::Busy { target } => {
-                count(&mut self.targets[target].busy);
-            }
-            What::Says { target, command } => {
-                ends = false;
-                self.says(target, command, lasts);
-            }
-        }
-        if begins && ends {
-            self.at(self.now + lasts, Event::Ends(number));
-        }
-        self.changed();
-    }
-
-    /// Something around is different.
-    fn changed(&mut self) {
-        self.network.refresh(self.now);
-        let silent = (0..self.draw.lans)
-            .all(|lan| !self.source.lives() || !self.network.has_carrier(lan, Host::Source));
-        self.note_witnesses();
-        let now = self.now;
-        let since = &mut self.checker.silent_since;
-        *since = silent.then(|| since.unwrap_or(now));
-    }
-
     /// How long news or an order takes at a target.
     pub(super) fn latency(&mut self, target: usize) -> Now {
         if self.targets[target].busy > 0 {
             return self.rng.random_range(MS..100 * MS);
         }
         self.rng.random_range(20 * US..400 * US)
-    }
-
-    fn says(&mut self, target: usize, command: Command, lasts: Now) {
-        let units: Vec<UnitId> = match &self.targets[target].daemon {
-            Some(daemon) => daemon.policy.units().collect(),
-            None => return,
-        };
-        if command == Command::Release {
-            if let Some(daemon) = &mut self.targets[target].daemon {
-                daemon.ending = Some(lasts);
-            }
-            for unit in units {
-                self.feed(target, Input::Command { unit, command });
-            }
-            self.ends_if_released(target);
-            return;
-        }
-        let unit = units[self.rng.random_range(0..units.len())];
-        self.feed(target, Input::Command { unit, command });
     }
 }
