@@ -98,6 +98,7 @@ fn host_lints() -> Result<()> {
     cargo
         .args(["clippy", "--workspace", "--all-targets", "--target-dir"])
         .arg(paths::target())
+        .args(process::locked())
         .args(["--", "-D", "warnings"]);
     process::run_checked(&mut cargo)
 }
