@@ -14,6 +14,7 @@ pub mod monitor;
 pub mod net;
 pub mod policy;
 pub mod reflector;
+mod signals;
 pub mod state_file;
 mod top;
 pub mod unload;
