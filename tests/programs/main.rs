@@ -18,6 +18,7 @@ mod custody;
 mod discovery;
 mod drain;
 mod egress;
+mod full;
 mod harness;
 mod heard;
 mod heard6;
@@ -43,6 +44,7 @@ mod steering6;
 mod tagged;
 mod tcp;
 mod tcp6;
+mod ticking;
 mod truncation;
 
 use std::collections::BTreeSet;

@@ -31,14 +31,14 @@ identity = ["10.0.0.10/24", "10.0.0.11/24"]
 }
 
 /// A source with this configuration, in use and found to be nobody else's, and its target.
-fn start(pair: &Pair, config: &str) -> (Daemon, Daemon) {
+pub(crate) fn start(pair: &Pair, config: &str) -> (Daemon, Daemon) {
     let daemon = Daemon::start(&pair.lab, &pair.source, config);
     wait_until_ours(&daemon);
     let target = pair.start_target(&automatic("10ms", 3));
     (daemon, target)
 }
 
-fn identity(status: &Value) -> Vec<(String, bool)> {
+pub(crate) fn identity(status: &Value) -> Vec<(String, bool)> {
     let identity = status["reflector"]["identity"]
         .as_array()
         .expect("an identity");
@@ -51,7 +51,7 @@ fn identity(status: &Value) -> Vec<(String, bool)> {
         .collect()
 }
 
-fn wait_until_ours(daemon: &Daemon) {
+pub(crate) fn wait_until_ours(daemon: &Daemon) {
     daemon.wait_for(PATIENCE, "the identity to be its own", |status| {
         identity(status)
             .iter()
@@ -59,7 +59,7 @@ fn wait_until_ours(daemon: &Daemon) {
     });
 }
 
-fn wait_until_elsewhere(daemon: &Daemon) {
+pub(crate) fn wait_until_elsewhere(daemon: &Daemon) {
     daemon.wait_for(PATIENCE, "the identity to be known elsewhere", |status| {
         identity(status)
             .iter()
@@ -68,7 +68,7 @@ fn wait_until_elsewhere(daemon: &Daemon) {
 }
 
 /// Whether a frame that left the source speaks for one of its addresses, by ARP or as its IP source.
-fn speaks_for_the_source(frame: &Frame) -> bool {
+pub(crate) fn speaks_for_the_source(frame: &Frame) -> bool {
     const OWN: [[u8; 4]; 2] = [[10, 0, 0, 10], [10, 0, 0, 11]];
     if frame.direction != Direction::Out {
         return false;
@@ -83,14 +83,14 @@ fn speaks_for_the_source(frame: &Frame) -> bool {
 }
 
 /// A heartbeat's answer, which comes from the driver and is no use of the address.
-fn is_heartbeat(frame: &Frame) -> bool {
+pub(crate) fn is_heartbeat(frame: &Frame) -> bool {
     frame
         .udp()
         .is_some_and(|(from, _, _)| from == frames::SBFD_PORT)
 }
 
 /// Questions of every kind to the source's own MAC and to all, as clients ask them that have not noticed anything.
-fn pester(pair: &Pair, socket: &PacketSocket, client: Mac) {
+pub(crate) fn pester(pair: &Pair, socket: &PacketSocket, client: Mac) {
     let asker = "10.0.0.100".parse().expect("an address");
     let address = "10.0.0.10".parse().expect("an address");
     let flow = frames::Flow {
@@ -118,7 +118,7 @@ fn pester(pair: &Pair, socket: &PacketSocket, client: Mac) {
 }
 
 /// The client's raw socket, and its MAC.
-fn raw(pair: &Pair) -> (PacketSocket, Mac) {
+pub(crate) fn raw(pair: &Pair) -> (PacketSocket, Mac) {
     let mac = pair.client_nic.mac();
     let index = pair.client_nic.index();
     let socket = pair

@@ -101,6 +101,7 @@ impl Daemon {
             unmanageable: BTreeMap::new(),
             groups: Groups::default(),
             unheard: BTreeSet::new(),
+            no_way_out: BTreeSet::new(),
             forwarding,
             sbfd_port,
             tcp_source,
@@ -134,6 +135,7 @@ impl Daemon {
             .into_iter()
             .map(|link| (link.name.clone(), link))
             .collect();
+        daemon.know_own_macs()?;
         daemon.write_settings()?;
         daemon.listen()?;
         daemon.begin_source_side()?;
@@ -168,8 +170,11 @@ impl Daemon {
                 flags |= settings::IDENTITY;
             }
             min_rx_us = reflector.min_rx.as_micros() as u32;
-            self.maps
-                .set_reflector(&discriminators, &own, &reflector.initiators)?;
+            // An address too many is not answered at; that stops neither a start nor whatever else has changed.
+            let written = self
+                .maps
+                .set_reflector(&discriminators, &own, &reflector.initiators);
+            self.note(written);
         } else {
             self.maps.set_reflector(&[], &[], &[])?;
         }
