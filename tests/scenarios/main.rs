@@ -18,6 +18,7 @@ mod killed;
 mod lab_works;
 mod lifecycle;
 mod network_changes;
+mod no_way_out;
 mod pair;
 mod probes;
 mod questions;
