@@ -24,7 +24,7 @@ pub mod map {
     pub const SETTINGS: &str = "SETTINGS";
     /// `HashMap<u32 ifindex, Nic>`. Writer: user space.
     pub const NICS: &str = "NICS";
-    /// `HashMap<Mac, u32>`: MAC addresses of the NICs in [`NICS`]. Writer: user space.
+    /// `HashMap<Mac, u32>`: MAC addresses of this host's NICs, managed or not. Writer: user space.
     pub const MACS: &str = "MACS";
     /// `HashMap<u32 discriminator, u32>`: discriminators that this host's reflector answers to. Writer: user space.
     pub const DISCRIMINATORS: &str = "DISCRIMINATORS";
@@ -106,8 +106,9 @@ pub mod map {
 
 /// Managed NICs, at most.
 pub const MAX_NICS: u32 = 64;
-/// Their MAC addresses. While one changes, the old and the new are both there.
-pub const MAX_MACS: u32 = 2 * MAX_NICS;
+/// MAC addresses of this host's NICs, of which a host of containers has many. While one changes, the old and the new are
+/// both there.
+pub const MAX_MACS: u32 = 4096;
 /// Session numbers run from 1 to this, exclusive; 0 is never a session.
 pub const MAX_SESSIONS: u32 = 4096;
 /// Addresses that can be held at once.

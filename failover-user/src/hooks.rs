@@ -28,9 +28,15 @@ mod pipes;
 mod process;
 mod supervise;
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::{
+        mpsc::{self, error::TryRecvError},
+        oneshot,
+    },
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::process::plain;
@@ -59,12 +65,31 @@ pub struct Outcome {
 ///
 /// Dropping the future ends the hook as the timeout does, behind the caller's back; see the module for the daemon's end.
 pub async fn run(program: &[String], timeout: Duration, facts: &Facts) -> Outcome {
-    run_with(program, timeout, facts.variables(), facts.line()).await
+    let (outcome, _) = run_with(program, timeout, facts.variables(), facts.line()).await;
+    outcome
 }
 
-/// Runs a health check's program in the same way, with no facts and nothing on its standard input.
-pub async fn run_check(program: &[String], timeout: Duration) -> Outcome {
+/// Runs a health check's program in the same way, with no facts and nothing on its standard input. It may be there when
+/// its outcome is known: SIGKILL does not end what waits for a disk.
+pub async fn run_check(program: &[String], timeout: Duration) -> (Outcome, Presence) {
     run_with(program, timeout, Vec::new(), Vec::new()).await
+}
+
+/// Whether a program is still there.
+#[derive(Debug)]
+pub struct Presence(mpsc::Receiver<Infallible>);
+
+impl Presence {
+    /// It has a process, or one is being made of it.
+    pub fn is_there(&mut self) -> bool {
+        matches!(self.0.try_recv(), Err(TryRecvError::Empty))
+    }
+
+    /// One that lasts as long as what is returned with it.
+    pub fn new() -> (mpsc::Sender<Infallible>, Self) {
+        let (there, presence) = mpsc::channel(1);
+        (there, Self(presence))
+    }
 }
 
 async fn run_with(
@@ -72,11 +97,12 @@ async fn run_with(
     timeout: Duration,
     variables: Vec<(&'static str, String)>,
     input: Vec<u8>,
-) -> Outcome {
+) -> (Outcome, Presence) {
     let began = Instant::now();
     let abandoned = CancellationToken::new();
     let _abandon = abandoned.clone().drop_guard();
     let (teller, told) = oneshot::channel();
+    let (there, presence) = Presence::new();
     match process::command(program, variables) {
         Ok(command) => {
             let hook = supervise::Hook {
@@ -85,6 +111,7 @@ async fn run_with(
                 timeout,
                 deadline: began + timeout,
                 abandoned,
+                there,
             };
             tokio::spawn(hook.supervise(teller));
         }
@@ -93,11 +120,12 @@ async fn run_with(
     let ended = told
         .await
         .unwrap_or_else(|_| supervise::Ended::unused("lost sight of it".to_owned()));
-    Outcome {
+    let outcome = Outcome {
         error: ended.error,
         took: began.elapsed(),
         output: ended.output,
-    }
+    };
+    (outcome, presence)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub mod net;
 pub mod policy;
 mod readiness;
 pub mod reflector;
+mod signals;
 pub mod state_file;
 mod top;
 pub mod unload;

@@ -35,8 +35,9 @@ pub(crate) fn run(socket: &Path) -> anyhow::Result<()> {
     let start = Instant::now();
     let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let mut model = Model::new(socket.to_owned());
-    let mut screen = Screen::enter()?;
+    // Before the terminal is taken: a signal in between would leave it so.
     let feed = Feed::start(socket)?;
+    let mut screen = Screen::enter()?;
     loop {
         let look = Look {
             clock: Clock::system(),

@@ -355,6 +355,14 @@ fn a_reflector_with_more_addresses_than_discriminators_needs_its_own() {
          and the reflector answers to at most 64 (set `discriminator`)"
     );
     assert!(by_number.is_ok());
+    // It means to have its own, so nothing is said of what it would be without.
+    let misspelt = one.replace('7', "\"seven\"");
+    let problems = config::check("t.toml", &misspelt, &facts).expect_err("no discriminator");
+    let keys: Vec<&str> = problems
+        .iter()
+        .map(|problem| problem.key.as_str())
+        .collect();
+    assert_eq!(keys, ["reflector.discriminator"], "{problems}");
 }
 
 /// What a slip of the hand, a bad merge or a broken disk makes of a file.

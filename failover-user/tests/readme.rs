@@ -81,6 +81,73 @@ fn every_configuration_in_the_readme_is_good() {
     }
 }
 
+/// The lines of a configuration that are in tables with this header, and the headers of tables in them.
+fn lines_of(configuration: &str, header: &str) -> String {
+    let name = header.trim_matches(['[', ']']);
+    let mut inside = false;
+    let mut lines = String::new();
+    for line in configuration.lines() {
+        if line.starts_with('[') {
+            let title = line.split('#').next().unwrap_or_default().trim();
+            let title = title.trim_matches(['[', ']']);
+            inside = title == name;
+            if let Some(table) = title
+                .strip_prefix(name)
+                .and_then(|rest| rest.strip_prefix('.'))
+            {
+                lines += &format!("{table} =\n");
+            }
+        } else if inside {
+            lines += line;
+            lines.push('\n');
+        }
+    }
+    lines
+}
+
+/// Whether a key is set there, or named in a comment as one that could be.
+fn has_key(lines: &str, key: &str) -> bool {
+    let set = format!("{key} =");
+    lines.match_indices(&set).any(|(at, _)| {
+        let before = lines[..at].chars().next_back();
+        before.is_none_or(|letter| !letter.is_alphanumeric() && letter != '_')
+    })
+}
+
+#[test]
+fn the_readme_has_every_key() {
+    let blocks = blocks("toml");
+    let complete = blocks
+        .iter()
+        .find(|block| block.starts_with("# every key\n"))
+        .expect("the configuration with every key");
+    // What several sources can share is in either table.
+    let shared = |one: &str, other: &str| lines_of(complete, one) + &lines_of(complete, other);
+
+    let mut missing = Vec::new();
+    for (table, keys) in config::tables() {
+        let lines = match table {
+            "[defaults]" | "[[source]]" => shared("defaults", "source"),
+            "[defaults.hooks]" | "[source.hooks]" => shared("defaults.hooks", "source.hooks"),
+            "the file" => complete
+                .lines()
+                .filter(|line| line.starts_with('['))
+                .map(|line| line.trim_start_matches('[').replace(']', " ="))
+                .collect::<Vec<_>>()
+                .join("\n"),
+            table if table.starts_with('[') => lines_of(complete, table),
+            _ => complete.clone(),
+        };
+        missing.extend(
+            keys.into_iter()
+                .filter(|key| !has_key(&lines, key))
+                .map(|key| format!("{key} of {table}")),
+        );
+    }
+
+    assert_eq!(missing, Vec::<String>::new());
+}
+
 #[test]
 fn every_failover_command_in_the_readme_is_one() {
     let readme = readme();

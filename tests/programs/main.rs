@@ -18,6 +18,7 @@ mod custody;
 mod discovery;
 mod drain;
 mod egress;
+mod full;
 mod fuzzed;
 mod harness;
 mod heard;
@@ -47,6 +48,7 @@ mod steering6;
 mod tagged;
 mod tcp;
 mod tcp6;
+mod ticking;
 mod truncation;
 
 use std::collections::BTreeSet;

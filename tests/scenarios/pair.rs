@@ -16,6 +16,7 @@ pub(crate) struct Pair {
     pub(crate) lab: Lab,
     pub(crate) switch: Switch,
     pub(crate) client: Host,
+    pub(crate) client_nic: Nic,
     pub(crate) source: Host,
     pub(crate) target: Host,
     pub(crate) source_nic: Nic,
@@ -30,7 +31,7 @@ impl Pair {
         let client = lab.host("client");
         let source = lab.host("source");
         let target = lab.host("target");
-        lab.plug(&client, "ens1", &switch, "10.0.0.100/24");
+        let client_nic = lab.plug(&client, "ens1", &switch, "10.0.0.100/24");
         let source_nic = lab.plug(&source, "ens1", &switch, "10.0.0.10/24");
         source_nic.add_address("10.0.0.11/24");
         let target_nics = [
@@ -43,6 +44,7 @@ impl Pair {
             lab,
             switch,
             client,
+            client_nic,
             source,
             target,
             source_nic,

@@ -18,7 +18,7 @@ fn careful(more: &str) -> String {
 }
 
 /// A source with this configuration, in use and found to be nobody else's, and its target.
-fn start(pair: &Pair, config: &str) -> (Daemon, Daemon) {
+pub(crate) fn start(pair: &Pair, config: &str) -> (Daemon, Daemon) {
     let daemon = Daemon::start(&pair.lab, &pair.source, config);
     wait_until_ours(&daemon);
     let target = pair.start_target(&automatic("10ms", 3));

@@ -124,6 +124,7 @@ pub(crate) fn cargo(subcommand: &str, object: &Path) -> Command {
     let mut cargo = process::host_cargo();
     cargo
         .arg(subcommand)
+        .args(process::locked())
         .arg("--target-dir")
         .arg(paths::target())
         .env("FAILOVER_EBPF_OBJECT", object);

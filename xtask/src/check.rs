@@ -100,6 +100,7 @@ fn host_lints() -> Result<()> {
         // The fuzzer is built with its feature alone; without libFuzzer itself, for which a C++ compiler would be needed.
         .args(["--features", "failover-tests/fuzz", "--target-dir"])
         .arg(paths::target())
+        .args(process::locked())
         .args(["--", "-D", "warnings"]);
     process::run_checked(&mut cargo)
 }

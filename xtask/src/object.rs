@@ -72,6 +72,7 @@ pub(crate) fn cargo(kit: &Kit, subcommand: &str) -> Command {
             "program",
         ])
         .args(["--target", TARGET, "-Z", "build-std=core", "--release"])
+        .args(process::locked())
         .arg("--target-dir")
         .arg(paths::ebpf_target());
     command

@@ -2,13 +2,15 @@
 
 use std::collections::VecDeque;
 use std::env;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use anyhow::{Context, Result, anyhow, bail};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -41,11 +43,34 @@ pub(crate) fn watch_signals() -> Result<()> {
             let by_terminal = signal == SIGINT && in_terminal_foreground();
             if !by_terminal && !forwarded {
                 forwarded = true;
-                let _gone = rustix::process::kill_process(child, Signal::TERM);
+                forward(child);
             }
         }
     });
     Ok(())
+}
+
+/// Asks the child to end. One that was started by sudo is root's, and only root may ask it.
+fn forward(child: Pid) {
+    let asked = match rustix::process::kill_process(child, Signal::TERM) {
+        Err(Errno::PERM) => forward_as_root(&mut Command::new("sudo"), child),
+        // It has ended meanwhile.
+        Ok(()) | Err(Errno::SRCH) => Ok(()),
+        Err(error) => Err(error.into()),
+    };
+    if let Err(error) = asked {
+        crate::ui::error(&error.context(format!(
+            "process {} cannot be asked to end: end it as root (kill {0}), and it cleans up",
+            child.as_raw_nonzero()
+        )));
+    }
+}
+
+/// sudo hands SIGTERM on to what it runs, unless that comes from the group that it was started in.
+fn forward_as_root(sudo: &mut Command, child: Pid) -> Result<()> {
+    let pid = child.as_raw_nonzero().to_string();
+    // Without a terminal or a password: whoever sends us signals may not be there.
+    output(sudo.args(["-n", "kill", "-TERM", &pid]).process_group(0)).map(drop)
 }
 
 fn in_terminal_foreground() -> bool {
@@ -82,6 +107,16 @@ pub(crate) fn host_cargo() -> Command {
     clean_env(&mut command);
     command.current_dir(crate::paths::root());
     command
+}
+
+/// What cargo is told where it resolves our own dependencies: in continuous integration exactly those that are committed.
+pub(crate) fn locked() -> Option<&'static str> {
+    locked_by(env::var_os("CI").as_deref())
+}
+
+fn locked_by(ci: Option<&OsStr>) -> Option<&'static str> {
+    let set = ci.is_some_and(|ci| !ci.is_empty() && ci != "false" && ci != "0");
+    set.then_some("--locked")
 }
 
 /// Runs to the end with the terminal, or whatever we have, as its own.
@@ -233,4 +268,38 @@ fn check(status: ExitStatus, command: &Command) -> Result<()> {
         bail!("{} failed ({status})", shown(command));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn in_continuous_integration_dependencies_are_those_that_are_committed() {
+        let said = |ci: &str| locked_by(Some(OsStr::new(ci)));
+
+        assert_eq!([said("true"), said("1")], [Some("--locked"); 2]);
+        assert_eq!([said(""), said("false"), locked_by(None)], [None; 3]);
+    }
+
+    #[test]
+    fn a_child_that_is_roots_is_asked_to_end_by_sudo_which_asks_for_no_password() {
+        let dir = env::temp_dir().join(format!("failover-xtask-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).expect("a directory");
+        let (sudo, said) = (dir.join("sudo"), dir.join("said"));
+        let script = format!("#!/bin/sh\nprintf '%s ' \"$@\" > {}\n", said.display());
+        std::fs::write(&sudo, script).expect("a program");
+        std::fs::set_permissions(&sudo, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+        let child = Pid::from_raw(4242).expect("a process id");
+
+        let asked = forward_as_root(&mut Command::new(&sudo), child);
+        let arguments = std::fs::read_to_string(&said).expect("what sudo was told");
+        let refused = forward_as_root(&mut Command::new("/bin/false"), child);
+        std::fs::remove_dir_all(&dir).expect("removing the directory");
+
+        assert!(asked.is_ok(), "{asked:?}");
+        assert_eq!(arguments, "-n kill -TERM 4242 ");
+        assert!(refused.is_err());
+    }
 }

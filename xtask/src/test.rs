@@ -181,7 +181,8 @@ fn commands(tier: Tier, root: Option<&Root>) -> Vec<(Command, &'static [&'static
                 let mut cargo = process::host_cargo();
                 cargo
                     .args(["test", "--workspace", "--target-dir"])
-                    .arg(paths::target());
+                    .arg(paths::target())
+                    .args(process::locked());
                 cargo
             };
             let mut plain = host();

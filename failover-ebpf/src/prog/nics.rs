@@ -11,7 +11,7 @@ pub(super) fn managed(ingress: u32) -> Option<&'static Nic> {
     unsafe { maps::NICS.get(ingress) }
 }
 
-/// Whether a MAC is that of a managed NIC.
+/// Whether a MAC is that of a NIC of this host, managed or not.
 #[inline(always)]
 pub(super) fn is_ours(mac: Mac) -> bool {
     maps::MACS.get_ptr(mac).is_some()

@@ -12,8 +12,6 @@ pub mod state {
     pub const ADMIN_DOWN: u8 = 0;
     /// Down.
     pub const DOWN: u8 = 1;
-    /// Init; S-BFD does not use it.
-    pub const INIT: u8 = 2;
     /// Up.
     pub const UP: u8 = 3;
 }

@@ -6,7 +6,7 @@ use std::{
     net::IpAddr,
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use aya::maps::{
     Array, DevMapHash, HashMap, Map, MapData, MapError, PerCpuArray, xdp::XdpMapError,
 };
@@ -28,6 +28,8 @@ pub struct Maps {
     settings: Array<MapData, Settings>,
     nics: HashMap<MapData, u32, Nic>,
     macs: HashMap<MapData, Mac, u32>,
+    /// MACs of this host's NICs, managed or not.
+    link_macs: BTreeSet<Mac>,
     discriminators: HashMap<MapData, u32, u32>,
     own: HashMap<MapData, Ip, u32>,
     initiators: HashMap<MapData, Ip, u32>,
@@ -53,6 +55,7 @@ impl Maps {
             settings: open(pins, map::SETTINGS)?,
             nics: open(pins, map::NICS)?,
             macs: open(pins, map::MACS)?,
+            link_macs: BTreeSet::new(),
             discriminators: open(pins, map::DISCRIMINATORS)?,
             own: open(pins, map::OWN)?,
             initiators: open(pins, map::INITIATORS)?,
@@ -115,14 +118,25 @@ impl Maps {
         self.refresh_macs()
     }
 
+    /// Says which MACs this host's NICs have, those included that are not managed: Linux answers ARP for any address of the
+    /// host on every NIC, and what such a NIC says is not said by another host.
+    pub fn set_link_macs(&mut self, macs: BTreeSet<Mac>) -> anyhow::Result<()> {
+        if self.link_macs == macs {
+            return Ok(());
+        }
+        self.link_macs = macs;
+        self.refresh_macs()
+    }
+
     /// Two NICs may have one MAC, so the set of them is made anew.
     fn refresh_macs(&mut self) -> anyhow::Result<()> {
-        let macs = self
+        let mut macs = self
             .nics
             .iter()
             .map(|entry| entry.map(|(_, nic)| nic.mac))
             .collect::<Result<Vec<Mac>, _>>()
             .context("listing the MACs of NICs")?;
+        macs.extend(&self.link_macs);
         replace(&mut self.macs, &macs).context("writing the MACs of NICs")
     }
 
@@ -134,9 +148,13 @@ impl Maps {
         initiators: &[IpAddr],
     ) -> anyhow::Result<()> {
         let keys = |ips: &[IpAddr]| -> Vec<Ip> { ips.iter().copied().map(key).collect() };
-        replace(&mut self.discriminators, discriminators).context("writing discriminators")?;
-        replace(&mut self.own, &keys(own)).context("writing the reflector's addresses")?;
-        replace(&mut self.initiators, &keys(initiators)).context("writing initiators")
+        // One that is too long for its map does not keep the others from changing.
+        let results = [
+            replace(&mut self.discriminators, discriminators).context("writing discriminators"),
+            replace(&mut self.own, &keys(own)).context("writing the reflector's addresses"),
+            replace(&mut self.initiators, &keys(initiators)).context("writing initiators"),
+        ];
+        results.into_iter().collect()
     }
 
     /// The addresses of this host's identity, with their [`abi::identity`] flags.
@@ -309,19 +327,41 @@ pub(super) fn open<M: Kind>(pins: &Pins, name: &str) -> anyhow::Result<M> {
     M::wrap(data).with_context(|| format!("the map {} is of another kind", path.display()))
 }
 
-fn replace<K: aya::Pod + PartialEq>(
+/// Makes these the keys of a map, as far as there is room: the first ones, and an error that says how many there are.
+fn replace<K: aya::Pod + Ord>(
     map: &mut HashMap<MapData, K, u32>,
     keys: &[K],
-) -> Result<(), MapError> {
-    // New ones first: whoever is in both sets is never without its entry.
-    for key in keys {
-        map.insert(key, 1, 0)?;
+) -> anyhow::Result<()> {
+    let wanted: BTreeSet<K> = keys.iter().copied().collect();
+    let known: BTreeSet<K> = map.keys().collect::<Result<_, _>>()?;
+    // New ones first, as long as there is room: a set that grows is never smaller than it was. Whoever is in both sets is
+    // never without its entry.
+    let mut waiting = Vec::new();
+    for key in keys.iter().filter(|key| !known.contains(key)) {
+        match map.insert(key, 1, 0) {
+            Ok(()) => {}
+            Err(error) if is_full(&error) => waiting.push(*key),
+            Err(error) => return Err(error.into()),
+        }
     }
-    let stale: Vec<K> = map.keys().collect::<Result<_, _>>()?;
-    for key in stale.iter().filter(|key| !keys.contains(key)) {
+    for key in known.difference(&wanted) {
         ignore_absent(map.remove(key))?;
     }
+    for key in waiting {
+        match map.insert(key, 1, 0) {
+            Ok(()) => {}
+            Err(error) if is_full(&error) => {
+                bail!("{} are more than there is room for", wanted.len())
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
     Ok(())
+}
+
+fn is_full(error: &MapError) -> bool {
+    matches!(error, MapError::SyscallError(error)
+        if error.io_error.raw_os_error() == Some(libc::E2BIG))
 }
 
 /// What is listened for by key, each slot used once.

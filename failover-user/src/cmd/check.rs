@@ -310,10 +310,14 @@ fn describe_reflector(
     if !keys.is_empty() {
         writeln!(f, "  if it is signed with {}", keys.join(" or "))?;
     }
-    describe_custody(f, reflector)
+    describe_custody(f, reflector, facts)
 }
 
-fn describe_custody(f: &mut fmt::Formatter<'_>, reflector: &Reflector) -> fmt::Result {
+fn describe_custody(
+    f: &mut fmt::Formatter<'_>,
+    reflector: &Reflector,
+    facts: &HostFacts,
+) -> fmt::Result {
     let dead_man = duration::show(reflector.dead_man);
     writeln!(f, "  silent when the daemon has not run for {dead_man}")?;
     for check in &reflector.checks {
@@ -340,7 +344,25 @@ fn describe_custody(f: &mut fmt::Formatter<'_>, reflector: &Reflector) -> fmt::R
     } else {
         "when another host has them"
     };
-    writeln!(f, "  keeps off {identity} {when}")
+    writeln!(f, "  keeps off {identity} {when}")?;
+    let nics = || facts.nics.iter();
+    let absent = reflector.identity.iter().filter(|address| {
+        let ip = address.ip;
+        !nics().any(|nic| nic.addresses.iter().any(|(own, _)| *own == ip))
+    });
+    // As the daemon does it: the first of the NICs that is there.
+    let mut listed = reflector.nics.iter();
+    let asking = listed.find(|name| nics().any(|nic| nic.name == **name));
+    if let Some(asking) = asking {
+        for address in absent {
+            let ip = address.ip;
+            writeln!(f, "  {ip} is on no NIC yet: {asking} stands for it")?;
+        }
+    }
+    writeln!(
+        f,
+        "  while it keeps off them, only sbfd and not icmp, arp or tcp finds this host alive there"
+    )
 }
 
 fn counted(number: u32, one: &str, many: &str) -> String {

@@ -8,7 +8,7 @@ use crate::control::{
     render::{self, Clock},
 };
 
-use super::{answer, output};
+use super::{answer, exit, output};
 
 /// Prints what would happen if a source failed now. Fails if a hook would prevent the takeover.
 pub(crate) fn run(socket: &Path, source: String, json: bool) -> anyhow::Result<ExitCode> {
@@ -18,18 +18,20 @@ pub(crate) fn run(socket: &Path, source: String, json: bool) -> anyhow::Result<E
             return Err(answer::unexpected(reply));
         }
     };
-    if json {
-        output::json(&report)?;
-    } else {
-        write!(
-            anstream::stdout(),
-            "{}",
-            render::drill(&report, &Clock::system())
-        )?;
-    }
-    Ok(if report.is_aborted() {
+    // Whoever reads only the beginning wants to know as well.
+    let code = if report.is_aborted() {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
-    })
+    };
+    let printed = if json {
+        output::json(&report)
+    } else {
+        let text = render::drill(&report, &Clock::system());
+        write!(anstream::stdout(), "{text}").map_err(Into::into)
+    };
+    match printed {
+        Err(error) if !exit::is_closed_pipe(&error) => Err(error),
+        Ok(()) | Err(_) => Ok(code),
+    }
 }

@@ -62,9 +62,7 @@ impl From<Failure> for Exit {
 
 /// Prints the error with its causes in one line, and gives the exit code.
 pub fn report(error: &anyhow::Error) -> ExitCode {
-    let pipe = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
-    if error.downcast_ref::<io::Error>().is_some_and(pipe) {
-        // `failover events | head`: whoever reads has seen enough.
+    if is_closed_pipe(error) {
         return ExitCode::SUCCESS;
     }
     let line = format!("{error:#}")
@@ -74,6 +72,12 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
         .join(" ");
     anstream::eprintln!("{}{line}", prefix());
     ExitCode::from(code(error) as u8)
+}
+
+/// `failover events | head`: whoever reads has seen enough.
+pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let pipe = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
+    error.downcast_ref::<io::Error>().is_some_and(pipe)
 }
 
 fn prefix() -> impl std::fmt::Display {

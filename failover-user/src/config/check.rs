@@ -69,12 +69,20 @@ fn what(section: &Section<'_>, out: &mut Collector) -> Option<CheckKind> {
             out.found.push(found);
         }
         kinds.push(match *key {
-            "tcp" => item
-                .parsed("an address and a port", "127.0.0.1:80", parse_socket, out)
-                .map(CheckKind::Tcp),
-            "http" => item
-                .parsed("a URL", "http://127.0.0.1:80/health", parse_url, out)
-                .map(|(to, path)| CheckKind::Http { to, path }),
+            "tcp" => {
+                let to = item.parsed("an address and a port", "127.0.0.1:80", parse_socket, out);
+                to.map(|to| {
+                    out.inventory.checks.push((to.ip(), item.place.clone()));
+                    CheckKind::Tcp(to)
+                })
+            }
+            "http" => {
+                let url = item.parsed("a URL", "http://127.0.0.1:80/health", parse_url, out);
+                url.map(|(to, path)| {
+                    out.inventory.checks.push((to.ip(), item.place.clone()));
+                    CheckKind::Http { to, path }
+                })
+            }
             _ => hooks::command(item, "command", out).map(CheckKind::Command),
         });
     }

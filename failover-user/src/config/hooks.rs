@@ -13,8 +13,11 @@ use super::{
     types::{Hooks, OnError},
 };
 
+/// `timeout` can be this at most.
+pub const LONGEST_HOOK: Duration = Duration::from_secs(60 * 60);
+
 /// `timeout` can be this.
-const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60 * 60);
+const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=LONGEST_HOOK;
 
 const ON_ERROR: &[(&str, OnError)] = &[("abort", OnError::Abort), ("continue", OnError::Continue)];
 

@@ -154,6 +154,8 @@ pub(super) fn compare(named: &Inventory, facts: &HostFacts) -> Vec<Found> {
         .collect();
     found.extend(too_many_discriminators(named, facts));
     found.extend(no_discriminator(named, facts));
+    found.extend(unfenced(named, facts));
+    found.extend(checks_elsewhere(named, facts));
     found.extend(witness::compare_host(named, facts));
     found.extend(program::compare(named, facts));
     found.extend(key_file::compare(named, facts));
@@ -249,6 +251,54 @@ fn no_discriminator(named: &Inventory, facts: &HostFacts) -> Vec<Found> {
         Some(complaint.help(help).at(at))
     })
     .collect()
+}
+
+/// The fence is on the reflector's NICs, and probes leave by them: an address that is on another one is neither kept off
+/// nor asked for.
+fn unfenced(named: &Inventory, facts: &HostFacts) -> Vec<Found> {
+    let covered = |nic: &NicFacts| {
+        let mut nics = named.reflector_nics.iter();
+        nic.loopback || nics.any(|covered| covered.name == nic.name)
+    };
+    let Some(first) = named.reflector_nics.first() else {
+        return Vec::new();
+    };
+    let identity = named.identity.iter();
+    identity
+        .filter_map(|(ip, at)| {
+            let nic = facts.owner(*ip).filter(|nic| !covered(nic))?;
+            let (name, first) = (&nic.name, &first.name);
+            let complaint = Complaint::new(format!(
+                "{ip} is on {name}, which is none of the reflector's NICs: it would not be kept off there"
+            ));
+            let help = format!("write `nics = [\"{first}\", \"{name}\"]`, or move the address");
+            Some(complaint.help(help).at(at))
+        })
+        .collect()
+}
+
+/// With `self_fence` a check that has not succeeded yet fences the identity, and what it sends from an address of the
+/// identity would be kept in by that very fence: it could never succeed. What is this host's own never leaves it.
+fn checks_elsewhere(named: &Inventory, facts: &HostFacts) -> Vec<Found> {
+    let here = |ip: IpAddr| {
+        ip.is_loopback()
+            || ip.is_unspecified()
+            || facts.owner(ip).is_some()
+            || named.identity.iter().any(|(own, _)| *own == ip)
+    };
+    let checks = named.checks.iter().filter(|_| named.self_fence);
+    checks
+        .filter(|(ip, _)| !here(*ip))
+        .map(|(ip, at)| {
+            let complaint = Complaint::new(format!(
+                "{ip} is not on this host: with `self_fence`, the fence that a failed check puts up would keep the check \
+                 itself in, and it could never succeed again"
+            ));
+            let help = "check the service at \"127.0.0.1\" or an address of this host; whether the network works is for \
+                        the target's heartbeats; or run a `command` that sends from an address outside of `identity`";
+            complaint.help(help).at(at)
+        })
+        .collect()
 }
 
 fn too_many_discriminators(named: &Inventory, facts: &HostFacts) -> Option<Found> {

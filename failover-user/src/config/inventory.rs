@@ -35,6 +35,10 @@ pub(super) struct Inventory {
     pub(super) reflector_nics: Vec<Named>,
     /// Addresses of this host's identity.
     pub(super) identity: Vec<(IpAddr, Place)>,
+    /// A host that is not healthy keeps off them.
+    pub(super) self_fence: bool,
+    /// Where health checks connect to.
+    pub(super) checks: Vec<(IpAddr, Place)>,
     /// The reflector answers to each address of its NICs.
     pub(super) default_discriminators: bool,
 }

@@ -149,6 +149,12 @@ impl Kind {
     }
 }
 
+/// Every kind of table with its keys, for whoever documents them.
+pub fn tables() -> Vec<(&'static str, Vec<&'static str>)> {
+    let kinds = Kind::ALL.into_iter();
+    kinds.map(|kind| (kind.title(), kind.keys())).collect()
+}
+
 /// The candidate that is a likely slip away from `word`.
 pub(super) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let word = word.to_lowercase().replace('-', "_");

@@ -34,8 +34,10 @@ mod text;
 pub mod types;
 mod witness;
 
+pub use hooks::LONGEST_HOOK;
 pub use host::{HostFacts, NicFacts};
 pub use key_file::{KeyFacts, KeyFault};
+pub use keys::tables;
 pub use load::{LoadError, load};
 pub use problem::{Problem, Problems};
 pub use program::ProgramFacts;

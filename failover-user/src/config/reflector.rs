@@ -65,8 +65,10 @@ pub(super) fn read(item: &Item<'_>, out: &mut Collector) -> Option<Reflector> {
     };
     let checks = checks(&section, out);
 
+    out.inventory.self_fence = self_fence == Some(true);
     let nics = nics?;
-    out.inventory.default_discriminators = discriminator.is_none();
+    // One that cannot be read is meant all the same: nothing is said of those that it replaces.
+    out.inventory.default_discriminators = section.get("discriminator").is_none();
     Some(Reflector {
         nics,
         initiators: initiators?,

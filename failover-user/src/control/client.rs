@@ -10,15 +10,19 @@ use std::{
 use serde::de::DeserializeOwned;
 
 use super::protocol::{Event, Message, Reply, Request, Status};
+use crate::config::LONGEST_HOOK;
 
 /// How long a question may take: its answer needs no work.
 pub const QUESTION: Duration = Duration::from_secs(10);
 
-/// How long a command may take: there may be hooks to wait for, and a drain.
+/// How long a command may take that waits for no hook.
 const COMMAND: Duration = Duration::from_secs(300);
 
-/// How long a drill may take: three hooks, each of which may be given an hour.
-const DRILL: Duration = Duration::from_secs(3 * 3600 + 300);
+/// How long a command may take that waits for a hook, and for a drain.
+const HOOK: Duration = LONGEST_HOOK.saturating_add(COMMAND);
+
+/// How long a drill may take: three hooks.
+const DRILL: Duration = LONGEST_HOOK.saturating_mul(3).saturating_add(COMMAND);
 
 /// Why there is no reply.
 #[derive(Debug, thiserror::Error)]
@@ -106,21 +110,7 @@ impl Client {
 
     /// Sends a request and waits for its reply.
     pub fn request(&mut self, request: &Request) -> Result<Reply, ClientError> {
-        let patience = match request {
-            Request::Status { .. } | Request::Events { .. } => QUESTION,
-            Request::Takeover { .. }
-            | Request::Failback { .. }
-            | Request::Approve { .. }
-            | Request::Decline { .. }
-            | Request::Hold { .. }
-            | Request::Resume { .. }
-            | Request::HoldSelf
-            | Request::ResumeSelf
-            | Request::Reload
-            | Request::Stop { .. } => COMMAND,
-            Request::Drill { .. } => DRILL,
-        };
-        self.request_within(request, patience)
+        self.request_within(request, patience(request))
     }
 
     /// As [`Client::request`], with a limit of one's own.
@@ -247,6 +237,24 @@ impl Client {
     }
 }
 
+/// How long an answer may take.
+fn patience(request: &Request) -> Duration {
+    match request {
+        Request::Status { .. } | Request::Events { .. } => QUESTION,
+        Request::Hold { .. }
+        | Request::Resume { .. }
+        | Request::HoldSelf
+        | Request::ResumeSelf
+        | Request::Reload => COMMAND,
+        Request::Takeover { .. }
+        | Request::Failback { .. }
+        | Request::Approve { .. }
+        | Request::Decline { .. }
+        | Request::Stop { .. } => HOOK,
+        Request::Drill { .. } => DRILL,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixListener;
@@ -269,6 +277,31 @@ mod tests {
         let error = client.request_within(&request, Duration::from_millis(20));
 
         assert!(matches!(error, Err(ClientError::Silent(..))), "{error:?}");
+    }
+
+    #[test]
+    fn a_command_that_waits_for_a_hook_is_waited_for_as_long_as_the_hook_may_take() {
+        let source = || "web1".to_owned();
+        for request in [
+            Request::Takeover {
+                source: source(),
+                path: None,
+                even_if_healthy: true,
+            },
+            Request::Failback {
+                source: source(),
+                stop_monitoring: false,
+            },
+            Request::Approve { source: source() },
+            Request::Stop { release: true },
+        ] {
+            assert!(
+                patience(&request) > Duration::from_secs(3600),
+                "{request:?}"
+            );
+        }
+        let drill = Request::Drill { source: source() };
+        assert!(patience(&drill) > Duration::from_secs(3 * 3600));
     }
 
     #[test]

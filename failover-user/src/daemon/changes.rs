@@ -1,21 +1,32 @@
 //! What changes in the network while the daemon runs: NICs, their addresses, neighbours.
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use super::{Daemon, layout, problems::Problems};
 use crate::{
     config::Deliver,
     events::EventKind,
     monitor::clock,
-    net::{link_watch::LinkEvent, links::Link, neighbours::NeighbourEvent, subnet::single},
+    net::{
+        link_watch::LinkEvent, links::Link, neighbours::NeighbourEvent, subnet::single, xdp::Mode,
+    },
 };
 
 impl Daemon {
     /// A NIC or an address of one has changed.
     pub(super) async fn on_link(&mut self, event: LinkEvent) -> anyhow::Result<()> {
         let result = self.on_link_event(event).await;
+        let known = self.know_own_macs();
         self.follow_links();
-        result
+        result.and(known)
+    }
+
+    /// The program has to know every NIC of this host, or what the others say for us would be said by another host.
+    pub(super) fn know_own_macs(&mut self) -> anyhow::Result<()> {
+        let macs = self.network.links.values().map(|link| link.mac);
+        // A loopback has none, nor has a tunnel.
+        self.maps
+            .set_link_macs(macs.filter(|mac| *mac != [0; 6]).collect())
     }
 
     async fn on_link_event(&mut self, event: LinkEvent) -> anyhow::Result<()> {
@@ -253,6 +264,7 @@ impl Daemon {
 
     /// Prepares every takeover anew.
     pub(super) fn refresh_plans(&mut self) {
+        self.refresh_ways_out();
         self.refresh_routers();
         self.refresh_groups();
         for unit in self.policy.units() {
@@ -263,6 +275,31 @@ impl Daemon {
                 unit,
             ));
         }
+    }
+
+    /// Which NICs take no frames from others, and people are told of what cannot be sent on for that reason.
+    fn refresh_ways_out(&mut self) {
+        let attached = self.attached.iter();
+        let generic = attached.filter(|(_, mode)| **mode == Mode::Generic);
+        self.network.generic = generic.map(|(name, _)| name.clone()).collect();
+        let lost: BTreeSet<(String, String)> = layout::addresses(&self.config)
+            .filter_map(|(_, address)| match address.deliver {
+                Deliver::Forward(standby) => {
+                    let nic = &address.target_nic;
+                    let why = self.network.no_way_out(nic, standby)?;
+                    Some((nic.clone(), why))
+                }
+                Deliver::Local => None,
+            })
+            .collect();
+        for (nic, error) in lost.difference(&self.no_way_out) {
+            self.record(
+                None,
+                EventKind::Error,
+                serde_json::json!({ "nic": nic, "error": error }),
+            );
+        }
+        self.no_way_out = lost;
     }
 
     /// The standby server of addresses that are held already has another MAC.

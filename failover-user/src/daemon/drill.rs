@@ -199,8 +199,7 @@ impl Picture {
                 .iter()
                 .map(|slice| slice.entries.len())
                 .sum(),
-            error: missing
-                .map(|(ip, nic)| format!("{ip} would not be taken: there is no NIC {nic}")),
+            error: missing.map(|(ip, why)| format!("{ip} would not be taken: {why}")),
         };
         decide(&self.policy, self.unit, &assumed, self.at).unwrap_or_else(|| Decision {
             steps: Vec::new(),

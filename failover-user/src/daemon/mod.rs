@@ -133,6 +133,8 @@ struct Daemon {
     groups: Groups,
     /// Why NICs do not listen to groups that they should.
     unheard: BTreeSet<(String, String)>,
+    /// NICs whose packets cannot be sent on, and why.
+    no_way_out: BTreeSet<(String, String)>,
     /// NICs that forward, because a standby server is behind them.
     forwarding: Forwarding,
     sbfd_port: ReservedPort,
@@ -293,6 +295,7 @@ impl Daemon {
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut round = 0u64;
         while !self.may_end() {
+            self.side.beat();
             let (deadline, side_deadline) = (self.deadline(), self.side_deadline());
             tokio::select! {
                 biased;

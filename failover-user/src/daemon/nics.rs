@@ -130,6 +130,8 @@ impl Daemon {
     }
 
     pub(super) async fn attach(&mut self, link: &Link) -> anyhow::Result<Mode> {
+        // Some drivers take seconds for it, and there may be many NICs: the loop is slow then, and alive.
+        self.side.beat();
         let ours = self.program.id()?;
         // A pinned link may be of a NIC that had this name before and goes on under another one: it is given up, and then
         // there is none to adopt.

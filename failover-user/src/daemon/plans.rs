@@ -37,6 +37,10 @@ pub(super) struct Network {
     pub(super) sources: BTreeMap<(String, IpAddr), Mac>,
     /// NICs on which this host is an IPv6 router.
     pub(super) routers: BTreeSet<String>,
+    /// Addresses on NICs that this host keeps off now: nothing is sent from them.
+    pub(super) kept_off: BTreeSet<IpAddr>,
+    /// NICs whose driver cannot run the program: generic XDP.
+    pub(super) generic: BTreeSet<String>,
 }
 
 impl Network {
@@ -52,7 +56,8 @@ impl Network {
     }
 
     /// The address of ours on a NIC that a neighbour is asked from: one in its subnet, so that a link-local neighbour is
-    /// asked from a link-local address, and another one from another. Held addresses are on no subnet.
+    /// asked from a link-local address, and another one from another. Held addresses are on no subnet, and one that this host
+    /// keeps off is not spoken for.
     ///
     /// Of several the first in IPv4, which is the primary one, and the lowest in IPv6, where the order means nothing.
     pub(super) fn own_address(&self, nic: &str, neighbour: IpAddr) -> Option<IpAddr> {
@@ -61,7 +66,8 @@ impl Network {
             .addresses
             .iter()
             .filter(|own| is_neighbour(**own, neighbour))
-            .map(|(ip, _)| *ip);
+            .map(|(ip, _)| *ip)
+            .filter(|ip| !self.kept_off.contains(ip));
         match neighbour {
             IpAddr::V4(_) => own.next(),
             IpAddr::V6(_) => own.min(),
@@ -72,7 +78,10 @@ impl Network {
     pub(super) fn asker(&self, link: &Link, ip: IpAddr) -> Option<Ipv6Addr> {
         let near = self.own_address(&link.name, ip);
         let own = link.addresses.iter().filter(|own| own.1 < single(own.0));
-        let any = own.map(|(ip, _)| *ip).filter(IpAddr::is_ipv6).min();
+        let any = own
+            .map(|(ip, _)| *ip)
+            .filter(|ip| ip.is_ipv6() && !self.kept_off.contains(ip))
+            .min();
         match near.or(any)? {
             IpAddr::V4(_) => None,
             IpAddr::V6(ip) => Some(ip),
@@ -86,9 +95,22 @@ impl Network {
 
     /// The NIC with a subnet that a host is on.
     pub(super) fn nic_towards(&self, host: IpAddr) -> Option<&Link> {
-        self.links
-            .values()
-            .find(|link| !link.loopback && self.own_address(&link.name, host).is_some())
+        let near = |link: &&Link| link.addresses.iter().any(|own| is_neighbour(*own, host));
+        let mut links = self.links.values().filter(|link| !link.loopback);
+        links.find(near)
+    }
+
+    /// Why packets that come in by a NIC cannot be sent on to a standby server, if they cannot. A driver that cannot run XDP
+    /// takes no frames from one that can (`ndo_xdp_xmit`), and the kernel does not say so to the program: all would be lost.
+    pub(super) fn no_way_out(&self, nic: &str, standby: IpAddr) -> Option<String> {
+        let out = &self.nic_towards(standby)?.name;
+        let lost = self.generic.contains(out) && !self.generic.contains(nic);
+        lost.then(|| {
+            format!(
+                "nothing can be sent on from {nic}, with native XDP, to {standby} by {out}, whose driver has only generic XDP: \
+                 write xdp = \"generic\" into [daemon], or put the standby server behind another NIC"
+            )
+        })
     }
 
     /// The NIC with an index.
@@ -102,9 +124,15 @@ pub(super) fn plan(config: &Config, layout: &Layout, network: &Network, unit: Un
     let mut taken = Vec::new();
     let mut skipped = Vec::new();
     for (path, address) in layout::addresses_of(config, unit) {
-        match network.links.get(&address.target_nic) {
-            Some(link) => taken.push((path, address, link)),
-            None => skipped.push((address.ip, address.target_nic.clone())),
+        let nic = &address.target_nic;
+        let lost = match address.deliver {
+            Deliver::Forward(standby) => network.no_way_out(nic, standby),
+            Deliver::Local => None,
+        };
+        match (network.links.get(nic), lost) {
+            (Some(link), None) => taken.push((path, address, link)),
+            (Some(_), Some(why)) => skipped.push((address.ip, why)),
+            (None, _) => skipped.push((address.ip, format!("there is no NIC {nic}"))),
         }
     }
     let slices = taken
@@ -275,6 +303,8 @@ mod tests {
             neighbours: BTreeMap::new(),
             sources: BTreeMap::new(),
             routers: BTreeSet::new(),
+            kept_off: BTreeSet::new(),
+            generic: BTreeSet::new(),
         };
         network.neighbours.insert(
             ("ens1".to_owned(), [10, 0, 0, 10].into()),
@@ -367,6 +397,28 @@ mod tests {
     }
 
     #[test]
+    fn an_address_whose_packets_would_be_lost_on_their_way_out_is_not_taken() {
+        let mut network = network();
+        let taken = |network: &Network| {
+            let plan = planned_in(network);
+            let taken: usize = plan.slices.iter().map(|slice| slice.entries.len()).sum();
+            (taken, plan.skipped)
+        };
+        let both_native = taken(&network).0;
+        network.generic.insert("ens2".to_owned());
+        let (native_to_generic, skipped) = taken(&network);
+        network.generic.insert("ens1".to_owned());
+        let both_generic = taken(&network).0;
+
+        assert_eq!([both_native, native_to_generic, both_generic], [3, 2, 3]);
+        let [(ip, why)] = &skipped[..] else {
+            panic!("{skipped:?}");
+        };
+        assert_eq!(last(*ip), 12);
+        assert!(why.contains("only generic XDP"), "{why}");
+    }
+
+    #[test]
     fn every_address_is_announced_as_a_request_before_any_is_as_a_reply() {
         let plan = planned();
 
@@ -424,6 +476,33 @@ mod tests {
         let expected = ["10.0.0.2", "fd00:0:0:1::2", "fe80::2"].map(|own| Some(ip(own)));
         assert_eq!(asked_from[..3], expected);
         assert_eq!(asked_from[3], None);
+    }
+
+    #[test]
+    fn nothing_is_asked_from_an_address_that_this_host_keeps_off() {
+        let ip = |text: &str| text.parse::<IpAddr>().expect("an address");
+        let mut network = network();
+        let link = network.links.get_mut("ens1").expect("a NIC");
+        link.addresses = vec![
+            (ip("10.0.0.2"), 24),
+            (ip("10.0.0.3"), 24),
+            (ip("fd00:0:0:1::2"), 64),
+        ];
+        let link = link.clone();
+        let source = ip("10.0.0.10");
+        let before = network.own_address("ens1", source);
+
+        network.kept_off = [ip("10.0.0.2"), ip("fd00:0:0:1::2")].into();
+        let other = network.own_address("ens1", source);
+        let asker = network.asker(&link, ip("fd00:0:0:1::10"));
+        network.kept_off.insert(ip("10.0.0.3"));
+        let none = network.own_address("ens1", source);
+
+        assert_eq!(before, Some(ip("10.0.0.2")));
+        assert_eq!((other, asker, none), (Some(ip("10.0.0.3")), None, None));
+        // Where the network is does not depend on who may speak there.
+        let towards = network.nic_towards(source).map(|link| link.name.as_str());
+        assert_eq!(towards, Some("ens1"));
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::{
     reflector::{
         checks::{Checked, Checks},
         custody::{Custody, LOOK_EVERY},
-        dead_man::{DeadMan, HAND_OVER},
+        dead_man::{self, DeadMan, HAND_OVER},
     },
 };
 
@@ -65,6 +65,13 @@ impl SourceSide {
     pub(super) fn on_hold(&self) -> bool {
         self.hold
     }
+
+    /// The loop goes round.
+    pub(super) fn beat(&self) {
+        if let Some(dead_man) = &self.dead_man {
+            dead_man.beat();
+        }
+    }
 }
 
 /// What an earlier daemon has left.
@@ -81,10 +88,13 @@ impl Daemon {
     /// What a daemon that was alive a moment ago had used is used on, or a plain restart would cost packets; after anything
     /// else (a boot, a crash) the identity is withheld until it is known that nobody else has it, if `self_fence` is set.
     pub(super) fn begin_source_side(&mut self) -> anyhow::Result<()> {
+        self.begin_source_side_with(&self.found())
+    }
+
+    fn begin_source_side_with(&mut self, found: &Found) -> anyhow::Result<()> {
         let Some(reflector) = self.config.reflector.clone() else {
             return self.end_source_side();
         };
-        let found = self.found();
         let usable = found.alive && !(found.ill && reflector.self_fence);
         let entries = self.maps.identity()?;
         let side = &mut self.side;
@@ -100,7 +110,8 @@ impl Daemon {
         for address in &reflector.identity {
             let ip = address.ip;
             let flags = entries.get(&ip).copied().unwrap_or(0);
-            let found = usable.then_some(flags);
+            // What was kept off is kept off until it has been asked for, whatever became of the daemon that had found out.
+            let found = (usable || flags != 0).then_some(flags);
             self.look_after(ip, found, &reflector)?;
         }
         for ip in entries.into_keys() {
@@ -112,7 +123,8 @@ impl Daemon {
         self.put_withheld();
         self.side.board.clear(flag::UNPROVEN);
         self.start_dead_man(reflector.dead_man)?;
-        self.follow_health();
+        self.write_health();
+        self.learn_fence();
         Ok(())
     }
 
@@ -151,11 +163,16 @@ impl Daemon {
     }
 
     fn start_dead_man(&mut self, dead_man: Duration) -> anyhow::Result<()> {
-        let board = &self.side.board;
-        board.tick(clock::now());
-        board.set_dead_man(dead_man.as_nanos() as u64);
-        self.side.dead_man = None;
-        self.side.dead_man = Some(DeadMan::start(&self.pins, dead_man)?);
+        let side = &mut self.side;
+        if side.dead_man.is_none() {
+            // Until the thread has ticked, which it does at once.
+            side.board
+                .tick(clock::now() + dead_man::START.as_nanos() as u64);
+        }
+        // It has ticked when this returns, and the one before goes on until then: so a shorter time finds a young tick.
+        let started = DeadMan::start(&self.pins, dead_man, dead_man::loop_patience(dead_man))?;
+        side.board.set_dead_man(dead_man.as_nanos() as u64);
+        side.dead_man = Some(started);
         Ok(())
     }
 
@@ -166,6 +183,7 @@ impl Daemon {
         self.side.custody = Custody::default();
         self.side.withheld.clear();
         self.side.board.reset();
+        self.learn_fence();
         for ip in self.maps.identity()?.into_keys() {
             self.maps.remove_identity(ip)?;
         }
@@ -178,7 +196,11 @@ impl Daemon {
             return self.end_source_side();
         };
         let Some(before) = before else {
-            return self.begin_source_side();
+            // The host is in use, and nobody has said that its addresses are not its own, nor that it is not well.
+            return self.begin_source_side_with(&Found {
+                alive: true,
+                ill: false,
+            });
         };
         if *before == reflector {
             return Ok(());
@@ -210,7 +232,8 @@ impl Daemon {
             // A check that is new must not silence a healthy host before it has failed.
             self.side.checks.begin(&reflector.checks, Some(true));
         }
-        self.follow_health();
+        self.write_health();
+        self.learn_fence();
         Ok(())
     }
 

@@ -112,6 +112,7 @@ impl Daemon {
             leftovers: true,
             groups: Groups::default(),
             unheard: BTreeSet::new(),
+            no_way_out: BTreeSet::new(),
             forwarding,
             sbfd_port,
             tcp_source,
@@ -154,6 +155,7 @@ impl Daemon {
             .map(|link| (link.name.clone(), link))
             .collect();
         daemon.kept = daemon.nics_of_strays(&held);
+        daemon.know_own_macs()?;
         daemon.write_settings()?;
         daemon.listen()?;
         daemon.begin_source_side()?;
@@ -188,8 +190,11 @@ impl Daemon {
                 flags |= settings::IDENTITY;
             }
             min_rx_us = reflector.min_rx.as_micros() as u32;
-            self.maps
-                .set_reflector(&discriminators, &own, &reflector.initiators)?;
+            // An address too many is not answered at; that stops neither a start nor whatever else has changed.
+            let written = self
+                .maps
+                .set_reflector(&discriminators, &own, &reflector.initiators);
+            self.note(written);
         } else {
             self.maps.set_reflector(&[], &[], &[])?;
         }

@@ -14,7 +14,7 @@ use crate::{
         AddressStatus, Failure, FailureKind, NicStatus, PathStatus, ReflectorStatus, Reply,
         RttStatus, SourceStatus, Status, VERSION, WatcherStatus,
     },
-    monitor::clock,
+    monitor::{claimant::show_mac, clock},
     policy::{PathId, PathState, State, UnitId},
 };
 
@@ -241,10 +241,6 @@ fn severity(state: State) -> u8 {
         State::Conflict => 10,
         State::AwaitingApproval => 11,
     }
-}
-
-fn show_mac(mac: [u8; 6]) -> String {
-    mac.map(|octet| format!("{octet:02x}")).join(":")
 }
 
 fn show_ip(ip: &Ip) -> String {

@@ -1,6 +1,7 @@
 //! A hook's processes: start, signals, end.
 
 use std::{
+    convert::Infallible,
     io,
     os::fd::{AsFd as _, OwnedFd},
     path::Path,
@@ -16,7 +17,7 @@ use tokio::{
     io::{Interest, unix::AsyncFd},
     process::{Child, Command},
     runtime::Handle,
-    sync::oneshot,
+    sync::{mpsc, oneshot},
 };
 
 use super::{
@@ -70,11 +71,15 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Starts it, on a thread of its own: a program on a file system that hangs holds up whoever starts it.
+    /// Starts it, on a thread of its own: a program on a file system that hangs holds up whoever starts it. `there` is kept
+    /// until it is started, or cannot be.
     ///
     /// # Errors
     /// In words for a person.
-    pub(super) async fn start(mut command: Command) -> Result<Self, String> {
+    pub(super) async fn start(
+        mut command: Command,
+        there: mpsc::Sender<Infallible>,
+    ) -> Result<Self, String> {
         let (sender, started) = oneshot::channel();
         let runtime = Handle::current();
         let begin = move || {
@@ -82,6 +87,7 @@ impl Running {
             become_ordinary();
             // Nobody waits any more: it is dropped, and so ended, here.
             drop(sender.send(Self::spawn(&mut command)));
+            drop(there);
         };
         let thread = thread::Builder::new().name("hook".to_owned());
         thread

@@ -1,11 +1,14 @@
 //! One hook from its start to its end.
 
-use std::{os::unix::process::ExitStatusExt as _, process::ExitStatus, time::Duration};
+use std::{
+    convert::Infallible, os::unix::process::ExitStatusExt as _, pin::pin, process::ExitStatus,
+    time::Duration,
+};
 
 use rustix::process::{Signal, WaitIdStatus};
 use tokio::{
     process::Command,
-    sync::oneshot,
+    sync::{mpsc, oneshot},
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
@@ -25,6 +28,8 @@ pub(super) struct Hook {
     pub(super) deadline: Instant,
     /// Nobody wants to know any more.
     pub(super) abandoned: CancellationToken,
+    /// Dropped when it has no process any more.
+    pub(super) there: mpsc::Sender<Infallible>,
 }
 
 /// What came of it.
@@ -62,10 +67,15 @@ impl Hook {
     /// Runs it and tells how it ended, as soon as that is known; goes on until nothing has to be cleared away.
     pub(super) async fn supervise(self, teller: oneshot::Sender<Ended>) {
         let patience = humantime::format_duration(self.timeout);
+        let mut starting = pin!(Running::start(self.command, self.there.clone()));
         let started = tokio::select! {
-            started = Running::start(self.command) => started,
-            () = sleep_until(self.deadline) => Err(format!("could not be started within {patience}")),
-            () = self.abandoned.cancelled() => return,
+            started = &mut starting => started,
+            () = sleep_until(self.deadline) => {
+                let error = format!("could not be started within {patience}");
+                tell(teller, Ended::unused(error));
+                return end_when_started(starting.await, self.there).await;
+            }
+            () = self.abandoned.cancelled() => return end_when_started(starting.await, self.there).await,
         };
         let mut running = match started {
             Ok(running) => running,
@@ -83,6 +93,7 @@ impl Hook {
         };
         match over {
             Over::Exited(status) => {
+                drop(self.there);
                 let printed = pipes.finish();
                 let error = judge(status, &printed);
                 if error.is_some() {
@@ -92,14 +103,29 @@ impl Hook {
                 running.reap().await;
             }
             Over::Late | Over::Abandoned => {
-                end(running, pipes, teller, &patience.to_string()).await;
+                end(running, pipes, teller, &patience.to_string(), self.there).await;
             }
         }
     }
 }
 
+/// Nobody waits for it any more, and it may be there: what was about to be started cannot be held back.
+async fn end_when_started(started: Result<Running, String>, there: mpsc::Sender<Infallible>) {
+    if let Ok(mut running) = started {
+        let pipes = Pipes::new(&mut running.child, Vec::new());
+        let (teller, _) = oneshot::channel();
+        end(running, pipes, teller, "the start", there).await;
+    }
+}
+
 /// SIGTERM, and SIGKILL to whatever of the group is left after [`GRACE`].
-async fn end(running: Running, mut pipes: Pipes, teller: oneshot::Sender<Ended>, patience: &str) {
+async fn end(
+    running: Running,
+    mut pipes: Pipes,
+    teller: oneshot::Sender<Ended>,
+    patience: &str,
+    there: mpsc::Sender<Infallible>,
+) {
     running.signal(Signal::TERM);
     let grace = Instant::now() + GRACE;
     let obeyed = tokio::select! {
@@ -109,6 +135,7 @@ async fn end(running: Running, mut pipes: Pipes, teller: oneshot::Sender<Ended>,
         never = pipes.pump() => match never {},
     };
     if obeyed {
+        drop(there);
         let printed = pipes.finish();
         let error = format!("no answer within {patience}: ended by SIGTERM");
         tell(teller, Ended::new(Some(error), &printed));
@@ -120,6 +147,14 @@ async fn end(running: Running, mut pipes: Pipes, teller: oneshot::Sender<Ended>,
         let printed = pipes.finish();
         let error = format!("no answer within {patience}: ignored SIGTERM, killed");
         tell(teller, Ended::new(Some(error), &printed));
+        // What waits for a disk is killed when that has answered.
+        if let Err(error) = running.exited().await {
+            tracing::warn!(
+                error,
+                "it is not known whether a killed program is still there"
+            );
+        }
+        drop(there);
     }
     running.reap().await;
 }

@@ -2,7 +2,7 @@
 
 use failover_ebpf::abi::Heard;
 
-use super::plan::Probe;
+use super::{claimant::show_mac, plan::Probe};
 use crate::policy::Finding;
 
 /// Addresses of a unit that are asked for, at most: one answer is enough, and a broadcast is handled by every host.
@@ -39,7 +39,7 @@ pub fn finding(
             if !of_source(by) {
                 return Finding::Other {
                     ip: probe.ip,
-                    mac: show(by),
+                    mac: show_mac(by),
                 };
             }
             source.get_or_insert(Finding::Source { ip: probe.ip });
@@ -48,16 +48,12 @@ pub fn finding(
         if probed && heard.probed_by != probe.own_mac && !of_source(heard.probed_by) {
             rival.get_or_insert_with(|| Finding::Rival {
                 ip: probe.ip,
-                mac: show(heard.probed_by),
+                mac: show_mac(heard.probed_by),
                 first: heard.probed_by < probe.own_mac,
             });
         }
     }
     source.or(rival).unwrap_or(Finding::Silent)
-}
-
-fn show(mac: [u8; 6]) -> String {
-    mac.map(|octet| format!("{octet:02x}")).join(":")
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub struct Plan {
     pub unit: UnitId,
     /// What is done, slice by slice, so that the first addresses are served early.
     pub slices: Vec<Slice>,
-    /// Addresses that are not taken, because their NIC (name) is not there.
+    /// Addresses that are not taken, and why, in words for a person.
     pub skipped: Vec<(IpAddr, String)>,
     /// Probes for its addresses, those of one NIC together; at most [`super::finding::MAX_PROBES`].
     pub probes: Vec<Probe>,
@@ -300,10 +300,10 @@ impl<'a> Progress<'a> {
     }
 
     pub(super) fn finish(mut self) -> Outcome {
-        if let Some((ip, nic)) = self.plan.skipped.first() {
+        if let Some((ip, why)) = self.plan.skipped.first() {
             self.outcome
                 .error
-                .get_or_insert_with(|| format!("{ip} is not taken: there is no NIC {nic}"));
+                .get_or_insert_with(|| format!("{ip} is not taken: {why}"));
         }
         self.outcome
     }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     config::{Check, CheckKind},
-    hooks,
+    hooks::{self, Presence},
 };
 
 /// A check has ended.
@@ -152,36 +152,70 @@ impl Checks {
 
 /// Checks again and again; a check that takes longer than the interval is followed by the next one at once.
 async fn repeat(check: Check, run: u64, index: usize, results: mpsc::UnboundedSender<Checked>) {
+    let Check {
+        what,
+        interval,
+        timeout,
+        ..
+    } = check;
+    let tell = move |result| results.send(Checked { run, index, result }).is_ok();
+    let checking = || {
+        let what = what.clone();
+        async move { once(&what, timeout).await }
+    };
+    repeat_each(interval, checking, tell).await;
+}
+
+/// Calls `once` at every interval, and tells what came of it, until nobody wants to know. What one call has left behind is
+/// waited for: a disk that hangs must not fill the host with programs that wait for it.
+async fn repeat_each<F: Future<Output = Ended>>(
+    interval: Duration,
+    mut once: impl FnMut() -> F,
+    tell: impl Fn(Result<(), String>) -> bool,
+) {
+    let mut left: Option<Presence> = None;
     loop {
         let begun = Instant::now();
-        let result = once(&check.what, check.timeout).await;
-        let checked = Checked { run, index, result };
-        if results.send(checked).is_err() {
+        let result = if left.as_mut().is_some_and(Presence::is_there) {
+            Err("the one before is still running: it has been killed, and cannot end".to_owned())
+        } else {
+            let ended = once().await;
+            left = ended.left;
+            ended.result
+        };
+        if !tell(result) {
             return;
         }
-        sleep_until(begun + check.interval).await;
+        sleep_until(begun + interval).await;
     }
 }
 
+/// How a check has ended.
+struct Ended {
+    /// Why it failed, in words for a person.
+    result: Result<(), String>,
+    /// What may be there of it.
+    left: Option<Presence>,
+}
+
 /// One check.
-///
-/// # Errors
-/// Why it failed, in words for a person.
-async fn once(what: &CheckKind, patience: Duration) -> Result<(), String> {
+async fn once(what: &CheckKind, patience: Duration) -> Ended {
     let result = match what {
         CheckKind::Tcp(to) => timeout(patience, connect(*to)).await.map(|r| r.map(drop)),
         CheckKind::Http { to, path } => timeout(patience, get(*to, path)).await,
         CheckKind::Command(program) => {
-            return match hooks::run_check(program, patience).await.error {
-                None => Ok(()),
-                Some(error) => Err(error),
+            let (outcome, presence) = hooks::run_check(program, patience).await;
+            return Ended {
+                result: outcome.error.map_or(Ok(()), Err),
+                left: Some(presence),
             };
         }
     };
-    result.unwrap_or_else(|_| {
+    let result = result.unwrap_or_else(|_| {
         let patience = humantime::format_duration(patience);
         Err(format!("no answer within {patience}"))
-    })
+    });
+    Ended { result, left: None }
 }
 
 async fn connect(to: SocketAddr) -> Result<TcpStream, String> {
@@ -258,8 +292,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let open = listener.local_addr().unwrap();
 
-        let good = once(&CheckKind::Tcp(open), PATIENCE).await;
-        let bad = once(&CheckKind::Tcp(closed().await), PATIENCE).await;
+        let good = once(&CheckKind::Tcp(open), PATIENCE).await.result;
+        let bad = once(&CheckKind::Tcp(closed().await), PATIENCE).await.result;
 
         assert_eq!(good, Ok(()));
         assert_eq!(bad, Err("no connection: Connection refused".to_owned()));
@@ -283,7 +317,7 @@ mod tests {
             let to = server(answer).await;
             let path = "/".to_owned();
 
-            let found = once(&CheckKind::Http { to, path }, PATIENCE).await;
+            let found = once(&CheckKind::Http { to, path }, PATIENCE).await.result;
 
             assert_eq!(found, wanted);
         }
@@ -295,7 +329,9 @@ mod tests {
         let to = listener.local_addr().unwrap();
         let path = "/".to_owned();
 
-        let found = once(&CheckKind::Http { to, path }, Duration::from_millis(20)).await;
+        let found = once(&CheckKind::Http { to, path }, Duration::from_millis(20))
+            .await
+            .result;
 
         assert_eq!(found, Err("no answer within 20ms".to_owned()));
     }
@@ -306,8 +342,10 @@ mod tests {
             CheckKind::Command(["/bin/sh", "-c", script].map(str::to_owned).to_vec())
         };
 
-        let good = once(&run("exit 0"), PATIENCE).await;
-        let bad = once(&run("echo out of discs >&2; exit 3"), PATIENCE).await;
+        let good = once(&run("exit 0"), PATIENCE).await.result;
+        let bad = once(&run("echo out of discs >&2; exit 3"), PATIENCE)
+            .await
+            .result;
 
         assert_eq!(good, Ok(()));
         assert_eq!(bad, Err("exit code 3: out of discs".to_owned()));
@@ -355,5 +393,64 @@ mod tests {
         let known: Vec<_> = checks.standings().iter().map(|one| one.good).collect();
         assert_eq!(known, [None, Some(false)]);
         assert_eq!(checks.note(also_old), None, "of an earlier run");
+    }
+
+    #[tokio::test]
+    async fn a_check_whose_program_cannot_be_killed_is_not_run_again_until_it_is_gone() {
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let (there, presence) = Presence::new();
+        let mut first = Some(presence);
+        let checking = tokio::spawn(repeat_each(
+            Duration::from_millis(5),
+            move || {
+                std::future::ready(Ended {
+                    result: Err("no answer within 1s: ignored SIGTERM, killed".to_owned()),
+                    left: first.take(),
+                })
+            },
+            move |result| tell.send(result).is_ok(),
+        ));
+
+        let mut results = Vec::new();
+        for _ in 0..4 {
+            results.push(told.recv().await.unwrap().unwrap_err());
+        }
+        drop(there);
+        while told
+            .recv()
+            .await
+            .unwrap()
+            .unwrap_err()
+            .contains("still running")
+        {}
+        checking.abort();
+
+        assert!(results[0].contains("killed"), "{results:?}");
+        for later in &results[1..] {
+            assert!(
+                later.starts_with("the one before is still running"),
+                "{later}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_program_that_has_ended_is_not_there_and_one_that_was_told_to_end_is_not_waited_for()
+    {
+        let run = |script: &str, patience| {
+            let command = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
+            async move {
+                once(&CheckKind::Command(command), patience)
+                    .await
+                    .left
+                    .unwrap()
+            }
+        };
+
+        let mut ended = run("exit 3", PATIENCE).await;
+        // It is a zombie for a while, as its group is looked after for longer.
+        let mut obeyed = run("exec sleep 3600", Duration::from_millis(200)).await;
+
+        assert!(!ended.is_there() && !obeyed.is_there());
     }
 }

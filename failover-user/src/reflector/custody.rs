@@ -35,7 +35,7 @@ const PROOF: u32 = 2;
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
-    /// Ask who has the address.
+    /// Ask who has the address. If that is not possible, [`Custody::not_sent`].
     Probe(IpAddr),
     /// Write these flags ([`identity`]) into the map of the identity; none: this host uses the address.
     Write(IpAddr, u32),
@@ -119,10 +119,13 @@ enum Known {
 /// Probes in a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Round {
+    /// Those that have left this host.
     sent: u32,
     answered: u32,
-    /// When the latest one was sent.
-    at: Now,
+    /// When the latest one was sent, until it is judged.
+    asked: Option<Now>,
+    /// When it goes on.
+    next: Now,
 }
 
 impl Custody {
@@ -185,6 +188,18 @@ impl Custody {
         }
     }
 
+    /// A probe that was to be sent could not be: no sender, no memory, a NIC that was switched off.
+    pub fn not_sent(&mut self, ip: IpAddr) {
+        match self
+            .addresses
+            .get_mut(&ip)
+            .map(|address| &mut address.state)
+        {
+            Some(State::Asking { round, .. } | State::Elsewhere { round, .. }) => round.not_sent(),
+            Some(State::Ours { .. }) | None => {}
+        }
+    }
+
     /// Time has passed, and this was heard of each address.
     pub fn on_clock(&mut self, now: Now, heard: impl Fn(IpAddr) -> Heard) -> Vec<Act> {
         if self.paused {
@@ -232,7 +247,7 @@ impl Address {
         }
         Some(match self.state {
             State::Ours { next, .. } | State::Elsewhere { next, .. } => next,
-            State::Asking { round, .. } => round.due(),
+            State::Asking { round, .. } => round.next,
         })
     }
 
@@ -378,7 +393,7 @@ impl Address {
         self.state = State::Elsewhere {
             by,
             round,
-            next: round.due(),
+            next: round.next,
         };
         vec![Act::Probe(ip)]
     }
@@ -423,22 +438,22 @@ impl Address {
 }
 
 impl Round {
-    fn due(&self) -> Now {
-        if self.sent == 0 {
-            0
-        } else {
-            self.at + nanos(GAP)
-        }
-    }
-
     fn send(&mut self, now: Now) {
         self.sent += 1;
-        self.at = now;
+        self.asked = Some(now);
+        self.next = now + nanos(GAP);
+    }
+
+    /// The latest probe has not left this host: it is tried again, and nobody's silence counts meanwhile.
+    fn not_sent(&mut self) {
+        if self.asked.take().is_some() {
+            self.sent -= 1;
+        }
     }
 
     /// Whether somebody has claimed the address since the latest probe.
     fn judge(&mut self, heard: &Heard) {
-        if self.sent > 0 && heard.claimed_ns >= self.at {
+        if self.asked.take().is_some_and(|at| heard.claimed_ns >= at) {
             self.answered += 1;
         }
     }

@@ -9,12 +9,15 @@ use std::{
 
 use anyhow::Context as _;
 use ratatui::crossterm::event::{self, Event as TerminalEvent};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 
 use super::model::{Answer, Input, Loss};
-use crate::control::{
-    client::{Beginning, Client, ClientError, Next},
-    protocol::{Message, Reply, Request},
+use crate::{
+    control::{
+        client::{Beginning, Client, ClientError, Next},
+        protocol::{Message, Reply, Request},
+    },
+    signals::Ending,
 };
 
 /// Time between two questions for the status.
@@ -46,8 +49,15 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// Starts the threads. They end with the process.
+    /// Starts the threads. They end with the process, which from now on is ended by [`News::End`] and no longer by a
+    /// signal.
     pub(super) fn start(socket: &Path) -> anyhow::Result<Self> {
+        let kinds = [
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+            SignalKind::interrupt(),
+        ];
+        let ending = Ending::watch(&kinds).context("signals cannot be waited for")?;
         let (out, news) = channel();
         let feed = Self {
             news,
@@ -57,7 +67,7 @@ impl Feed {
         let socket = socket.to_owned();
         feed.spawn("daemon", move |out| watch(&socket, out))?;
         feed.spawn("keys", keys)?;
-        feed.spawn("signals", signals)?;
+        feed.spawn("signals", |out| signals(ending, out))?;
         Ok(feed)
     }
 
@@ -231,27 +241,8 @@ fn keys(out: &Out) {
 }
 
 /// Waits for a signal that ends a program, so that the terminal is given back first.
-fn signals(out: &Out) {
-    let wait = || -> std::io::Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .build()?;
-        runtime.block_on(async {
-            let mut end = signal(SignalKind::terminate())?;
-            let mut hang_up = signal(SignalKind::hangup())?;
-            let mut interrupt = signal(SignalKind::interrupt())?;
-            tokio::select! {
-                _ = end.recv() => {}
-                _ = hang_up.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            Ok(())
-        })
-    };
-    let news = match wait() {
-        Ok(()) => News::End,
-        Err(error) => News::Broken(format!("signals cannot be waited for: {error}")),
-    };
+fn signals(ending: Ending, out: &Out) {
+    ending.wait();
     // The other end is gone only when the program ends anyway.
-    drop(out.0.send(news));
+    drop(out.0.send(News::End));
 }

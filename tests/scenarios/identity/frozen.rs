@@ -41,7 +41,8 @@ fn frozen(versions: Versions) {
         .map(|ip| ask_by_tcp(&home.client, ip, PORT, PATIENCE).expect("an answer"));
     let identity = home.identity();
     let wire = Capture::on_wire(&home.source_nic);
-    let socket = raw(&home);
+    let socket = raw(&home.client, &home.client_nic);
+    let macs = (home.client_nic.mac(), home.source_nic.mac());
 
     let frozen = clock::now_ns();
     service.signal(Signal::STOP);
@@ -53,7 +54,7 @@ fn frozen(versions: Versions) {
         wire.count(|frame| frame.at_ns > since && question(ip, frame) == Some(kind))
     };
     let pestered = clock::wait_until(PATIENCE, || {
-        pester(&home, &socket);
+        pester(&socket, macs, home.identity());
         let mut all = identity.iter().flat_map(|ip| KINDS.map(|kind| (*ip, kind)));
         all.all(|(ip, kind)| heard(ip, kind) >= QUESTIONS)
     });
@@ -77,7 +78,7 @@ fn frozen(versions: Versions) {
     daemon.signal(Signal::CONT);
     wait_until_elsewhere(&daemon);
     let thawed = clock::now_ns();
-    pester(&home, &socket);
+    pester(&socket, macs, home.identity());
     clients.wait_for_answers_by("target", thawed);
     let sent = wire.count(|frame| frame.at_ns > since && speaks_for(&identity, frame));
     assert_eq!(sent, 0, "after the thaw");

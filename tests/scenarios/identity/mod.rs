@@ -6,7 +6,7 @@ mod early;
 mod frozen;
 mod handed_back;
 mod home;
-mod speaking;
+pub(crate) mod speaking;
 
 use failover_tests::lab::Daemon;
 use serde_json::Value;

@@ -6,11 +6,10 @@ use etherparse::{ArpOperation, NetSlice, SlicedPacket, TransportSlice};
 use failover_tests::{
     frames::{self, Flow},
     frames6::{self, Flow6},
-    lab::{Direction, Frame, Mac, discovery::ADVERTISEMENT},
+    lab::{Direction, Frame, Host, Mac, Nic, discovery::ADVERTISEMENT},
 };
 use failover_user::net::packet::PacketSocket;
 
-use super::Home;
 use crate::pair::PORT;
 
 /// A port that nobody listens at: a kernel that hears of it says so.
@@ -30,7 +29,7 @@ pub(super) const KINDS: [Kind; 4] = [Kind::Resolution, Kind::Echo, Kind::Tcp, Ki
 
 /// Whether a frame that left the source speaks for one of its addresses: as the sender of ARP, as the target of an advertisement,
 /// or as the source of a packet. The answer to a heartbeat, which comes from the driver, is no use of the address.
-pub(super) fn speaks_for(identity: &[IpAddr], frame: &Frame) -> bool {
+pub(crate) fn speaks_for(identity: &[IpAddr], frame: &Frame) -> bool {
     let heartbeat = frame
         .udp()
         .is_some_and(|(from, _, _)| from == frames::SBFD_PORT);
@@ -85,19 +84,18 @@ pub(super) fn question(about: IpAddr, frame: &Frame) -> Option<Kind> {
     (to == about).then_some(kind)
 }
 
-/// The client's raw socket, for [`pester`].
-pub(super) fn raw(home: &Home) -> PacketSocket {
-    let index = home.client_nic.index();
-    home.client
+/// A client's raw socket, for [`pester`].
+pub(crate) fn raw(client: &Host, nic: &Nic) -> PacketSocket {
+    let index = nic.index();
+    client
         .run(|| PacketSocket::open(index, 1))
         .expect("a packet socket")
 }
 
 /// Questions of every kind about each address, to the source's own MAC and to all, as clients ask them that have not noticed
-/// anything.
-pub(super) fn pester(home: &Home, socket: &PacketSocket) {
-    let macs = (home.client_nic.mac(), home.source_nic.mac());
-    for address in home.identity() {
+/// anything. MACs of the client and of the source.
+pub(crate) fn pester(socket: &PacketSocket, macs: (Mac, Mac), about: [IpAddr; 2]) {
+    for address in about {
         let frames = match address {
             IpAddr::V4(address) => questions4(macs, address),
             IpAddr::V6(address) => questions6(macs, address),

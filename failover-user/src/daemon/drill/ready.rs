@@ -57,6 +57,7 @@ impl Nics<'_> {
                 }
                 Some(_) => {}
             }
+            problems.extend(self.network.no_way_out(nic, standby));
         }
         problems
     }
@@ -123,6 +124,8 @@ mod tests {
             neighbours: BTreeMap::new(),
             sources: BTreeMap::new(),
             routers: Default::default(),
+            kept_off: Default::default(),
+            generic: Default::default(),
         };
 
         let problems = problems(&network, &BTreeMap::new());
@@ -147,6 +150,8 @@ mod tests {
             neighbours: BTreeMap::new(),
             sources: BTreeMap::new(),
             routers: Default::default(),
+            kept_off: Default::default(),
+            generic: Default::default(),
         };
         let unmanageable = BTreeMap::from([("ens2".to_owned(), "another program".to_owned())]);
 

@@ -28,9 +28,15 @@ impl Daemon {
         self.tell_of_gate();
     }
 
+    /// The kernel and the heartbeats follow the checks and the hold.
+    fn follow_health(&mut self) {
+        self.write_health();
+        self.follow_fence();
+    }
+
     /// The kernel follows the checks and the hold. The identity is never free in between: whoever has been fenced asks
     /// before it is used again.
-    pub(super) fn follow_health(&mut self) {
+    pub(super) fn write_health(&mut self) {
         let self_fence = self
             .config
             .reflector

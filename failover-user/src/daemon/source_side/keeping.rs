@@ -1,15 +1,18 @@
 //! Who has the addresses: probes out, what was heard in, and the map of the identity behind it.
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use bytes::Bytes;
-use failover_ebpf::abi::{Heard, health as flag};
+use failover_ebpf::{
+    abi::{Heard, health as flag},
+    health::{Fence, fence},
+};
 use serde_json::json;
 
 use super::{super::Daemon, slots};
 use crate::{
     control::event_kind::EventKind,
-    monitor::clock,
+    monitor::{claimant::show_mac, clock},
     net::{
         announce::{announcement, probe},
         links::Link,
@@ -21,6 +24,9 @@ use crate::{
 impl Daemon {
     /// Looks after everything that time brings about.
     pub(in super::super) fn on_side_clock(&mut self) {
+        // The flag first: the thread says that it was late before it sets the flag, and whichever of the two is seen means that
+        // nothing is known any more.
+        let unproven = self.side.board.get().flags & flag::UNPROVEN != 0;
         let late = self
             .side
             .dead_man
@@ -32,10 +38,10 @@ impl Daemon {
                 EventKind::StoodStill,
                 json!({ "at_ns": clock::now() }),
             );
+        }
+        if late || unproven {
             let acts = self.side.custody.doubt();
             self.carry_out_acts(acts);
-        }
-        if late || self.side.board.get().flags & flag::UNPROVEN != 0 {
             // By now each address says for itself that it is withheld.
             self.side.board.clear(flag::UNPROVEN);
         }
@@ -49,7 +55,30 @@ impl Daemon {
         };
         let acts = self.side.custody.on_clock(clock::now(), heard);
         self.carry_out_acts(acts);
+        self.follow_fence();
         self.tell_of_gate();
+    }
+
+    /// Frames that are made by hand pass no fence: heartbeats and questions of this host must not speak for an address that
+    /// it keeps off. A path without another one is as one whose own address is lost.
+    pub(super) fn follow_fence(&mut self) {
+        if self.learn_fence() {
+            self.refresh_plans();
+            let result = self.watch_all();
+            self.note(result);
+        }
+    }
+
+    /// Takes note of the addresses that this host keeps off; whether they are others than before.
+    pub(super) fn learn_fence(&mut self) -> bool {
+        let side = &self.side;
+        let kept_off: BTreeSet<IpAddr> = match fence(&side.board.get(), clock::now()) {
+            Fence::Open => BTreeSet::new(),
+            Fence::Some => side.withheld.clone(),
+            Fence::All => side.custody.addresses().collect(),
+        };
+        let before = std::mem::replace(&mut self.network.kept_off, kept_off);
+        before != self.network.kept_off
     }
 
     /// NICs have changed: behind a dead link nobody is heard.
@@ -59,6 +88,7 @@ impl Daemon {
             let acts = self.side.custody.set_link(ip, link);
             self.carry_out_acts(acts);
         }
+        self.follow_fence();
     }
 
     /// Whether the NIC that has an address can be heard by others.
@@ -81,14 +111,19 @@ impl Daemon {
     pub(super) fn carry_out_acts(&mut self, acts: Vec<Act>) {
         for act in acts {
             match act {
-                Act::Probe(ip) => self.send_for(ip, |link| vec![probe(ip, link.mac)]),
+                Act::Probe(ip) => {
+                    if !self.send_for(ip, |link| vec![probe(ip, link.mac)]) {
+                        self.side.custody.not_sent(ip);
+                    }
+                }
                 Act::Announce(ip) => {
                     let router = self
                         .link_of(ip)
                         .is_some_and(|link| self.network.is_router(&link.name));
-                    self.send_for(ip, |link| announcement(ip, link.mac, link.mac, router));
-                    let fields = json!({ "address": ip.to_string(), "at_ns": clock::now() });
-                    self.record(None, EventKind::OwnAnnounced, fields);
+                    if self.send_for(ip, |link| announcement(ip, link.mac, link.mac, router)) {
+                        let fields = json!({ "address": ip.to_string(), "at_ns": clock::now() });
+                        self.record(None, EventKind::OwnAnnounced, fields);
+                    }
                 }
                 Act::Write(ip, flags) => self.write_identity(ip, flags),
                 Act::Tell(ip, standing) => self.tell_of_custody(ip, standing),
@@ -96,16 +131,20 @@ impl Daemon {
         }
     }
 
-    fn send_for(&mut self, ip: IpAddr, frames: impl FnOnce(&Link) -> Vec<Bytes>) {
+    /// Whether all of it was sent.
+    fn send_for(&mut self, ip: IpAddr, frames: impl FnOnce(&Link) -> Vec<Bytes>) -> bool {
         let Some(link) = self.link_of(ip) else {
-            return;
+            return false;
         };
         let (index, frames) = (link.index, frames(link));
+        let mut sent = true;
         for frame in frames {
             if let Err(error) = self.senders.send(index, &frame) {
                 tracing::debug!(%ip, %error, "nothing was sent about an address of this host");
+                sent = false;
             }
         }
+        sent
     }
 
     /// The summary before the entry when an address is withheld, and behind it when it is freed.
@@ -150,7 +189,7 @@ impl Daemon {
             Standing::Asking { .. } => fields["standing"] = json!("asking"),
             Standing::Elsewhere { by } => {
                 fields["standing"] = json!("elsewhere");
-                fields["by"] = json!(super::told::show_mac(by));
+                fields["by"] = json!(show_mac(by));
             }
         }
         self.record(None, EventKind::Custody, fields);

@@ -12,7 +12,7 @@ use crate::{
         event_kind::EventKind,
         protocol::{CheckStatus, IdentityStatus},
     },
-    monitor::clock,
+    monitor::{claimant::show_mac, clock},
     reflector::custody::Standing,
 };
 
@@ -29,10 +29,6 @@ pub(in super::super) fn name(gate: Gate) -> &'static str {
         Gate::AdminDown => "admin-down",
         Gate::Silent => "silent",
     }
-}
-
-pub(in super::super) fn show_mac(mac: [u8; 6]) -> String {
-    mac.map(|octet| format!("{octet:02x}")).join(":")
 }
 
 impl Daemon {

@@ -15,6 +15,8 @@ struct Bench {
     now: Now,
     /// Another host that answers probes.
     peer: bool,
+    /// No probe leaves this host.
+    mute: bool,
     heard: Heard,
     /// What was done, and when, milliseconds from the start.
     done: Vec<(Now, Act)>,
@@ -29,6 +31,7 @@ impl Bench {
             custody,
             now: 1000 * MS,
             peer,
+            mute: false,
             heard: Heard::default(),
             done: Vec::new(),
             begun: 1000 * MS,
@@ -58,7 +61,9 @@ impl Bench {
 
     fn note(&mut self, acts: Vec<Act>) {
         for act in acts {
-            if matches!(act, Act::Probe(_)) && self.peer {
+            if matches!(act, Act::Probe(_)) && self.mute {
+                self.custody.not_sent(ip());
+            } else if matches!(act, Act::Probe(_)) && self.peer {
                 self.claim(PEER);
             }
             self.done.push(((self.now - self.begun) / MS, act));
@@ -360,4 +365,52 @@ fn doubt_does_not_free_what_another_host_has() {
 
     assert_eq!(bench.deeds(), []);
     assert_eq!(bench.standing(), Standing::Elsewhere { by: PEER });
+}
+
+#[test]
+fn who_could_not_ask_has_found_out_nothing() {
+    for (found, cautious) in [(None, true), (Some(identity::HELD_ELSEWHERE), false)] {
+        let mut bench = Bench::new(found, cautious, true);
+        bench.mute = true;
+
+        bench.pass(5000);
+        let mute = (bench.standing(), bench.deeds());
+        let tried = bench.probes();
+        bench.mute = false;
+        bench.peer = false;
+        bench.start_counting();
+        bench.pass(1000);
+
+        assert_eq!(mute, (Standing::Asking { withheld: true }, vec![]));
+        assert_eq!(tried.len(), 51, "tried again every 100 ms");
+        assert_eq!(bench.standing(), Standing::Ours);
+        assert_eq!(bench.probes().len(), 3);
+    }
+}
+
+#[test]
+fn an_address_that_another_host_has_stays_there_while_nobody_can_be_asked() {
+    let mut bench = Bench::elsewhere();
+
+    bench.peer = false;
+    bench.mute = true;
+    bench.pass(10_000);
+
+    assert_eq!(bench.standing(), Standing::Elsewhere { by: PEER });
+    assert_eq!(bench.deeds(), []);
+}
+
+#[test]
+fn a_probe_that_is_sent_late_takes_its_own_place_in_the_round() {
+    let mut bench = Bench::new(None, true, false);
+    bench.pass(150);
+    bench.mute = true;
+    bench.pass(100);
+    bench.mute = false;
+
+    bench.pass(1000);
+
+    // At 200 it could not be sent.
+    assert_eq!(bench.probes(), [0, 100, 200, 300]);
+    assert_eq!(bench.deeds()[0], (400, Act::Write(ip(), 0)));
 }
