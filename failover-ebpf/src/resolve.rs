@@ -80,7 +80,9 @@ pub const fn claim(ip: &Ip, mac: Mac, ingress: u32, now: u64) -> Claim {
 /// and so does a standby server for what it is to serve: neither takes anything from us by that. Whatever they tell others does.
 #[inline(always)]
 pub fn is_conflict(by: Mac, claimed: &Held, answers: bool, ours: impl FnOnce(Mac) -> bool) -> bool {
-    let expected = answers && (by == claimed.source_mac || by == claimed.next_hop);
+    // A MAC of zeros is that of nobody, and may be what is not known of them.
+    let known = by == claimed.source_mac || by == claimed.next_hop;
+    let expected = answers && known && by != [0; 6];
     claimed.mode != held::DRAIN && by != claimed.nic_mac && !expected && !ours(by)
 }
 
@@ -203,6 +205,7 @@ mod tests {
             [SOURCE, STANDBY, OTHER].map(|by| conflict(by, false)),
             [true; 3]
         );
+        assert!(is_conflict([0; 6], &target(held::LOCAL), true, |_| false));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use failover_ebpf::abi::Held;
 
 use super::Daemon;
 use crate::{
-    bpf::maps::Addresses,
+    bpf::addresses::Addresses,
     net::{
         self, RULE_PRIORITY,
         batch::{Batch, Builder},

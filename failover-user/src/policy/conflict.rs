@@ -1,6 +1,6 @@
 //! Another host claims an address that this host holds (RFC 5227 2.4).
 
-use std::{net::IpAddr, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use super::{
     Action, Claimant, Finding, Now, State,

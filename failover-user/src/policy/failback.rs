@@ -141,40 +141,7 @@ impl GivingBack {
     }
 }
 
-impl GivingBack {
-    /// Nothing has been given back yet.
-    fn serves(&self) -> bool {
-        match self.step {
-            Step::Hook
-            | Step::Listening { .. }
-            | Step::Settling { .. }
-            | Step::Yielding
-            | Step::Awaiting { .. } => true,
-            Step::Draining
-            | Step::LettingGo
-            | Step::Grace { .. }
-            | Step::Removing { .. }
-            | Step::TurningRound { .. }
-            | Step::Forgetting => false,
-        }
-    }
-}
-
 impl Unit {
-    /// See [`super::Policy::serves`].
-    pub(super) fn serves(&self) -> bool {
-        match &self.phase {
-            Phase::Holding(_) => true,
-            Phase::GivingBack(giving_back) => giving_back.serves(),
-            Phase::Idle
-            | Phase::Watching(_)
-            | Phase::Checking { .. }
-            | Phase::BeforeTakeover(_)
-            | Phase::AwaitingThread { .. }
-            | Phase::Commanded(_) => false,
-        }
-    }
-
     /// From `taken-over` or `conflict`: begins to give the addresses back.
     pub(super) fn start_failback(&mut self, turn: &mut Turn, on: On, cause: impl Into<String>) {
         let elsewhere = (on == On::Claim)

@@ -172,6 +172,7 @@ pub(super) fn oracle(nics: &[Nic]) -> oracle::Host {
             tags: *tags,
             nic: chosen,
             slot: 0,
+            source: SOURCE_MAC,
             to: match holding {
                 Holding::Local | Holding::Yielding => To::Local,
                 Holding::Forward => forward(out, Some(SERVER_MAC)),

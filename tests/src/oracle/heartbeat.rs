@@ -72,7 +72,10 @@ impl Host {
 
         // RFC 7881 4, RFC 7880 7.1: policy may refuse; RFC 5880 6.8.6: version 1, multiplier not 0, M clear, My Discriminator
         // not 0.
+        // RFC 7881 7: nothing is done for whom no reply can reach; this host does not ask itself by its NICs.
         from != REFLECTOR
+            && !is_martian(packet.src)
+            && !self.reflects_at.contains(&packet.src)
             && version == 1
             && multiplier != 0
             && flags & flag::MULTIPOINT == 0
@@ -160,6 +163,14 @@ impl Host {
             && (!signed || verified(bfd, &session.keys) == Some(sequence));
 
         valid.then_some((number, sequence))
+    }
+}
+
+/// RFC 1812 5.3.7, RFC 4291 2.5 and 2.7: no source of a packet that came from another host.
+fn is_martian(source: IpAddr) -> bool {
+    match source {
+        IpAddr::V4(ip) => matches!(ip.octets()[0], 0 | 127 | 224..),
+        IpAddr::V6(ip) => ip.is_multicast() || ip.is_unspecified() || ip.is_loopback(),
     }
 }
 

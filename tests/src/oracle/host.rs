@@ -112,6 +112,8 @@ pub struct Held {
     pub nic: u32,
     /// Where its traffic is counted.
     pub slot: u32,
+    /// The host that it belongs to.
+    pub source: Mac,
     /// Where its packets go.
     pub to: To,
     /// Probes of the host with this MAC find it free.

@@ -96,7 +96,10 @@ impl Host {
             return Outcome::new(About::ArpReply, Fate::Passed).measuring(measured);
         }
 
-        if self.is_conflict(arrival, arp.spa, arp.sha) {
+        // A gratuitous reply, which names the address twice, answers nobody.
+        let answers = arp.operation == REPLY && arp.spa != arp.tpa;
+
+        if self.is_conflict(arrival, arp.spa, arp.sha, answers) {
             return Outcome::new(About::Claim, Fate::Passed);
         }
 
@@ -146,11 +149,23 @@ impl Host {
             .map(|session| session.number)
     }
 
-    /// Another host says that it has what we hold (RFC 5227 2.4): the kernel may hear of it, and nobody is answered.
-    fn is_conflict(&self, arrival: &Arrival<'_>, claimed: IpAddr, by: Mac) -> bool {
+    /// Another host says that it has what we hold (RFC 5227 2.4): the kernel may hear of it, and nobody is answered. That the
+    /// source, or the server that stands in, answers for it to the one who asked is to be expected.
+    fn is_conflict(
+        &self,
+        arrival: &Arrival<'_>,
+        claimed: IpAddr,
+        by: Mac,
+        answers: bool,
+    ) -> bool {
         arrival.nic.is_some()
             && self.held(claimed, arrival.tags()).is_some_and(|held| {
-                !matches!(held.to, To::Drain { .. }) && !self.nics.iter().any(|nic| nic.mac == by)
+                let stands_in = matches!(held.to, To::Forward { next_hop: Some(it), .. } if it == by);
+                let expected = answers && (held.source == by || stands_in);
+
+                !expected
+                    && !matches!(held.to, To::Drain { .. })
+                    && !self.nics.iter().any(|nic| nic.mac == by)
             })
     }
 
@@ -192,7 +207,9 @@ impl Host {
             (true, true) => None,
         };
 
-        if claimed.is_some_and(|claimed| self.is_conflict(arrival, claimed, by)) {
+        let answers = !asks && !packet.dst.is_multicast();
+
+        if claimed.is_some_and(|claimed| self.is_conflict(arrival, claimed, by, answers)) {
             return Some(Outcome::new(About::Claim, Fate::Passed));
         }
 

@@ -52,6 +52,7 @@ fn host(to: To) -> Host {
         }],
         sent: vec![0x0001_0005],
         held: vec![Held {
+            source: Mac([2, 0, 0, 0, 0x0d, 1]),
             ip: HELD.into(),
             tags: [0, 0],
             nic: NIC,
