@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use failover_tests::lab::{Daemon, Host, clock};
-use failover_user::bpf::{maps::Addresses, pins::Pins};
+use failover_user::bpf::{addresses::Addresses, pins::Pins};
 use rtnetlink::{LinkBridge, LinkUnspec};
 
 use crate::pair::{PATIENCE, Pair, events, run, wait_for_state};

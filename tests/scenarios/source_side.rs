@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A source that keeps off its addresses when it has to.
-fn careful(more: &str) -> String {
+pub(crate) fn careful(more: &str) -> String {
     let identity = ["10.0.0.10/24", "10.0.0.11/24"].map(str::to_owned);
     crate::identity::careful(&identity, more)
 }
