@@ -14,7 +14,7 @@ fn add_bridge(host: &Host, name: &'static str, address: Ipv4Addr) {
         .netlink(async move |handle| {
             let links = handle.link();
             links.add(LinkBridge::new(name).build()).execute().await?;
-            let index = host.run(|| rustix::net::netdevice::name_to_index(&socket(), name))?;
+            let index = host.run(|| rustix::net::netdevice::name_to_index(socket(), name))?;
             let up = LinkUnspec::new_with_index(index).up().build();
             handle.link().set(up).execute().await?;
             handle
