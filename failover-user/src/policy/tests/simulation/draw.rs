@@ -18,6 +18,8 @@ pub(super) struct Draw {
     pub(super) lans: usize,
     /// The source runs our daemon, which looks after its addresses.
     pub(super) careful: bool,
+    /// Of the two targets another one has the lower MAC on every other LAN.
+    pub(super) crossed: bool,
     pub(super) targets: Vec<Standby>,
     pub(super) troubles: Vec<Trouble>,
 }
@@ -26,7 +28,7 @@ pub(super) struct Draw {
 #[derive(Clone, Debug)]
 pub(super) struct Standby {
     pub(super) source: Source,
-    /// Last octet of its MACs.
+    /// Last octet of its MACs, on the LANs where they are not crossed.
     pub(super) octet: u8,
     /// It has a witness on each NIC.
     pub(super) witness: bool,
@@ -127,6 +129,9 @@ pub(super) enum What {
     },
 }
 
+/// Last octets of the MACs of targets.
+pub(super) const OCTETS: [u8; 2] = [4, 5];
+
 /// Trouble begins and ends between these.
 const FIRST: Now = 2 * SECOND;
 const LAST: Now = 30 * SECOND;
@@ -137,7 +142,7 @@ impl Draw {
         let mut rng = SmallRng::seed_from_u64(seed);
         let lans = rng.random_range(1..=LANS);
         let count = if rng.random_bool(0.75) { 2 } else { 1 };
-        let mut octets = [4, 5];
+        let mut octets = OCTETS;
         if rng.random_bool(0.5) {
             octets.swap(0, 1);
         }
@@ -160,10 +165,12 @@ impl Draw {
         }
         troubles.sort_by_key(|trouble| trouble.at);
         let careful = rng.random_bool(0.5);
+        let crossed = rng.random_bool(0.5);
         Self {
             seed,
             lans,
             careful,
+            crossed,
             targets,
             troubles,
         }

@@ -105,6 +105,7 @@ impl World {
             let kernel = &mut self.targets[target].kernel;
             let entry = Held {
                 mode: held::LOCAL,
+                nic: lan as u32,
                 nic_mac,
                 source_mac: if kernel.knows_source[lan] {
                     source_mac

@@ -6,7 +6,7 @@ use super::{
     checker::{Checker, Violation},
     client::{Asks, Client},
     daemon::{Daemon, Disk},
-    draw::{Draw, Point, Standby},
+    draw::{Draw, OCTETS, Point, Standby},
     events::{Event, Queue},
     kernel::{Fate, Kernel},
     network::{Arp, HOSTS, Host, LANS, MS, Mac, Network, SECOND, Said, US},
@@ -169,6 +169,9 @@ impl World {
     pub(super) fn mac(&self, host: Host, lan: usize) -> Mac {
         let octet = match host {
             Host::Source => 10,
+            Host::Target(index) if self.draw.crossed && lan % 2 == 1 => {
+                OCTETS[0] + OCTETS[1] - self.targets[index].standby.octet
+            }
             Host::Target(index) => self.targets[index].standby.octet,
             Host::Client => 200,
             Host::Witness => 1,
