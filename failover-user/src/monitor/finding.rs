@@ -24,7 +24,7 @@ pub fn finding(
     heard: impl Fn(u32) -> Heard,
 ) -> Finding {
     let mut source = None;
-    let mut rival = None;
+    let mut rival: Option<(&Probe, [u8; 6])> = None;
     for probe in probes {
         let heard = heard(probe.slot);
         let of_source = |mac| source_macs.contains(&mac);
@@ -46,13 +46,17 @@ pub fn finding(
         }
         let probed = heard.probed_ns != 0 && heard.probed_ns >= sent_ns.saturating_sub(RIVAL_NS);
         if probed && heard.probed_by != probe.own_mac && !of_source(heard.probed_by) {
-            rival.get_or_insert_with(|| Finding::Rival {
-                ip: probe.ip,
-                mac: show_mac(heard.probed_by),
-                first: heard.probed_by < probe.own_mac,
-            });
+            // MACs may compare otherwise on another NIC: the lowest address decides, which is the same for both.
+            if rival.is_none_or(|(known, _)| probe.ip < known.ip) {
+                rival = Some((probe, heard.probed_by));
+            }
         }
     }
+    let rival = rival.map(|(probe, mac)| Finding::Rival {
+        ip: probe.ip,
+        mac: show_mac(mac),
+        first: mac < probe.own_mac,
+    });
     source.or(rival).unwrap_or(Finding::Silent)
 }
 
@@ -90,7 +94,11 @@ mod tests {
 
     /// Three addresses, with slots 0 to 2, of which this was heard.
     fn found(heard: [Heard; 3]) -> Finding {
-        let probes: Vec<Probe> = (0..3)
+        finding(&probes(), &SOURCE, SENT, |slot| heard[slot as usize])
+    }
+
+    fn probes() -> Vec<Probe> {
+        (0..3)
             .map(|slot| Probe {
                 nic: 1,
                 frame: bytes::Bytes::new(),
@@ -99,8 +107,7 @@ mod tests {
                 ip: ip(slot),
                 own_mac: OURS,
             })
-            .collect();
-        finding(&probes, &SOURCE, SENT, |slot| heard[slot as usize])
+            .collect()
     }
 
     const NOTHING: Heard = Heard {
@@ -182,6 +189,22 @@ mod tests {
         };
 
         assert_eq!([LOWER, HIGHER].map(first), [Some(true), Some(false)]);
+    }
+
+    #[test]
+    fn of_two_that_probe_for_several_addresses_the_lowest_one_decides() {
+        let last_first = |heard: [Heard; 3]| {
+            let mut probes = probes();
+            probes.reverse();
+            finding(&probes, &SOURCE, SENT, |slot| heard[slot as usize])
+        };
+        let heard = [NOTHING, probed(SENT, LOWER), probed(SENT, HIGHER)];
+
+        for found in [found(heard), last_first(heard)] {
+            assert!(
+                matches!(found, Finding::Rival { ip: found, first: true, .. } if found == ip(1))
+            );
+        }
     }
 
     #[test]

@@ -151,16 +151,11 @@ impl Host {
 
     /// Another host says that it has what we hold (RFC 5227 2.4): the kernel may hear of it, and nobody is answered. That the
     /// source, or the server that stands in, answers for it to the one who asked is to be expected.
-    fn is_conflict(
-        &self,
-        arrival: &Arrival<'_>,
-        claimed: IpAddr,
-        by: Mac,
-        answers: bool,
-    ) -> bool {
+    fn is_conflict(&self, arrival: &Arrival<'_>, claimed: IpAddr, by: Mac, answers: bool) -> bool {
         arrival.nic.is_some()
             && self.held(claimed, arrival.tags()).is_some_and(|held| {
-                let stands_in = matches!(held.to, To::Forward { next_hop: Some(it), .. } if it == by);
+                let stands_in =
+                    matches!(held.to, To::Forward { next_hop: Some(it), .. } if it == by);
                 let expected = answers && (held.source == by || stands_in);
 
                 !expected
