@@ -18,10 +18,14 @@ const HISTORIES: u64 = 10_000;
 
 /// Histories that went wrong once, and what was wrong there. A seed is a history only as long as nothing is drawn in another
 /// order; what can be shown to the policy alone is kept by its other tests, too.
-const WENT_WRONG: [(u64, &str); 2] = [
+const WENT_WRONG: [(u64, &str); 3] = [
     (
         153,
         "a source that had not heard of the takeover went on using its address, and nobody told it",
+    ),
+    (
+        1_011_947,
+        "a takeover by hand of a source on hold stood back for another target, and was made by itself when that had let go",
     ),
     (
         100_633,
