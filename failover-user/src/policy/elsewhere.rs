@@ -171,6 +171,11 @@ impl Unit {
             self.finding = Finding::Silent;
         }
         if self.finding.is_elsewhere() {
+            if self.on_hold() {
+                // By hand. What comes of the other host later must not lead to a takeover by itself.
+                let note = words::elsewhere(&self.finding);
+                return self.settle(turn, On::NotTaken, &note);
+            }
             return self.go_elsewhere(turn);
         }
         if self.is_void(cause) {

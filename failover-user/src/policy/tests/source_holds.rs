@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::bench::Bench;
 use crate::{
     config::{Failback, OnFailure},
-    policy::{Command, Input, PathId, PathState::*, State},
+    policy::{Command, Finding, Input, PathId, PathState::*, State},
 };
 
 fn says(bench: &mut Bench, path: usize, on: bool) -> Vec<String> {
@@ -113,4 +113,29 @@ fn an_administrator_here_may_take_over_all_the_same() {
     let taken = bench.command(Command::Takeover);
 
     assert_eq!(taken, ["held->taking-over", "take-over operator"]);
+}
+
+#[test]
+fn a_takeover_by_hand_that_stands_back_leaves_it_on_hold() {
+    let rival = || Finding::Rival {
+        ip: [10, 0, 0, 10].into(),
+        mac: "02:00:00:00:00:04".to_owned(),
+        first: true,
+    };
+    let mut theirs = Bench::healthy(1, |_| {});
+    says(&mut theirs, 0, true);
+    let mut ours = Bench::healthy(1, |_| {});
+    ours.command(Command::Hold);
+    for mut bench in [theirs, ours] {
+        bench.finds = Some(rival());
+
+        let stands_back = bench.command(Command::Takeover);
+        bench.finds = Some(Finding::Silent);
+        let silent = bench.path(0, Down);
+        let later = bench.pass_words(60_000);
+
+        assert_eq!(stands_back, ["held->taking-over", "taking-over->held"]);
+        assert_eq!([silent, later].concat(), Bench::none());
+        assert!(bench.cause().contains("goes first"), "{}", bench.cause());
+    }
 }
