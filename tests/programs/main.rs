@@ -12,6 +12,7 @@ mod adoption;
 mod arp;
 mod arp_replies;
 mod attaching;
+mod benchmark;
 mod claims;
 mod cost;
 mod custody;

@@ -1,6 +1,7 @@
 //! The scenario tier: real packets between namespaces. Needs root.
 
 mod asked_all_the_time;
+mod benchmark;
 mod conflicts;
 mod decisions;
 mod demo;

@@ -46,10 +46,16 @@ pub struct Options {
 
 /// Measures, shows, and returns the process's exit code: 0, 1 after a failure or if a goal is missed, 130 after Ctrl-C.
 pub fn run(options: &Options) -> ExitCode {
-    live::run("the benchmark", &options.out, || measure(options))
+    live::run("the benchmark", &options.out, || {
+        match measure(options)?.missed() {
+            missed if missed.is_empty() => Ok(()),
+            missed => bail!("{} goals are missed: {}", missed.len(), missed.join("; ")),
+        }
+    })
 }
 
-fn measure(options: &Options) -> Result<()> {
+/// Measures, and shows and writes what is asked for.
+pub fn measure(options: &Options) -> Result<Report> {
     let peers = options
         .peers
         .then(|| Peers::fetch(&options.out.join("peers")))
@@ -95,8 +101,15 @@ fn measure(options: &Options) -> Result<()> {
         fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
     }
 
-    match report.missed() {
-        missed if missed.is_empty() => Ok(()),
-        missed => bail!("{} goals are missed: {}", missed.len(), missed.join("; ")),
+    Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Options::command().debug_assert();
     }
 }
