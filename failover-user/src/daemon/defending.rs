@@ -11,7 +11,7 @@ use bytes::Bytes;
 use failover_ebpf::abi::held;
 use serde_json::json;
 
-use super::{Daemon, plans::Mac};
+use super::{Daemon, network::Mac};
 use crate::{
     events::EventKind,
     monitor::clock,

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Daemon, layout, plans::Mac};
+use super::{Daemon, layout, network::Mac};
 use crate::{
     config::Probe,
     monitor::{claimant::PROBED_LATELY, clock},

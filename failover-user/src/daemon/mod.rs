@@ -20,6 +20,7 @@ mod inquiring;
 mod keys;
 mod layout;
 mod leftovers;
+mod network;
 mod nics;
 mod plans;
 mod port;
@@ -60,7 +61,7 @@ use self::{
     defending::Neighbourhood,
     forwarding::Forwarding,
     layout::Layout,
-    plans::Network,
+    network::Network,
     port::ReservedPort,
     reload::{Asker, Loaded, Reloading},
     story::Told,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use failover_ebpf::abi::{Nic, nic};
 
-use super::{Daemon, layout, plans::Network, problems::Problems};
+use super::{Daemon, layout, network::Network, problems::Problems};
 use crate::{
     config::{Config, Deliver},
     events::EventKind,

@@ -15,7 +15,7 @@ use super::{
     forwarding::Forwarding,
     hooking::Hooks,
     layout::{self, Layout},
-    plans::Network,
+    network::Network,
     port::ReservedPort,
     reload::Reloading,
     restoring::Restoring,

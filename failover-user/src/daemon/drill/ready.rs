@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     config::{Address, Config, Deliver},
     control::drill::DrillAddress,
-    daemon::{layout, plans::Network},
+    daemon::{layout, network::Network},
     policy::{UnitId, asked_by},
 };
 
