@@ -10,7 +10,7 @@ use crate::{
     bpf::keys::ip,
     events::EventKind,
     monitor::{
-        claimant::{Heeded, Known, claimant, heeded, show_mac},
+        claimant::{Heeded, claimant, heeded, show_mac},
         clock,
     },
     policy::{Claimant, Input, UnitId},
@@ -69,22 +69,15 @@ impl Daemon {
 
     /// Who a MAC belongs to.
     fn claimant(&self, unit: UnitId, ip: IpAddr, mac: [u8; 6], now: u64) -> Claimant {
-        let held = |ip: IpAddr| {
-            self.maps.addresses.get(ip).unwrap_or_else(|error| {
-                tracing::error!(%ip, error = %format!("{error:#}"), "it is not known how an address is held");
-                None
-            })
-        };
-        let mut addresses: Vec<IpAddr> = layout::addresses_of(&self.config, unit)
-            .map(|(_, address)| address.ip)
-            .collect();
-        addresses.sort_unstable();
-        let known = addresses.into_iter().map(|ip| Known {
-            held: held(ip),
-            heard: self.board.get(self.layout.slot(ip)),
+        let held = self.maps.addresses.get(ip).unwrap_or_else(|error| {
+            tracing::error!(%ip, error = %format!("{error:#}"), "it is not known how an address is held");
+            None
         });
-        let of_source = |mac| self.is_of_source(unit, mac);
-        claimant(mac, held(ip).as_ref(), of_source, known, now)
+        let others = layout::addresses_of(&self.config, unit).map(|(_, address)| address.ip);
+        let heard = std::iter::once(ip)
+            .chain(others)
+            .map(|ip| self.board.get(self.layout.slot(ip)));
+        claimant(mac, held.as_ref(), self.is_of_source(unit, mac), heard, now)
     }
 
     /// Whether a MAC is known to be one of the source's.

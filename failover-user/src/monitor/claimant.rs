@@ -82,59 +82,29 @@ pub fn heeded(at_ns: u64, by: Claimant, now: u64) -> Heeded {
     }
 }
 
-/// An address of a unit, as it is held (`None`: not at all) and as it was heard of.
-#[derive(Clone, Copy, Debug)]
-pub struct Known {
-    /// The entry in the takeover map.
-    pub held: Option<Held>,
-    /// What others have said of it.
-    pub heard: Heard,
-}
-
-/// Who a MAC belongs to that claims an address, which is held like this (`None`: not at all). `of_source` says whether a MAC is
-/// known to be the source's; `unit` are all addresses that are held with it, in order.
+/// Who a MAC belongs to that claims an address, which is held like this (`None`: not at all). `of_source` says whether it is
+/// known to be the source's; `heard` is what was heard of the address, and of others that are held with it.
 ///
-/// A failover host probes for what it holds, which nobody else does for an address that he has. Of two the one with the lower MAC
-/// keeps what they both hold. Their MACs may compare otherwise on another NIC, and what is kept is kept as a whole: what counts is the
-/// first of the addresses that the other one has probed for, which is the same one for both.
+/// A failover host probes for what it holds, which nobody else does for an address that he has.
 pub fn claimant(
     mac: [u8; 6],
     held: Option<&Held>,
-    of_source: impl Fn([u8; 6]) -> bool,
-    unit: impl Iterator<Item = Known>,
+    of_source: bool,
+    mut heard: impl Iterator<Item = Heard>,
     now: u64,
 ) -> Claimant {
-    let sources = |mac, held: Option<&Held>| {
-        of_source(mac) || held.is_some_and(|held| held.source_mac == mac)
-    };
-    if sources(mac, held) {
+    if of_source || held.is_some_and(|held| held.source_mac == mac) {
         return Claimant::Source;
     }
-    let Some(held) = held else {
-        return Claimant::Stranger;
-    };
     let lately = PROBED_LATELY.as_nanos() as u64;
-    let (mut is_known, mut keeps) = (false, None);
-    for Known { held: other, heard } in unit {
-        let by = heard.probed_by;
-        if now.saturating_sub(heard.probed_ns) >= lately || sources(by, other.as_ref()) {
-            continue;
-        }
-        is_known |= by == mac;
-        let Some(other) = other else {
-            continue;
-        };
-        // On the NIC of the claim it has the MAC of the claim, and whoever has another one there is another host.
-        if keeps.is_none() && (other.nic != held.nic || by == mac) {
-            keeps = Some(by < other.nic_mac);
-        }
-    }
-    if is_known {
-        Claimant::Peer {
-            keeps: keeps.unwrap_or(mac < held.nic_mac),
-        }
-    } else {
-        Claimant::Stranger
+    let mut probed = || {
+        heard.any(|heard| heard.probed_by == mac && now.saturating_sub(heard.probed_ns) < lately)
+    };
+    match held {
+        Some(held) if probed() => Claimant::Peer {
+            keeps: mac < held.nic_mac,
+        },
+        Some(_) | None => Claimant::Stranger,
     }
 }
 
@@ -156,14 +126,6 @@ mod tests {
         }
     }
 
-    /// Addresses that are held on one NIC.
-    fn known<const N: usize>(heard: [Heard; N]) -> impl Iterator<Item = Known> {
-        heard.into_iter().map(|heard| Known {
-            held: Some(held()),
-            heard,
-        })
-    }
-
     fn probed(by: [u8; 6], ago_ns: u64) -> Heard {
         Heard {
             probed_by: by,
@@ -174,9 +136,9 @@ mod tests {
 
     #[test]
     fn the_source_is_known_by_its_heartbeats_or_by_what_it_was_when_its_address_was_taken() {
-        let by_entry = claimant(SOURCE, Some(&held()), |_| false, known([]), NOW);
-        let heard = known([probed(HIGHER, 0)]);
-        let by_heartbeats = claimant(HIGHER, Some(&held()), |mac| mac == HIGHER, heard, NOW);
+        let heard = |heard: Heard| std::iter::once(heard);
+        let by_entry = claimant(SOURCE, Some(&held()), false, heard(Heard::default()), NOW);
+        let by_heartbeats = claimant(HIGHER, Some(&held()), true, heard(probed(HIGHER, 0)), NOW);
 
         assert_eq!([by_entry, by_heartbeats], [Claimant::Source; 2]);
     }
@@ -184,8 +146,8 @@ mod tests {
     #[test]
     fn who_has_probed_lately_is_a_failover_host_and_the_lower_mac_keeps_the_address() {
         let by = |mac, ago_ns| {
-            let heard = known([probed(mac, ago_ns)]);
-            claimant(mac, Some(&held()), |_| false, heard, NOW)
+            let heard = std::iter::once(probed(mac, ago_ns));
+            claimant(mac, Some(&held()), false, heard, NOW)
         };
         let lately = PROBED_LATELY.as_nanos() as u64;
 
@@ -196,60 +158,11 @@ mod tests {
 
     #[test]
     fn who_has_probed_for_one_address_is_known_by_all_that_are_held_with_it() {
-        let heard = known([Heard::default(), probed(LOWER, 0), probed(HIGHER, 0)]);
+        let heard = [Heard::default(), probed(LOWER, 0), probed(HIGHER, 0)];
 
-        let by = claimant(HIGHER, Some(&held()), |_| false, heard, NOW);
+        let by = claimant(HIGHER, Some(&held()), false, heard.into_iter(), NOW);
 
         assert_eq!(by, Claimant::Peer { keeps: false });
-    }
-
-    #[test]
-    fn two_hosts_whose_macs_compare_otherwise_on_each_nic_agree_who_keeps_all() {
-        const FIRST: u32 = 3;
-        const SECOND: u32 = 7;
-        // One host: LOWER on the first NIC, HIGHER on the second one. The other: OURS on both.
-        let on = |nic, nic_mac| Held {
-            nic,
-            nic_mac,
-            ..held()
-        };
-        let know = |nic, nic_mac, by| Known {
-            held: Some(on(nic, nic_mac)),
-            heard: probed(by, 0),
-        };
-        let seen_by_one = [know(FIRST, LOWER, OURS), know(SECOND, HIGHER, OURS)];
-        let seen_by_other = [know(FIRST, OURS, LOWER), know(SECOND, OURS, HIGHER)];
-        let says = |seen: [Known; 2], at: usize| {
-            let by = seen[at].heard.probed_by;
-            claimant(by, seen[at].held.as_ref(), |_| false, seen.into_iter(), NOW)
-        };
-
-        for at in [0, 1] {
-            assert_eq!(says(seen_by_one, at), Claimant::Peer { keeps: false });
-            assert_eq!(says(seen_by_other, at), Claimant::Peer { keeps: true });
-        }
-    }
-
-    #[test]
-    fn a_source_that_probes_for_its_own_addresses_decides_nothing() {
-        let mut seen = [
-            Known {
-                held: Some(Held { nic: 9, ..held() }),
-                heard: probed(SOURCE, 0),
-            },
-            Known {
-                held: Some(held()),
-                heard: probed(HIGHER, 0),
-            },
-        ];
-        let by =
-            |seen: [Known; 2]| claimant(HIGHER, Some(&held()), |_| false, seen.into_iter(), NOW);
-
-        let beside_source = by(seen);
-        seen[0].heard = probed(LOWER, 0);
-
-        assert_eq!(beside_source, Claimant::Peer { keeps: false });
-        assert_eq!(by(seen), Claimant::Peer { keeps: true });
     }
 
     #[test]
@@ -299,14 +212,9 @@ mod tests {
 
     #[test]
     fn anybody_else_is_a_stranger_and_so_is_everybody_where_nothing_is_held() {
-        let other = claimant(
-            HIGHER,
-            Some(&held()),
-            |_| false,
-            known([probed(LOWER, 0)]),
-            NOW,
-        );
-        let not_held = claimant(HIGHER, None, |_| false, known([probed(HIGHER, 0)]), NOW);
+        let heard = |by| std::iter::once(probed(by, 0));
+        let other = claimant(HIGHER, Some(&held()), false, heard(LOWER), NOW);
+        let not_held = claimant(HIGHER, None, false, heard(HIGHER), NOW);
 
         assert_eq!([other, not_held], [Claimant::Stranger; 2]);
     }

@@ -195,6 +195,6 @@ mod tests {
     fn who_never_got_there_has_no_bar() {
         let picture = svg(&section(&[&[4e6], &[f64::INFINITY]])).expect("a picture");
 
-        assert_eq!(picture.matches("none").count(), 1, "{picture}");
+        assert_eq!(picture.matches("\nnone\n").count(), 1, "{picture}");
     }
 }

@@ -12,7 +12,7 @@ use super::{
     world::{World, Wrong},
 };
 use crate::{
-    monitor::claimant::{Heeded, Known, claimant, heeded, show_mac},
+    monitor::claimant::{Heeded, claimant, heeded, show_mac},
     policy::{
         Claimant, Command, Hook, Input, Memory, PathId, PathState, State, UnitId, answers_anew,
         changes_memory,
@@ -120,16 +120,11 @@ impl World {
         };
         let source = self.mac(Host::Source, told.lan);
         let place = &self.targets[target];
-        let kernel = &place.kernel;
-        let unit_lans = (0..LANS).filter(|lan| covers(unit, *lan));
         let by = claimant(
             told.by,
-            kernel.held[told.lan].as_ref(),
-            |mac| kernel.knows_source[told.lan] && mac == source,
-            unit_lans.map(|lan| Known {
-                held: kernel.held[lan],
-                heard: kernel.heard[lan],
-            }),
+            place.kernel.held[told.lan].as_ref(),
+            place.kernel.knows_source[told.lan] && told.by == source,
+            place.kernel.heard.iter().copied(),
             now,
         );
         match heeded(told.at, by, now) {
