@@ -53,7 +53,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
-    time::{Instant, MissedTickBehavior, interval, sleep_until},
+    time::{MissedTickBehavior, interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -297,7 +297,13 @@ impl Daemon {
         let mut round = 0u64;
         while !self.may_end() {
             self.side.beat();
-            let (deadline, side_deadline) = (self.deadline(), self.side_deadline());
+            // First, and not by a timer: one that is made anew in each round gets rounded up to the next millisecond, and whoever asks
+            // for something again and again before that would keep it from ever being ready.
+            self.do_what_is_due();
+            if self.may_end() {
+                break;
+            }
+            let wait = self.nothing_is_due_for();
             tokio::select! {
                 biased;
                 report = sources.reports.recv() => match report {
@@ -340,12 +346,7 @@ impl Daemon {
                 _ = sources.hangup.recv() => self.begin_reload(Asker::Signal),
                 // The daemon has a sender itself, so there is always a next one.
                 Some(loaded) = sources.loaded.recv() => self.on_loaded(loaded, &mut sources.reports).await,
-                () = sleep_until(deadline) => {
-                    self.look_at_strangers();
-                    self.put_back_what_is_due();
-                    self.feed(Input::Clock);
-                }
-                () = sleep_until(side_deadline) => self.on_side_clock(),
+                () = sleep(wait) => {}
                 _ = housekeeping.tick() => {
                     if self.monitor.has_died() {
                         bail!("the heartbeat thread has died");
@@ -393,22 +394,38 @@ impl Daemon {
         }
     }
 
-    /// When the policy has to be told the time.
-    fn deadline(&self) -> Instant {
+    /// Does what is due by the clock.
+    fn do_what_is_due(&mut self) {
+        let now = clock::now();
+        let is_due = |at: Option<u64>| at.is_some_and(|at| at <= now);
+        if is_due(self.deadline()) {
+            self.look_at_strangers();
+            self.put_back_what_is_due();
+            self.feed(Input::Clock);
+        }
+        if is_due(self.side_deadline()) {
+            self.on_side_clock();
+        }
+    }
+
+    /// How long nothing is due by the clock.
+    fn nothing_is_due_for(&self) -> Duration {
         const FAR: Duration = Duration::from_secs(3600);
+        let deadlines = [self.deadline(), self.side_deadline()];
+        let next = deadlines.into_iter().flatten().min();
+        next.map_or(FAR, |at| {
+            Duration::from_nanos(at.saturating_sub(clock::now()))
+        })
+    }
+
+    /// When the policy has to be told the time.
+    fn deadline(&self) -> Option<u64> {
         let deadlines = [
             self.policy.next_deadline(),
             self.strangers_due(),
             self.restoring.next(),
         ];
-        let wait = deadlines
-            .into_iter()
-            .flatten()
-            .min()
-            .map_or(FAR, |deadline| {
-                Duration::from_nanos(deadline.saturating_sub(clock::now()))
-            });
-        Instant::now() + wait
+        deadlines.into_iter().flatten().min()
     }
 
     /// Tells the policy what happened, and does what it answers.

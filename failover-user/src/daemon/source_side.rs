@@ -13,7 +13,7 @@ use failover_ebpf::{
     abi::{self, health as flag, identity},
     health::expired,
 };
-use tokio::{sync::mpsc, time::Instant};
+use tokio::sync::mpsc;
 
 use super::Daemon;
 use crate::{
@@ -38,6 +38,8 @@ pub(super) struct SourceSide {
     withheld: BTreeSet<IpAddr>,
     /// The administrator of this host wants no takeover.
     hold: bool,
+    /// When it was last looked at all of this.
+    looked_ns: u64,
     /// What people were told last.
     told: told::Told,
 }
@@ -56,6 +58,7 @@ impl SourceSide {
             custody: Custody::default(),
             withheld: BTreeSet::new(),
             hold,
+            looked_ns: 0,
             told: told::Told::default(),
         };
         Ok((side, results))
@@ -275,16 +278,10 @@ impl Daemon {
     }
 
     /// When the loop has to look after the source's side again.
-    pub(super) fn side_deadline(&self) -> Instant {
-        const FAR: Duration = Duration::from_secs(3600);
-        if self.side.dead_man.is_none() {
-            return Instant::now() + FAR;
-        }
-        let due = self.side.custody.next_deadline();
-        let wait = due.map_or(LOOK_EVERY, |due| {
-            Duration::from_nanos(due.saturating_sub(clock::now())).min(LOOK_EVERY)
-        });
-        Instant::now() + wait
+    pub(super) fn side_deadline(&self) -> Option<u64> {
+        self.side.dead_man.as_ref()?;
+        let look = self.side.looked_ns + LOOK_EVERY.as_nanos() as u64;
+        Some(look.min(self.side.custody.next_deadline().unwrap_or(look)))
     }
 }
 

@@ -60,6 +60,15 @@ pub(crate) fn run_first() {
     }
 }
 
+/// Lets the calling thread run only where nothing else of this machine wants to, its kernel's threads included: what it does is
+/// another machine's work.
+pub(crate) fn run_last() {
+    let parameters = libc::sched_param { sched_priority: 0 };
+
+    // SAFETY: the call only changes how the calling thread is scheduled; `parameters` outlives it.
+    unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const parameters) };
+}
+
 fn to_ns(time: Timespec) -> u64 {
     time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
 }

@@ -5,9 +5,10 @@
 //! on the way, so a frame costs the sender about as much as the program that it is meant for, and no switch has to
 //! carry it. A capture on the cable does not see it either: what a capture sees is everything else.
 //!
-//! The thread that sends is an ordinary one: whatever has real-time priority goes before it, as it would if the frames
-//! came from another machine. Two things are not as with another machine: the sender's work is done by the processors of
-//! this one, and [`Nic::cut`] does not stop a flood.
+//! The thread that sends goes behind everything else (`SCHED_IDLE`), as the frames of another machine would: as an ordinary
+//! one it kept the kernel's own thread for received frames from running for a time slice of 4 ms, and with it the heartbeats among
+//! them. Two things are not as with another machine: the sender's work is done by the processors of this one, and [`Nic::cut`]
+//! does not stop a flood.
 
 use std::{
     fs::File,
@@ -25,7 +26,7 @@ use anyhow::{Context, Result, ensure};
 use super::{
     Must, Namespace, Nic,
     bpf::{self, Hook, Instruction},
-    clock::{now_ns, sleep_until, wait_until},
+    clock::{self, now_ns, sleep_until, wait_until},
     word::Word,
 };
 
@@ -100,6 +101,8 @@ impl Flood {
         let nic = nic.clone();
         let far = Arc::clone(nic.far());
         let sender = far.spawn("flood", move || {
+            clock::run_last();
+
             let before = nic.wire_traffic();
             let ring = Ring::open(nic.far_name())?;
             let mut sent = generator.send(per_second, until, &ring)?;

@@ -24,6 +24,7 @@ use crate::{
 impl Daemon {
     /// Looks after everything that time brings about.
     pub(in super::super) fn on_side_clock(&mut self) {
+        self.side.looked_ns = clock::now();
         // The flag first: the thread says that it was late before it sets the flag, and whichever of the two is seen means that
         // nothing is known any more.
         let unproven = self.side.board.get().flags & flag::UNPROVEN != 0;
