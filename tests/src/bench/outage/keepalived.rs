@@ -74,7 +74,10 @@ impl Contender for Keepalived<'_> {
 
         target.wait_for("Entering BACKUP STATE")?;
 
-        Ok(Box::new(Pair { target, source }))
+        Ok(Box::new(Pair {
+            _target: target,
+            _source: source,
+        }))
     }
 }
 
@@ -104,19 +107,11 @@ vrrp_instance web1 {{
 }
 
 struct Pair {
-    target: Daemon,
-    source: Daemon,
+    _target: Daemon,
+    _source: Daemon,
 }
 
-impl Running for Pair {
-    fn log(&self) -> String {
-        format!(
-            "source:\n{}\ntarget:\n{}",
-            self.source.log(),
-            self.target.log()
-        )
-    }
-}
+impl Running for Pair {}
 
 /// keepalived on a host.
 struct Daemon {

@@ -24,7 +24,7 @@ pub(super) struct Failover {
 
 /// Its daemons.
 struct Pair {
-    target: Daemon,
+    _target: Daemon,
     _source: Daemon,
 }
 
@@ -75,14 +75,10 @@ addresses = ["{ADDRESS}/24"]
         });
 
         Ok(Box::new(Pair {
-            target,
+            _target: target,
             _source: source,
         }))
     }
 }
 
-impl Running for Pair {
-    fn log(&self) -> String {
-        self.target.log()
-    }
-}
+impl Running for Pair {}
