@@ -22,7 +22,9 @@ impl World {
             let mac = self.client_mac(*lan);
             mac.is_some_and(|mac| self.serves(*lan, mac).is_some())
         };
-        if lans.is_empty() || !lans.iter().all(served) {
+        // One that uses some of them beside the target, and may find that out only now, is not what this is about.
+        let kept_off = |lan: &usize| self.source.uses_since(*lan).is_none();
+        if lans.is_empty() || !lans.iter().all(|lan| served(lan) && kept_off(lan)) {
             return;
         }
         let handshake = Handshake {
