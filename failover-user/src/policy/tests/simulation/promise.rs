@@ -1,6 +1,10 @@
 //! What is promised, and of what each time is made up.
 
-use super::{heartbeat::BACK_OFF, network::MS, world::World};
+use super::{
+    heartbeat::BACK_OFF,
+    network::MS,
+    world::{World, Wrong},
+};
 use crate::{
     monitor::{PROBE_WAIT, claimant::PEER_WAIT},
     policy::{INQUIRE_EVERY, Now, PROBE_EVERY, RIVAL_ROUNDS, RIVAL_WAIT},
@@ -21,17 +25,17 @@ impl World {
     /// How long two targets may both hold an address while the link between them is healthy.
     ///
     /// - [`INQUIRE_EVERY`]: until either asks who else has it, whatever it is about to do with it.
-    /// - The same again where addresses are taken at the first miss, by both at once: the source may be back before they ask, and
-    ///   of its claim and the answer that comes within a tenth of a second behind it only one is told.
+    /// - The same again: of what comes within a tenth of a second behind the source's claim nothing is told, and the source's probe
+    ///   hides that of another target. A mistake in asking has to be found by the first question.
     /// - What follows: a takeover that its own daemon has not heard of yet ([`SLOW`]); the answer, of which the asker hears
     ///   ([`SLOW`]); that they are not strangers to each other ([`PEER_WAIT`]); and that the one whose MAC is the higher
     ///   number hears of the other one ([`SLOW`]), and gives the address up at once.
     pub(super) fn both_may_hold_for(&self) -> Now {
-        let at_once = self
-            .targets
-            .iter()
-            .any(|target| target.standby.source.misses == 1);
-        let questions = if at_once { 2 } else { 1 };
+        let questions = if self.wrong == Some(Wrong::NeverInquires) {
+            1
+        } else {
+            2
+        };
         questions * nanos(INQUIRE_EVERY) + 3 * SLOW + nanos(PEER_WAIT)
     }
 
