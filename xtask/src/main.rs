@@ -3,12 +3,11 @@
 //! Progress goes to stderr, so that `cargo xtask run -- status --json` can be piped; the tests' own output and the closing
 //! lines go to stdout.
 
-mod bench;
 mod build;
 mod check;
 mod choice;
-mod demo;
 mod fuzz;
+mod lab;
 mod linker;
 mod object;
 mod paths;
@@ -86,8 +85,18 @@ fn main() -> ExitCode {
         Verb::Setup => setup::verb(),
         Verb::Build(args) => build::verb(&args),
         Verb::Run { build, args } => run::verb(&build, &args),
-        Verb::Demo { args } => demo::verb(&args),
-        Verb::Bench { args } => bench::verb(&args),
+        Verb::Demo { args } => lab::Program {
+            binary: "failover-demo",
+            title: "Demonstration",
+            out: paths::demo_output(),
+        }
+        .run(&args),
+        Verb::Bench { args } => lab::Program {
+            binary: "failover-bench",
+            title: "Benchmark",
+            out: paths::bench_output(),
+        }
+        .run(&args),
         Verb::Test(args) => test::verb(&args),
         Verb::Check => check::verb(),
         Verb::Fuzz(args) => fuzz::verb(&args),
